@@ -542,13 +542,17 @@ static tm_status note_compacted(const tm_home *home, const char *name, const kep
     if (k->n_rows + k->gone.n_rows + k->blanked.n_rows + k->blanked.n_quarantined == 0) {
         return TM_OK;
     }
+    json_t *details = json_pack("{s:I, s:I}", "rows", (json_int_t)k->n_rows, "removed",
+                                (json_int_t)k->gone.n_rows);
+    if (k->blanked.n_rows > 0) {
+        json_object_set_new(details, "blanked", json_integer((json_int_t)k->blanked.n_rows));
+    }
+    if (k->blanked.n_quarantined > 0) {
+        json_object_set_new(details, "quarantined_removed",
+                            json_integer((json_int_t)k->blanked.n_quarantined));
+    }
     const tm_cli_deed deed = {
-        .event = "source.compacted",
-        .kind = "source",
-        .name = name,
-        .details = json_pack("{s:I, s:I, s:I, s:I}", "rows", (json_int_t)k->n_rows, "removed",
-                             (json_int_t)k->gone.n_rows, "blanked", (json_int_t)k->blanked.n_rows,
-                             "quarantined_removed", (json_int_t)k->blanked.n_quarantined)};
+        .event = "source.compacted", .kind = "source", .name = name, .details = details};
     return tm__cli_audit(home, &deed, err);
 }
 
