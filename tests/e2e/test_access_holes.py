@@ -47,12 +47,13 @@ def test_mlflow_cve_2023_1177_2780_and_2024_1593_1560_no_path_or_address_comes_f
     """Names of models and routes that are paths, once and twice encoded, with other slashes and semicolons: nothing is read, written or removed."""
     before = digest(home.folder)
     for path in PATHS:
-        for method, place in (("GET", "/v1/models/%s"), ("GET", "/v1/models/%s/history"), ("POST", "/v1/routes/%s/predict"), ("GET", "/v2/models/%s"), ("POST", "/v2/models/%s/infer")):
+        for method, place in (("GET", "/v1/models/%s"), ("GET", "/v1/models/%s/history"), ("POST", "/v1/routes/%s/predict"), ("GET", "/v2/models/%s"), ("POST", "/v2/models/%s/infer"), ("POST", "/v2/repository/models/%s/load")):
             # As raw bytes: a client would put the path in order before it sends it.
             body = b'{"rows":[]}' if method == "POST" else b""
             reply = server.raw(f"{method} {place % path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
             assert status_of(reply) in ([400], [404], [405]), (path, place, reply[:200])
             assert b"root:" not in reply
+    assert server.process.poll() is None and server.predict([ROW])[0] == 200  # Triton CVE-2026-24208, -24209 ended with these
     assert digest(home.folder) == before
 
 
@@ -183,6 +184,16 @@ def test_torchserve_shelltorch_it_listens_on_loopback_only_and_opens_with_a_key_
     assert "127.0.0.1:8080" in done.out
 
 
+def test_torchserve_shelltorch_words_of_yaml_make_no_object(home, tmp_path):
+    """Tags that SnakeYAML and PyYAML make objects of, as any key and as any value: nothing runs, and none is taken for more than its text."""
+    mark = tmp_path / "ran"
+    for tag in (f"!!python/object/apply:os.system ['touch {mark}']", f'!!javax.script.ScriptEngineManager [!!java.net.URLClassLoader [[!!java.net.URL ["file://{mark}"]]]]', f"!!python/object/new:subprocess.Popen [[touch, {mark}]]"):
+        for text in (f"models: {tag}\n", f"models:\n  m:\n    from: {tag}\n    target: late\n", f"models:\n  m:\n    from: data.csv\n    target: late\n    drop: {tag}\n", f"? {tag}\n: 1\n"):
+            (tmp_path / "evil.yaml").write_text(text, encoding="utf-8")
+            assert home("check", "--file", tmp_path / "evil.yaml").code not in (70, 139) and home("apply", "--file", tmp_path / "evil.yaml").code not in (0, 70, 139), text
+    assert not mark.exists()
+
+
 def test_torchserve_cve_2023_43654_the_server_fetches_nothing(server):
     """An address wherever one may be looked for: the listener behind it hears nothing."""
     with socket.socket() as bait:
@@ -209,8 +220,10 @@ def test_h2o_cve_2026_3960_and_2023_6569_no_sql_and_no_file_name_is_taken_from_a
 def test_bentoml_cve_2024_2912_and_9056_kinds_of_bodies_are_a_short_list(server):
     data = pickle.dumps({"rows": [ROW]})
     for kind in ("application/pickle", "application/x-pickle", "application/vnd.bentoml+pickle", "application/octet-stream", "application/x-python-serialize", "application/java-archive",
-                 "application/yaml", "text/xml", "multipart/form-data; boundary=" + "a" * 5000, "multipart/form-data"):
+                 "application/yaml", "text/xml", "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file", "multipart/form-data; boundary=" + "a" * 5000, "multipart/form-data"):
         assert server.call("POST", PREDICT, data, {"Content-Type": kind})[0] == 415, kind
+    for kind in ("application/json", "text/csv"):  # CVE-2025-27520: a header of the request chose how its body is read
+        assert server.call("POST", "/invocations", data, {"Content-Type": kind, "Payload-Container": "NdarrayContainer", "Payload-Meta": '{"format": "default"}', "Bento-Type": "pickle"})[0] == 400, kind
     assert server.call("POST", PREDICT, data, {"Content-Type": "application/json"})[0] == 400
 
 
