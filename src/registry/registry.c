@@ -197,6 +197,10 @@ tm_status tm__registry_generation(tm_registry *registry, int64_t *out, tm_err *e
     return tm__db_data_version(registry->db, out, err);
 }
 
+tm_status tm__registry_moment(tm_registry *registry, tm_db_moment *out, tm_err *err) {
+    return tm__db_moment(registry->db, out, err);
+}
+
 tm_status tm__registry_transact(tm_registry *registry,
                                 tm_status (*fn)(tm_registry *registry, void *arg, tm_err *err),
                                 void *arg, tm_err *err) {

@@ -17,6 +17,7 @@
 #include "store/home.h"
 
 typedef struct tm_registry tm_registry;
+struct tm_db_moment;
 
 TM_NODISCARD tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err);
 /** Same to read only: makes nothing and migrates nothing. TM_E_NOT_FOUND when there is no meta.db.
@@ -29,6 +30,9 @@ void tm__registry_close(tm_registry *registry);
 void tm__registry_work_for(tm_registry *registry, int64_t epoch);
 /** Grows when anything in meta.db changes, also by another process. */
 TM_NODISCARD tm_status tm__registry_generation(tm_registry *registry, int64_t *out, tm_err *err);
+/** Same, and when the last move of a route takes effect: see tm__db_moment(). */
+TM_NODISCARD tm_status tm__registry_moment(tm_registry *registry, struct tm_db_moment *out,
+                                           tm_err *err);
 
 typedef struct tm_version {
     char model[129];

@@ -223,6 +223,7 @@ static tm_status promote_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_moving *move = arg;
     int64_t model_id = 0;
     TM_TRY(tm__registry_model_id(registry, move->model, &model_id, err));
+    TM_TRY(tm__db_changes_answers(registry->db, err));
     tm_buf why;
     tm__buf_init(&why, 4096);
     json_t *details = NULL;
@@ -342,6 +343,7 @@ static tm_status rollback_locked(tm_registry *registry, void *arg, tm_err *err) 
     int64_t model_id = 0;
     uint32_t to = 0, arm = 0;
     TM_TRY(tm__registry_model_id(registry, move->model, &model_id, err));
+    TM_TRY(tm__db_changes_answers(registry->db, err));
     TM_TRY(tm__registry_alias(registry, model_id, "champion", &move->from, err));
     TM_TRY(tm__split_end_locked(registry, move->model, move->actor, &arm, err));
     if (arm != 0 && move->from == move->to) { /* the split was the last move: it is undone */

@@ -130,6 +130,7 @@ static json_t *weights_to_json(const tm_arm *arms, uint32_t n) {
 
 static tm_status delete_arms(tm_registry *registry, const char *route, tm_err *err) {
     tm_stmt *stmt = NULL;
+    TM_TRY(tm__db_changes_answers(registry->db, err));
     TM_TRY(tm__stmt_init(registry->db, "DELETE FROM arms WHERE route = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, route);
     const tm_status st = tm__stmt_run(stmt, err);
@@ -178,6 +179,7 @@ tm_status tm__split_end_locked(tm_registry *registry, const char *model, const t
 static tm_status insert_arm(tm_registry *registry, const tm_route *route, int64_t model_id,
                             const tm_arm *arm, tm_err *err) {
     tm_stmt *stmt = NULL;
+    TM_TRY(tm__db_changes_answers(registry->db, err));
     TM_TRY(tm__stmt_init(registry->db,
                          "INSERT INTO arms(route, model_id, number, weight) VALUES(?, ?, ?, ?)",
                          &stmt, err));

@@ -603,7 +603,7 @@ static void dispatch(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     if (x->status == 0) {
         x->arrived_ns = tm__mono_ns();
-        x->current = tm__published_view(conn->conns->published);
+        x->current = tm__published_answer(conn->conns->published);
         tm__json_reset();
         const tm_endpoint *endpoint = x->match.endpoint;
         /* Room for a short reply comes first: what is done durably must not lack the memory to say

@@ -14,3 +14,13 @@ tm_status tm__declared_log_read(const tm_current *current, tm_registry *registry
     }
     return TM_OK;
 }
+
+tm_status tm__declared_log_policy(const char *text, tm_log_terms *out, tm_err *err) {
+    *out = tm__log_terms_default;
+    if (text != NULL && !tm__log_terms_parse(tm__str(text), out)) {
+        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no policy of the log", text);
+        tm_err_hint(err, "Policies are drop, spill, sync and sample:SHARE, such as sample:0.1.");
+        return st;
+    }
+    return TM_OK;
+}

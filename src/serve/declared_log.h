@@ -10,4 +10,8 @@ TM_NODISCARD tm_status tm__declared_log_read(const tm_current *current, tm_regis
                                              tm_monitor *monitor, const tm_log_terms *otherwise,
                                              tm_err *err);
 
+/** The policy of models that declare none: text (NULL: the default) as tm__log_terms_parse() reads
+ * it. TM_E_USAGE. Any thread. */
+TM_NODISCARD tm_status tm__declared_log_policy(const char *text, tm_log_terms *out, tm_err *err);
+
 #endif

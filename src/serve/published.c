@@ -3,9 +3,11 @@
 
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define AWAY UINT64_MAX
+#define WAIT_NS UINT64_C(500000000)
 
 typedef struct slot {
     _Alignas(64) _Atomic uint64_t epoch; /* when it came in, or AWAY */
@@ -14,8 +16,10 @@ typedef struct slot {
 struct tm_published {
     tm_current *_Atomic current;
     _Atomic uint64_t epoch;
+    _Atomic uint64_t known_ns; /* see tm__published_know() */
     uint32_t n_readers;
-    slot *readers; /* [n_readers] */
+    slot *readers;               /* [n_readers] */
+    tm_current *staged, *before; /* the writer's: before the moment of staged, before; or NULL */
 };
 
 tm_published *tm__published_create(uint32_t n_readers) {
@@ -37,6 +41,7 @@ tm_published *tm__published_create(uint32_t n_readers) {
 void tm__published_free(tm_published *p) {
     if (p != NULL) {
         tm__current_unref(atomic_load(&p->current));
+        tm__current_unref(p->before);
         tm__mem_free(p->readers);
         tm__mem_free(p);
     }
@@ -65,6 +70,77 @@ tm_current *tm__published_swap(tm_published *p, tm_current *current) {
         old->retired_epoch = epoch;
     }
     return old;
+}
+
+/* ---- Changes that take effect at a moment ---- */
+
+tm_current *tm__published_stage(tm_published *p, tm_current *current, uint64_t from_ns,
+                                uint64_t surely_ns) {
+    const bool is_again = p->before != NULL;
+    tm_current *const before = is_again ? p->before : atomic_load(&p->current);
+    current->from_ns = is_again ? p->staged->from_ns : from_ns;
+    current->surely_ns = is_again ? p->staged->surely_ns : surely_ns;
+    atomic_store(&current->before, before);
+    tm_current *const old = tm__published_swap(p, current);
+    p->staged = current;
+    p->before = before;
+    return is_again ? old : NULL;
+}
+
+uint32_t tm__published_wait_ms(const tm_published *p) {
+    const uint64_t now_ns = tm__mono_ns();
+    return p->before == NULL || p->staged->surely_ns <= now_ns
+               ? 0
+               : (uint32_t)((p->staged->surely_ns - now_ns) / 1000000) + 1;
+}
+
+tm_current *tm__published_settle(tm_published *p) {
+    tm_current *const before = p->before;
+    if (before == NULL || tm__published_wait_ms(p) > 0) {
+        return NULL;
+    }
+    atomic_store(&p->staged->before, NULL);
+    before->retired_epoch = atomic_fetch_add(&p->epoch, 1) + 1;
+    p->before = NULL;
+    return before;
+}
+
+void tm__published_know(tm_published *p, uint64_t until_ns) {
+    atomic_store(&p->known_ns, until_ns);
+}
+
+/* Longer than that nobody waits for a registry: answers go on by what is there. */
+static void wait_until_known(tm_published *p) {
+    const uint64_t end_ns = tm__mono_ns() + WAIT_NS;
+    uint64_t known_ns = atomic_load(&p->known_ns);
+    for (uint64_t now_ns = tm__mono_ns(); known_ns != 0 && now_ns > known_ns;
+         now_ns = tm__mono_ns()) {
+        if (now_ns > end_ns) {
+            (void)atomic_compare_exchange_strong(&p->known_ns, &known_ns, 0);
+            return;
+        }
+        tm__sleep_ms(1);
+        known_ns = atomic_load(&p->known_ns);
+    }
+}
+
+tm_current *tm__published_answer(tm_published *p) {
+    if (atomic_load(&p->known_ns) != 0) {
+        wait_until_known(p);
+    }
+    tm_current *const current = atomic_load(&p->current);
+    tm_current *const before = current == NULL ? NULL : atomic_load(&current->before);
+    if (before == NULL) {
+        return current;
+    }
+    uint64_t now_ns = tm__mono_ns();
+    if (now_ns < current->from_ns) {
+        return before;
+    }
+    for (; now_ns < current->surely_ns; now_ns = tm__mono_ns()) {
+        tm__sleep_ms(1);
+    }
+    return current;
 }
 
 bool tm__published_is_past(tm_published *p, uint64_t epoch) {

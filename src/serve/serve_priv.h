@@ -215,6 +215,9 @@ typedef struct tm_current {
     tm_keyring keyring;
     struct tm_current *next_retired; /* the server's: no longer published, perhaps still read */
     uint64_t retired_epoch;
+    struct tm_current
+        *_Atomic before;         /* answers until the moment of this one; NULL: it has passed */
+    uint64_t from_ns, surely_ns; /* it lies between: monotonic */
 } tm_current;
 /* What bundles may be taken from, so that a promotion and a rollback are a swap of pointers. */
 typedef struct tm_current_past {

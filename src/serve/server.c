@@ -50,6 +50,7 @@
 #include "serve/expiry.h"
 #include "serve/fill.h"
 #include "serve/jobs.h"
+#include "serve/moment.h"
 #include "serve/prepare.h"
 #include "serve/probe.h"
 #include "serve/quota.h"
@@ -64,6 +65,7 @@
 #include "store/online.h"
 
 #define WATCH_MS 20u
+#define SAME_MS 100     /* moments of two changes are further apart */
 #define COUNT_TURNS 50u /* of the watch, from one look at what was counted to the next */
 #define STORE_TURNS 5u  /* of the watch, from one look for an online store to the next */
 #define STOP_TURN_MS 5
@@ -112,13 +114,14 @@ struct tm_server {
     tm_audited *audited;    /* any thread */
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
-    tm_served *prepared;      /* for the move that the desk is about to make */
-    uint64_t store;           /* generation of the online store that was found whole; 0: none */
-    _Atomic bool must_reload; /* the watch is to look at all that was declared or opened */
-    _Atomic bool must_move;   /* `moves` is to load whatever the generation is */
-    _Atomic bool must_keep;   /* something else is served: the watch is to open what is kept */
-    int64_t generation;       /* that of `moves` */
-    tm_probe probe;           /* the watch's */
+    tm_served *prepared;       /* for the move that the desk is about to make */
+    uint64_t store;            /* generation of the online store that was found whole; 0: none */
+    _Atomic bool must_reload;  /* the watch is to look at all that was declared or opened */
+    _Atomic bool must_move;    /* `moves` is to load whatever the generation is */
+    _Atomic bool must_keep;    /* something else is served: the watch is to open what is kept */
+    int64_t generation;        /* that of `moves` */
+    _Atomic uint64_t known_ns; /* see tm__moment_know() */
+    tm_probe probe;            /* the watch's */
     bool is_refresh_failing;
 
     tm_log_terms log_terms;       /* of models that declare none */
@@ -151,26 +154,23 @@ static tm_prom *acceptors_prom(tm_server *server) {
     return server->proms[server->n_desks];
 }
 
-/* Say what a swap changes. */
-static void log_swap(tm_server *server, const tm_current *old, const tm_current *new) {
-    for (uint32_t i = 0; i < new->n; i++) {
-        const tm_served *now = new->routes[i];
-        if (old != NULL && now != tm__current_find(old, now->route)) {
-            tm__prom_swap(acceptors_prom(server)); /* nobody else changes this one */
-            tm_log_event(server->log, TM_INFO, "model.serving", TM_FT("route", now->route),
-                         TM_FT("model", now->model), TM_FI("version", now->version),
-                         TM_FI("warmed", now->n_warm));
-        }
-    }
-}
-
-static void publish_locked(tm_server *server, tm_current *current) {
-    tm_current *old = tm__published_swap(server->shared.published, tm__current_ref(current));
+static void retire_locked(tm_server *server, tm_current *old) {
     if (old != NULL) {
         old->next_retired = server->retired;
         server->retired = old;
     }
-    log_swap(server, old, current);
+}
+
+static void publish_locked(tm_server *server, tm_current *current, const tm_db_moment *moment) {
+    const uint32_t wait_ms = tm__published_wait_ms(server->shared.published);
+    if (moment->left_us / 1000 > (int64_t)wait_ms + SAME_MS) { /* of the change before */
+        tm__sleep_ms(wait_ms);
+    }
+    retire_locked(server, tm__published_settle(server->shared.published));
+    const tm_current *const old = server->latest;
+    retire_locked(server, tm__moment_publish(server->shared.published, tm__current_ref(current),
+                                             moment, server->known_ns));
+    tm__moment_log(server->log, acceptors_prom(server), old, current); /* counted by nobody else */
     tm__current_unref(server->latest);
     server->latest = current;
 }
@@ -197,6 +197,8 @@ static tm_status refresh(tm_server *server, tm_registry *registry, tm_served *op
     if (st == TM_OK) {
         st = tm__declared_log_read(current, registry, server->monitor, &server->log_terms, err);
     }
+    tm_db_moment moment = {0}; /* asked for after what is published was read */
+    st = st == TM_OK ? tm__registry_moment(registry, &moment, err) : st;
     if (st != TM_OK) {
         tm__current_unref(current);
         current = NULL;
@@ -204,7 +206,7 @@ static tm_status refresh(tm_server *server, tm_registry *registry, tm_served *op
     if (st == TM_OK && server->latest != NULL && tm__current_is_same(server->latest, current)) {
         tm__current_unref(current);
     } else if (st == TM_OK) {
-        publish_locked(server, current);
+        publish_locked(server, current, &moment);
     }
     tm__mutex_unlock(server->refresh_lock);
     if (st == TM_OK && opened == NULL) {
@@ -295,6 +297,7 @@ static void look_at_answers(tm_server *server) {
 static tm_current *take_past(tm_server *server) {
     tm_current *past = NULL;
     tm__mutex_lock(server->refresh_lock);
+    retire_locked(server, tm__published_settle(server->shared.published));
     for (tm_current **at = &server->retired; *at != NULL;) {
         tm_current *old = *at;
         if (atomic_load(&old->refs) == 1 && /* no exchange holds it, nor can one take it up */
@@ -336,7 +339,9 @@ static void refresh_from_desk(void *arg) {
     tm__mutex_lock(server->refresh_lock);
     tm__served_unref(server->prepared); /* it is published now, or nobody wants it */
     server->prepared = NULL;
+    const uint32_t wait_ms = tm__published_wait_ms(server->shared.published);
     tm__mutex_unlock(server->refresh_lock);
+    tm__sleep_ms(wait_ms); /* invariant 3 */
 }
 
 /* True when another online store than the one that is used was found whole. */
@@ -367,7 +372,7 @@ static bool is_settled(void *arg) {
     tm__mutex_lock(server->refresh_lock);
     const tm_online *const online = server->latest->online;
     const bool is =
-        server->retired == NULL &&
+        server->retired == NULL && tm__published_wait_ms(server->shared.published) == 0 &&
         (online == NULL || tm__online_generation(online) == tm__online_newest(server->home));
     tm_current *const current = tm__current_ref(server->latest);
     tm__mutex_unlock(server->refresh_lock);
@@ -433,14 +438,19 @@ static void tell_status(tm_server *server, bool is_stopped) {
 static void moves_main(void *arg) {
     tm_server *server = arg;
     while (!wait_for_end(server, WATCH_MS)) {
-        int64_t generation = server->generation;
         tm_err err = {0};
+        tm_db_moment moment = {.is_shared = tm__home_has_server(server->home)};
         tm__json_reset();
-        tm_status st = tm__registry_generation(server->moves_registry, &generation, &err);
+        tm_status st = tm__registry_moment(server->moves_registry, &moment, &err);
         const bool must_move = atomic_exchange(&server->must_move, false);
-        if (st == TM_OK && (must_move || generation != server->generation)) {
+        if (st == TM_OK && (must_move || moment.generation != server->generation)) {
             st = refresh(server, server->moves_registry, NULL, &err);
-            server->generation = st == TM_OK ? generation : server->generation;
+            server->generation = st == TM_OK ? moment.generation : server->generation;
+        }
+        if (st == TM_OK) {
+            server->known_ns = tm__moment_know(server->shared.published, &moment);
+        } else { /* who is cut off answers by what is there */
+            tm__published_know(server->shared.published, 0);
         }
         if (st != TM_OK && must_move) {
             atomic_store(&server->must_move, true);
@@ -848,16 +858,6 @@ static tm_status open_threads(tm_server *server, tm_err *err) {
     return ok ? TM_OK : TM_FAIL(err, TM_E_UNAVAILABLE, "no memory or no room for a thread");
 }
 
-static tm_status read_log_policy(tm_server *server, const char *text, tm_err *err) {
-    server->log_terms = tm__log_terms_default;
-    if (text != NULL && !tm__log_terms_parse(tm__str(text), &server->log_terms)) {
-        const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no policy of the log", text);
-        tm_err_hint(err, "Policies are drop, spill, sync and sample:SHARE, such as sample:0.1.");
-        return st;
-    }
-    return TM_OK;
-}
-
 tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, tm_server **out,
                           tm_err *err) {
     tm_server *server = tm__mem_zalloc(1, sizeof *server);
@@ -881,7 +881,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->n_workers = server->n_workers > THREADS_MAX ? THREADS_MAX : server->n_workers;
     server->n_desks = 2 * server->n_workers + 3;
     tm__serve_limits_init(&server->limits, options->limits);
-    tm_status st = read_log_policy(server, options->log_policy, err);
+    tm_status st = tm__declared_log_policy(options->log_policy, &server->log_terms, err);
     st = st != TM_OK ? st : open_parts(server, err);
     st = st != TM_OK ? st : open_home(server, err);
     st = st != TM_OK ? st : open_door(server, options, err);

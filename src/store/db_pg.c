@@ -15,6 +15,7 @@
  * 4. A connection that breaks inside a transaction fails all of it; outside, the next call makes
  *    another one. After a failure to connect nobody tries again for a second.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -164,7 +165,7 @@ tm_status tm__pg_begin(tm_db *base, tm_err *err) {
         return st;
     }
     db->is_open = true;
-    db->has_written = false;
+    db->has_written = db->changes_answers = false;
     return TM_OK;
 }
 
@@ -218,12 +219,35 @@ static tm_status find_commit(tm_pg_db *db, tm_err *err) {
     return TM_E_UNAVAILABLE;
 }
 
+/* Of the commit that this is: the change before has taken effect by now. */
+static tm_status pg_changes_answers(tm_db *base, tm_err *err) {
+    tm_pg_db *db = tm__pg_of(base);
+    TM_ASSERT(db->is_open);
+    if (db->changes_answers) {
+        return TM_OK;
+    }
+    const tm_status st = tm__pq_exec(
+        db->pq,
+        "SELECT pg_sleep(CASE WHEN left_us > 0 THEN left_us / 1000000.0 ELSE 0 END) FROM (SELECT"
+        " moves_us - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS left_us"
+        " FROM tidemill) t",
+        err);
+    db->changes_answers = st == TM_OK;
+    return tm__pg_fail(db, st, err);
+}
+
+static const char count[] = "UPDATE tidemill SET generation = generation + 1";
+static const char count_and_tell[] =
+    "UPDATE tidemill SET generation = generation + 1, moves_us ="
+    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 400000";
+static_assert(TM_DB_LEAD_MS == 400, "as the statement has it");
+
 tm_status tm__pg_commit(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(db->is_open);
     tm_status st = TM_OK;
     if (db->has_written) {
-        st = tm__pq_exec(db->pq, "UPDATE tidemill SET generation = generation + 1", err);
+        st = tm__pq_exec(db->pq, db->changes_answers ? count_and_tell : count, err);
     }
     st = st == TM_OK ? tm__pq_exec(db->pq, "COMMIT", err) : tm__pg_fail(db, st, err);
     db->is_open = false;
@@ -375,6 +399,7 @@ const tm_db_ops tm__db_pg = {
     .begin_read = pg_begin_read,
     .commit = tm__pg_commit,
     .rollback = tm__pg_rollback,
+    .changes_answers = pg_changes_answers,
     .is_in_transaction = pg_is_in_transaction,
     .exec = pg_exec,
     .data_version = pg_data_version,

@@ -91,6 +91,11 @@ static const char n_labels[] =
     "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = $1 AND c.relname = 'tidemill' AND c.relkind = 'r'";
 
+static const char n_moves[] =
+    "SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n"
+    " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'tidemill' AND a.attname ="
+    " 'moves_us' AND NOT a.attisdropped";
+
 tm_status tm__pg_label(tm_pg_db *db, tm_pg_label *out, bool *out_has, tm_err *err) {
     int64_t n = 0;
     tm_pq_rows *rows = NULL;
@@ -145,7 +150,7 @@ static tm_status make_schema_locked(tm_pg_db *db, const tm_db_options *options, 
     }
     (void)tm__buf_printf(&sql,
                          "CREATE TABLE tidemill(application_id bigint NOT NULL, format bigint NOT"
-                         " NULL, generation bigint NOT NULL);"
+                         " NULL, generation bigint NOT NULL, moves_us bigint NOT NULL DEFAULT 0);"
                          " INSERT INTO tidemill VALUES(%u, 0, 0)",
                          options->application_id);
     const tm_status st = sql.failed ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
@@ -163,6 +168,9 @@ static tm_status migrate_locked(tm_pg_db *db, const tm_db_options *options, tm_e
         label = (tm_pg_label){.application_id = (int64_t)options->application_id};
     }
     TM_TRY(label_check(db, options, &label, err));
+    TM_TRY(tm__pq_exec(
+        db->pq, "ALTER TABLE tidemill ADD COLUMN IF NOT EXISTS moves_us bigint NOT NULL DEFAULT 0",
+        err));
     if (label.format == (int64_t)db->base.version) {
         return TM_OK; /* another program was first */
     }
@@ -231,6 +239,11 @@ tm_status tm__pg_bring_up(tm_pg_db *db, const tm_db_options *options, tm_err *er
                       (long long)label.format, db->base.version);
         tm_err_hint(err, "Open it once with a command that writes, such as 'tidemill serve'.");
         return TM_E_UNSUPPORTED;
+    }
+    if (is_current && !options->read_only) { /* a release before has made it */
+        int64_t n = 0;
+        TM_TRY(ask(db, n_moves, &n, err));
+        is_current = n > 0 || options->is_moving;
     }
     return is_current ? TM_OK : migrate(db, options, err);
 }

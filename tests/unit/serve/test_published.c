@@ -40,6 +40,63 @@ static void what_is_swapped_out_waits_for_who_is_in(void **state) {
     tm__published_free(NULL);
 }
 
+#define FAR_NS UINT64_C(60000000000)
+
+static void what_was_there_answers_until_the_moment(void **state) {
+    (void)state;
+    tm_published *p = tm__published_create(1);
+    assert_null(tm__published_swap(p, make(1)));
+    const uint64_t now_ns = tm__mono_ns();
+    assert_int_equal(tm__published_wait_ms(p), 0);
+    assert_null(tm__published_stage(p, make(2), now_ns + FAR_NS, now_ns + FAR_NS));
+    assert_int_equal(tm__published_answer(p)->keyring.n, 1);
+    assert_int_equal(tm__published_view(p)->keyring.n, 2);
+    assert_true(tm__published_wait_ms(p) > 1000);
+    assert_null(tm__published_settle(p));
+    tm_current *never = tm__published_stage(p, make(3), now_ns, now_ns); /* of the same moment */
+    assert_int_equal(never->keyring.n, 2);
+    tm__current_unref(never);
+    assert_int_equal(tm__published_answer(p)->keyring.n, 1);
+    tm__published_free(p); /* all three */
+}
+
+static void who_asks_about_the_moment_waits_for_it(void **state) {
+    (void)state;
+    tm_published *p = tm__published_create(1);
+    assert_null(tm__published_swap(p, make(1)));
+    const uint64_t surely_ns = tm__mono_ns() + 5000000;
+    assert_null(tm__published_stage(p, make(2), 0, surely_ns));
+    tm__published_enter(p, 0);
+    assert_int_equal(tm__published_answer(p)->keyring.n, 2);
+    assert_true(tm__mono_ns() >= surely_ns);
+    assert_int_equal(tm__published_wait_ms(p), 0);
+    tm_current *old = tm__published_settle(p);
+    assert_int_equal(old->keyring.n, 1);
+    assert_false(tm__published_is_past(p, old->retired_epoch)); /* it may have been given */
+    tm__published_leave(p, 0);
+    assert_true(tm__published_is_past(p, old->retired_epoch));
+    assert_null(tm__published_settle(p));
+    tm__current_unref(old);
+    tm__published_free(p);
+}
+
+static void who_knows_nothing_new_waits_and_then_goes_on(void **state) {
+    (void)state;
+    tm_published *p = tm__published_create(1);
+    assert_null(tm__published_swap(p, make(1)));
+    const uint64_t begun_ns = tm__mono_ns();
+    tm__published_know(p, begun_ns + FAR_NS);
+    assert_int_equal(tm__published_answer(p)->keyring.n, 1);
+    assert_true(tm__mono_ns() - begun_ns < UINT64_C(400000000));
+    tm__published_know(p, begun_ns); /* it has passed, and nobody looks */
+    assert_int_equal(tm__published_answer(p)->keyring.n, 1);
+    const uint64_t waited_ns = tm__mono_ns();
+    assert_true(waited_ns - begun_ns >= UINT64_C(500000000));
+    assert_int_equal(tm__published_answer(p)->keyring.n, 1); /* once is enough */
+    assert_true(tm__mono_ns() - waited_ns < UINT64_C(400000000));
+    tm__published_free(p);
+}
+
 typedef struct readers {
     tm_published *published;
     _Atomic uint32_t next_reader;
@@ -96,6 +153,9 @@ static void readers_see_only_what_is_alive(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_swapped_out_waits_for_who_is_in),
+        cmocka_unit_test(what_was_there_answers_until_the_moment),
+        cmocka_unit_test(who_asks_about_the_moment_waits_for_it),
+        cmocka_unit_test(who_knows_nothing_new_waits_and_then_goes_on),
         cmocka_unit_test(readers_see_only_what_is_alive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
