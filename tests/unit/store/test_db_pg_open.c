@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -76,11 +77,46 @@ static void a_newer_or_foreign_schema_is_refused(void **state) {
     (void)db_case_tear_down(NULL);
 }
 
+static tm_status die(tm_db *db, tm_err *err) {
+    (void)db;
+    (void)err;
+    _exit(9);
+}
+
+static void a_migration_that_was_killed_goes_on_at_the_next_start(void **state) {
+    (void)state;
+    needs_server();
+    static const tm_migration dying[] = {
+        DB_CASE_FIRST,
+        {2, "ALTER TABLE t ADD COLUMN extra TEXT; DELETE FROM t", die},
+        {0, NULL, NULL}};
+    tm_db_options options = {.create = true, .migrations = dying, .application_id = 77};
+    int status = 0;
+    uint32_t format = 0;
+    (void)db_case_set_up(NULL);
+    db_case_fill(3);
+    const pid_t child = fork();
+    if (child == 0) {
+        tm_db *db = NULL;
+        _exit(tm__db_open(db_case_path(), &options, &db, NULL) == TM_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 9);
+    options.migrations = db_case_second; /* a start of the program as it is */
+    tm_db *db = db_case_open(&options);
+    assert_int_equal(tm__db_format(db, &format, NULL), TM_OK);
+    assert_int_equal(format, 2);
+    assert_int_equal(db_case_number(db, "SELECT count(*) FROM t WHERE extra IS NULL"), 3);
+    tm__db_close(db);
+    (void)db_case_tear_down(NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_place_that_says_nothing_is_refused),
         cmocka_unit_test(a_server_that_is_not_there_is_unavailable),
         cmocka_unit_test(a_newer_or_foreign_schema_is_refused),
+        cmocka_unit_test(a_migration_that_was_killed_goes_on_at_the_next_start),
     };
     return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
 }
