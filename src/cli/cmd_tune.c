@@ -132,16 +132,24 @@ static void print_difference(tm_cli *cli, const char *model, const json_t *diffe
     const json_t *const gate = json_object_get(difference, "gate");
     const int64_t rows = tm__json_i64(retrain, "new_rows", 0);
     const bool on_errors = json_object_get(retrain, "on") != NULL;
+    const char *const window = tm__json_text(retrain, "window", NULL);
     const char *const threshold = tm__json_text(difference, "threshold", NULL);
     tm__cli_print(cli, "models:\n  %s:\n", model);
-    if (retrain != NULL && (rows > 0 || on_errors)) {
+    if (retrain != NULL) {
+        const char *before = "";
         tm__cli_print(cli, "    retrain: {");
         if (rows > 0) {
-            tm__cli_print(cli, "new_rows: %lld%s", (long long)rows, on_errors ? ", " : "");
+            tm__cli_print(cli, "new_rows: %lld", (long long)rows);
+            before = ", ";
         }
-        tm__cli_print(cli, "%s}\n", on_errors ? "on: [performance]" : "");
-    } else if (retrain != NULL) {
-        tm__cli_print(cli, "    retrain: {}\n");
+        if (on_errors) {
+            tm__cli_print(cli, "%son: [performance]", before);
+            before = ", ";
+        }
+        if (window != NULL) {
+            tm__cli_print(cli, "%swindow: \"%s\"", before, window);
+        }
+        tm__cli_print(cli, "}\n");
     }
     if (gate != NULL) {
         tm__cli_print(cli, "    gate: {better_than: champion, by: %.6g}\n",
@@ -169,12 +177,11 @@ static void print_words(tm_cli *cli, const char *model, const json_t *result) {
         tm__cli_print(cli, "%s'%s'", i == 0 ? "declared and not replayed: " : ", ",
                       json_string_value(word));
     }
-    tm__cli_print(cli,
-                  "%sthe best of them on all rows, beside what is declared: ", i > 0 ? "\n" : "");
+    tm__cli_print(cli, "%sthe best of them, beside what is declared: ", i > 0 ? "\n" : "");
     print_gain(cli, json_object_get(result, "gain"), metric);
     if (json_is_object(window)) {
-        tm__cli_print(cli, "\nthe last %lld rows alone beside it: ",
-                      (long long)tm__json_i64(window, "rows", 0));
+        const int64_t rows = tm__json_i64(window, "rows", 0);
+        tm__cli_print(cli, "\nthe last %lld rows alone (0: all) beside it: ", (long long)rows);
         print_gain(cli, json_object_get(window, "gain"), metric);
     }
     if (json_is_object(threshold)) {

@@ -28,11 +28,11 @@ typedef struct running {
     const tm_replay_stream *stream;
     const tm_replay_plan *plan;
     tm_replay_run *run;
-    tm_replay_model model;
-    bool has_model;
-    uint64_t turn_at; /* row of the last turn */
-    uint64_t learned; /* labels known then */
-    uint64_t told;    /* labels whose errors were told */
+    tm_replay_model own;          /* where nobody keeps it */
+    const tm_replay_model *model; /* NULL: none yet */
+    uint64_t turn_at;             /* row of the last turn */
+    uint64_t learned;             /* labels known then */
+    uint64_t told;                /* labels whose errors were told */
     tm_adwin adwin;
     bool is_alarmed;
 } running;
@@ -63,9 +63,9 @@ static tm_status answer_rows(const running *r, const tm_replay_model *model, uin
 static uint64_t held_rows(const running *r, uint64_t known) {
     const uint64_t n_new = known - r->learned;
     const uint64_t least = n_new / 2 < HELD_MIN ? n_new / 2 : HELD_MIN;
-    return !r->plan->has_gate || !r->has_model ? 0
-           : n_new / HELD_SHARE > least        ? n_new / HELD_SHARE
-                                               : least;
+    return !r->plan->has_gate || r->model == NULL ? 0
+           : n_new / HELD_SHARE > least           ? n_new / HELD_SHARE
+                                                  : least;
 }
 
 static tm_status score_held(const running *r, const tm_replay_model *model, uint64_t begin,
@@ -82,7 +82,7 @@ static tm_status pass_gate(const running *r, const tm_replay_model *candidate, u
     double *const room = tm__mem_alloc(r->stream->n_rows, sizeof(*room));
     tm_status st = room == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a gate") : TM_OK;
     st = st == TM_OK ? score_held(r, candidate, begin, end, room, &now, err) : st;
-    st = st == TM_OK ? score_held(r, &r->model, begin, end, room, &was, err) : st;
+    st = st == TM_OK ? score_held(r, r->model, begin, end, room, &was, err) : st;
     tm__mem_free(room);
     *out = now - was > r->plan->gate_by; /* of nothing that is labelled: no */
     return st;
@@ -90,10 +90,48 @@ static tm_status pass_gate(const running *r, const tm_replay_model *candidate, u
 
 /* ---- turns ---- */
 
+void tm__replay_kept_reset(tm_replay_kept *kept) {
+    for (uint32_t i = 0; i < kept->n; i++) {
+        tm__replay_model_done(&kept->list[i].model);
+    }
+    kept->n = 0;
+}
+
+static const tm_replay_model *find_kept(const tm_replay_kept *kept,
+                                        const tm_replay_recipe *recipe) {
+    for (uint32_t i = 0; kept != NULL && i < kept->n; i++) {
+        if (kept->list[i].begin == recipe->begin && kept->list[i].end == recipe->end) {
+            return &kept->list[i].model;
+        }
+    }
+    return NULL;
+}
+
+/* A model of these rows: one that is kept, or a new one, in *room where nobody keeps it. */
+static tm_status learn(running *r, const tm_replay_recipe *recipe, tm_replay_model *room,
+                       const tm_replay_model **out, tm_err *err) {
+    tm_replay_kept *const kept = r->plan->kept;
+    *out = find_kept(kept, recipe);
+    if (*out != NULL) {
+        return TM_OK;
+    }
+    const tm_status st = tm__replay_fit(r->ctx, r->stream, recipe, room, err);
+    *out = room;
+    if (st == TM_OK && kept != NULL && kept->n < TM_REPLAY_KEPT_MAX) {
+        kept->list[kept->n].begin = recipe->begin;
+        kept->list[kept->n].end = recipe->end;
+        kept->list[kept->n].model = *room;
+        *out = &kept->list[kept->n++].model;
+        memset(room, 0, sizeof(*room));
+    }
+    return st;
+}
+
 static tm_status turn(running *r, uint64_t row, tm_err *err) {
     const uint64_t known = r->stream->known[row];
     const uint64_t end = known - held_rows(r, known), window = r->plan->window;
-    tm_replay_model model;
+    tm_replay_model room = {0};
+    const tm_replay_model *model = NULL;
     bool passes = true;
     const tm_replay_recipe recipe = {
         .learner = "gbdt",
@@ -102,20 +140,18 @@ static tm_status turn(running *r, uint64_t row, tm_err *err) {
         .end = end,
         .seed = r->plan->seed,
     };
-    tm_status st = tm__replay_fit(r->ctx, r->stream, &recipe, &model, err);
-    r->run->train_seconds += model.seconds;
-    r->run->n_retrains += r->has_model ? 1 : 0;
+    tm_status st = learn(r, &recipe, &room, &model, err);
+    r->run->train_seconds += model->seconds;
+    r->run->n_retrains += r->model != NULL ? 1 : 0;
     if (st == TM_OK && end < known) {
-        st = pass_gate(r, &model, end, known, &passes, err);
+        st = pass_gate(r, model, end, known, &passes, err);
     }
     if (st != TM_OK || !passes) {
-        tm__replay_model_done(&model);
+        tm__replay_model_done(&room);
     } else {
-        if (r->has_model) {
-            tm__replay_model_done(&r->model);
-        }
-        r->model = model;
-        r->has_model = true;
+        tm__replay_model_done(&r->own);
+        r->own = room;
+        r->model = model == &room ? &r->own : model;
         r->learned = known;
     }
     r->turn_at = row;
@@ -138,7 +174,7 @@ static void tell_errors(running *r, uint64_t known) {
 
 static bool is_due(running *r, uint64_t row) {
     const uint64_t since = row - r->turn_at;
-    if (!r->has_model || (r->plan->every > 0 && since >= r->plan->every)) {
+    if (r->model == NULL || (r->plan->every > 0 && since >= r->plan->every)) {
         return true;
     }
     if (r->plan->on_errors && r->stream->is_classes) {
@@ -172,17 +208,15 @@ tm_status tm__replay_plan_run(tm_ctx *ctx, const tm_replay_stream *stream,
         }
         st = is_due(r, row) ? turn(r, row, err) : TM_OK;
         const uint64_t next = next_row(r, row), started = tm__mono_ns();
-        st = st == TM_OK ? answer_rows(r, &r->model, row, next, run->answers, run->chances, err)
-                         : st;
+        st =
+            st == TM_OK ? answer_rows(r, r->model, row, next, run->answers, run->chances, err) : st;
         run->answer_seconds += (double)(tm__mono_ns() - started) * 1e-9;
         row = next;
     }
     if (st == TM_OK) {
         run->score = tm__replay_score(stream, run->answers, stream->first, stream->n_rows);
     }
-    if (r->has_model) {
-        tm__replay_model_done(&r->model);
-    }
+    tm__replay_model_done(&r->own);
     tm__mem_free(r);
     return st;
 }

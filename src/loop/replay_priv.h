@@ -88,6 +88,18 @@ json_t *tm__replay_run_json(const tm_replay_run *run);
 json_t *tm__replay_curve(const tm_replay_stream *stream, const double *answers);
 json_t *tm__replay_curve_rows(const tm_replay_stream *stream);
 
+/* Models of one replay that another one needs too: by the rows that they learned, for all else is
+ * the same. A full one keeps no more. */
+#define TM_REPLAY_KEPT_MAX 256u
+typedef struct tm_replay_kept {
+    uint32_t n;
+    struct {
+        uint64_t begin, end;
+        tm_replay_model model;
+    } list[TM_REPLAY_KEPT_MAX];
+} tm_replay_kept;
+void tm__replay_kept_reset(tm_replay_kept *kept);
+
 /* One model after the other, each of trees as boosting is commonly left at. */
 typedef struct tm_replay_plan {
     uint64_t every;  /* rows; 0: by no schedule */
@@ -97,6 +109,7 @@ typedef struct tm_replay_plan {
                         by more than gate_by answers nothing */
     double gate_by;  /* of accuracy, or RMSE */
     uint64_t seed;
+    tm_replay_kept *kept; /* of plans with the same seed; NULL: none are */
 } tm_replay_plan;
 /** Errors: TM_E_CANCELLED, TM_E_NOMEM and those of fitting. */
 TM_NODISCARD tm_status tm__replay_plan_run(tm_ctx *ctx, const tm_replay_stream *stream,

@@ -4,8 +4,10 @@
  *      blocks           | 0 1 2 ...             19 | 20 21 ...             39 |
  *
  * 1. Each setting answers all rows; what it lost in each block is kept, and no answers.
- * 2. Triggers are tried with the declared gate, gates with the best trigger: a table of all would
- *    be three times as long for the same proposal.
+ * 2. All products of trigger, window and gate are tried, gates innermost: with one trigger and
+ *    window they mostly learn the same models, which are kept for that long.
+ * 3. What is proposed of a gate or a window must be surely better than the declared one with all
+ *    else the same.
  */
 #include "loop/tune.h"
 
@@ -22,12 +24,12 @@
 #define BLOCKS 40u
 #define HALF 20u
 #define DRAWS 1000u
-#define SETTINGS_MAX 32u
+#define SETTINGS_MAX 96u
 #define STEPS 19u /* thresholds: 0.05 to 0.95 */
 
 static const uint64_t every_rows[] = {0, 500, 1000, 2000, 5000};
-static const uint64_t windows[] = {0, 5000};
-static const double gates[] = {0, 0.002, 0.01};
+static const uint64_t windows[] = {0, 5000};    /* and the declared one */
+static const double gates[] = {0, 0.002, 0.01}; /* and the declared one */
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 typedef struct setting {
@@ -46,8 +48,8 @@ typedef struct tuning {
     double n[BLOCKS]; /* labelled rows */
     setting *list;    /* [n_settings], the first is declared */
     uint32_t n_settings, n_planned;
-    uint32_t n_triggers; /* settings before those of gates */
-    uint32_t positive;   /* class; UINT32_MAX: none, or no costs */
+    tm_replay_kept *kept;
+    uint32_t positive; /* class; UINT32_MAX: none, or no costs */
     tm_threshold_rule rule;
     json_t *not_replayed;
 } tuning;
@@ -170,12 +172,36 @@ static json_t *gain_json(gain g) {
                      tm__json_number(g.low), "high", tm__json_number(g.high));
 }
 
-/* The best trigger on the first half; with a window, or on all rows. */
-static const setting *best_of(const tuning *t, bool has_window) {
-    const setting *best = has_window ? NULL : &t->list[0];
-    for (uint32_t i = 1; i < t->n_triggers; i++) {
+static bool same(double a, double b) {
+    return !(a < b) && !(a > b);
+}
+
+/* Settings that are like a plan, but for the window or the gate. */
+typedef struct likeness {
+    bool any_window, any_gate;
+} likeness;
+
+static bool is_like(const tm_replay_plan *a, const tm_replay_plan *b, likeness l) {
+    return a->every == b->every && a->on_errors == b->on_errors &&
+           (l.any_window || a->window == b->window) && (l.any_gate || same(a->gate_by, b->gate_by));
+}
+
+/* The best of all on the first half. */
+static const setting *best_of_all(const tuning *t) {
+    const setting *best = &t->list[0];
+    for (uint32_t i = 1; i < t->n_settings; i++) {
+        best = gain_between(t, best->loss, t->list[i].loss, 0, false) > 0 ? &t->list[i] : best;
+    }
+    return best;
+}
+
+/* The best one on the first half of those that are like a plan and have another window; NULL: none.
+ */
+static const setting *best_other_window(const tuning *t, const tm_replay_plan *plan) {
+    const setting *best = NULL;
+    for (uint32_t i = 0; i < t->n_settings; i++) {
         const setting *const s = &t->list[i];
-        if ((s->plan.window > 0) == has_window &&
+        if (s->plan.window != plan->window && is_like(&s->plan, plan, (likeness){true, false}) &&
             (best == NULL || gain_between(t, best->loss, s->loss, 0, false) > 0)) {
             best = s;
         }
@@ -183,13 +209,31 @@ static const setting *best_of(const tuning *t, bool has_window) {
     return best;
 }
 
-/* The best gate of that trigger, where it is surely better than the declared one. */
-static const setting *best_gate(const tuning *t, const setting *trigger) {
-    const setting *best = trigger;
-    for (uint32_t i = t->n_triggers; i < t->n_settings; i++) {
-        best = gain_between(t, best->loss, t->list[i].loss, 0, false) > 0 ? &t->list[i] : best;
+static const setting *find_plan(const tuning *t, const tm_replay_plan *plan) {
+    for (uint32_t i = 0; i < t->n_settings; i++) {
+        if (is_like(&t->list[i].plan, plan, (likeness){false, false})) {
+            return &t->list[i];
+        }
     }
-    return price(t, trigger->loss, best->loss, false).low > 0 ? best : trigger;
+    return NULL;
+}
+
+/* Back to what is declared where the choice is not surely better than it. */
+static const setting *without_doubt(const tuning *t, const setting *best) {
+    const tm_replay_plan *const now = &t->list[0].plan;
+    for (uint32_t what = 0; what < 2; what++) {
+        tm_replay_plan plan = best->plan;
+        if (what == 0) {
+            plan.gate_by = now->gate_by;
+        } else {
+            plan.window = now->window;
+        }
+        const setting *const plain = find_plan(t, &plan);
+        if (plain != NULL && plain != best && !(price(t, plain->loss, best->loss, false).low > 0)) {
+            best = plain;
+        }
+    }
+    return best;
 }
 
 /* ---- what is declared ---- */
@@ -208,6 +252,15 @@ static uint64_t rows_in(const tuning *t, int64_t us) {
     return rows >= 1 && rows < (double)s->n_rows ? (uint64_t)rows : 0;
 }
 
+/* "all" or "sliding:5000"; the others ask a test that a replay does not do. */
+static bool read_window(const char *text, uint64_t *out) {
+    tm_str rest = tm__str(text);
+    const tm_str kind = tm__str_cut(&rest, ':');
+    *out = 0;
+    return (tm__str_is(kind, "all") && rest.len == 0) ||
+           (tm__str_is(kind, "sliding") && tm__str_to_u64(rest, out) && *out > 0);
+}
+
 static tm_replay_plan declared(tuning *t) {
     const json_t *const retrain = json_object_get(t->options->recipe, "retrain");
     tm_trigger_terms terms;
@@ -216,7 +269,10 @@ static tm_replay_plan declared(tuning *t) {
                            .on_errors = terms.on_performance && t->stream.is_classes,
                            .has_gate = true,
                            .gate_by = t->options->gate_by,
-                           .seed = t->options->replay.seed};
+                           .seed = t->options->replay.seed,
+                           .kept = t->kept};
+    const char *const window = tm__json_text(retrain, "window", "all");
+    const bool has_window = read_window(window, &plan.window);
     const uint64_t scheduled = rows_in(t, terms.every_us);
     if (scheduled > 0 && (plan.every == 0 || scheduled < plan.every)) {
         plan.every = scheduled;
@@ -224,7 +280,8 @@ static tm_replay_plan declared(tuning *t) {
     const struct {
         bool is_there;
         const char *word;
-    } others[] = {{terms.every_us > 0 && scheduled == 0, "every"},
+    } others[] = {{!has_window, "window"},
+                  {terms.every_us > 0 && scheduled == 0, "every"},
                   {terms.on_drift, "on: drift"},
                   {terms.on_schema, "on: schema"},
                   {terms.on_performance && !plan.on_errors, "on: performance"},
@@ -241,33 +298,46 @@ static tm_replay_plan declared(tuning *t) {
 
 /* ---- settings ---- */
 
-static tm_status try_triggers(tuning *t, const tm_replay_plan *now, tm_err *err) {
-    for (size_t e = 0; e < COUNT(every_rows); e++) {
-        for (size_t w = 0; w < COUNT(windows); w++) {
-            for (uint32_t errors = 0; errors < (t->stream.is_classes ? 2u : 1u); errors++) {
-                tm_replay_plan plan = *now;
-                plan.every = every_rows[e];
-                plan.window = windows[w];
-                plan.on_errors = errors != 0;
-                const bool is_static = plan.every == 0 && errors == 0;
-                const bool is_pointless = errors != 0 && plan.every > 0 && plan.every < 5000;
-                if ((is_static && plan.window > 0) || is_pointless) {
-                    continue;
-                }
-                TM_TRY(try_setting(t, &plan, err));
-            }
+/* Of one trigger and window, with each gate. */
+static tm_status try_gates(tuning *t, const tm_replay_plan *with, tm_err *err) {
+    tm_replay_plan plan = *with;
+    tm__replay_kept_reset(t->kept);
+    for (size_t g = 0; g <= COUNT(gates); g++) {
+        plan.gate_by = g < COUNT(gates) ? gates[g] : t->list[0].plan.gate_by;
+        if (t->n_settings < SETTINGS_MAX && find_plan(t, &plan) == NULL) {
+            TM_TRY(try_setting(t, &plan, err));
         }
     }
     return TM_OK;
 }
 
-static tm_status try_gates(tuning *t, tm_err *err) {
-    const tm_replay_plan best = best_of(t, false)->plan;
-    for (size_t g = 0; g < COUNT(gates); g++) {
-        tm_replay_plan plan = best;
-        plan.gate_by = gates[g];
-        if (gates[g] < best.gate_by || gates[g] > best.gate_by) {
-            TM_TRY(try_setting(t, &plan, err));
+static tm_status try_windows(tuning *t, const tm_replay_plan *with, tm_err *err) {
+    tm_replay_plan plan = *with;
+    for (size_t w = 0; w <= COUNT(windows); w++) {
+        plan.window = w < COUNT(windows) ? windows[w] : t->list[0].plan.window;
+        const bool is_known =
+            w == COUNT(windows) && (plan.window == 0 || plan.window == windows[1]);
+        if (!is_known) {
+            TM_TRY(try_gates(t, &plan, err));
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status try_triggers(tuning *t, const tm_replay_plan *now, tm_err *err) {
+    tm_replay_plan plan = *now;
+    TM_TRY(try_windows(t, now, err)); /* the declared one */
+    for (size_t e = 0; e < COUNT(every_rows); e++) {
+        for (uint32_t errors = 0; errors < (t->stream.is_classes ? 2u : 1u); errors++) {
+            plan.every = every_rows[e];
+            plan.on_errors = errors != 0;
+            if (plan.every == 0 && errors == 0) { /* never: no window or gate is asked */
+                plan.window = 0;
+                plan.gate_by = now->gate_by;
+                TM_TRY(find_plan(t, &plan) == NULL ? try_setting(t, &plan, err) : TM_OK);
+            } else if (errors == 0 || plan.every == 0 || plan.every == 5000) {
+                TM_TRY(try_windows(t, &plan, err));
+            }
         }
     }
     return TM_OK;
@@ -286,7 +356,8 @@ static json_t *setting_json(const setting *s) {
 
 static void propose(const tuning *t, const setting *best, json_t *difference) {
     const tm_replay_plan *const now = &t->list[0].plan, *const plan = &best->plan;
-    if (plan->every != now->every || plan->on_errors != now->on_errors) {
+    if (plan->every != now->every || plan->on_errors != now->on_errors ||
+        plan->window != now->window) {
         json_t *const retrain = json_object();
         if (plan->every > 0) {
             json_object_set_new(retrain, "new_rows", json_integer((json_int_t)plan->every));
@@ -294,9 +365,13 @@ static void propose(const tuning *t, const setting *best, json_t *difference) {
         if (plan->on_errors) {
             json_object_set_new(retrain, "on", json_pack("[s]", "performance"));
         }
+        if (plan->window > 0) {
+            json_object_set_new(retrain, "window",
+                                json_sprintf("sliding:%llu", (unsigned long long)plan->window));
+        }
         json_object_set_new(difference, "retrain", retrain);
     }
-    if (plan->gate_by < now->gate_by || plan->gate_by > now->gate_by) {
+    if (!same(plan->gate_by, now->gate_by)) {
         json_object_set_new(difference, "gate",
                             json_pack("{s:s, s:o}", "better_than", "champion", "by",
                                       tm__json_number(plan->gate_by)));
@@ -324,7 +399,7 @@ static void say_threshold(const tuning *t, const setting *best, json_t *out, jso
 }
 
 static void say_window(const tuning *t, const setting *best, json_t *out) {
-    const setting *const other = best_of(t, true);
+    const setting *const other = best_other_window(t, &best->plan);
     json_object_set_new(
         out, "window",
         other == NULL ? json_null()
@@ -334,7 +409,7 @@ static void say_window(const tuning *t, const setting *best, json_t *out) {
 
 static json_t *tell(tuning *t) {
     json_t *const out = json_object(), *const all = json_array(), *difference = json_object();
-    const setting *best = best_gate(t, best_of(t, false));
+    const setting *best = without_doubt(t, best_of_all(t));
     const gain g = price(t, t->list[0].loss, best->loss, false);
     const uint64_t n = t->stream.n_rows - t->stream.first;
     for (uint32_t i = 1; i < t->n_settings; i++) {
@@ -398,12 +473,10 @@ static tm_status tune(tuning *t, tm_err *err) {
                        BLOCKS);
     }
     t->positive = find_positive(t);
-    t->n_planned = t->stream.is_classes ? 16 : 12;
+    t->n_planned = t->stream.is_classes ? 56 : 40;
     const tm_replay_plan now = declared(t);
     TM_TRY(try_setting(t, &now, err));
-    TM_TRY(try_triggers(t, &now, err));
-    t->n_triggers = t->n_settings;
-    return try_gates(t, err);
+    return try_triggers(t, &now, err);
 }
 
 static int compare_i64(const void *a, const void *b) {
@@ -468,8 +541,10 @@ tm_status tm__tune_run(tm_ctx *ctx, tm_table *table, const tm_tune_options *opti
     tm__table_unref(newest);
     TM_TRY(ready);
     t.list = tm__mem_zalloc(SETTINGS_MAX, sizeof(*t.list));
+    t.kept = tm__mem_zalloc(1, sizeof(*t.kept));
     t.not_replayed = json_array();
-    tm_status st = t.list == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to tune") : tune(&t, err);
+    tm_status st = t.list == NULL || t.kept == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory to tune")
+                                                    : tune(&t, err);
     if (st == TM_OK) {
         json_t *const told = tell(&t);
         st = tm__json_check(err);
@@ -480,6 +555,10 @@ tm_status tm__tune_run(tm_ctx *ctx, tm_table *table, const tm_tune_options *opti
         }
     }
     json_decref(t.not_replayed);
+    if (t.kept != NULL) {
+        tm__replay_kept_reset(t.kept);
+    }
+    tm__mem_free(t.kept);
     tm__mem_free(t.list);
     tm__replay_stream_done(&t.stream);
     return st;

@@ -22,7 +22,7 @@ typedef struct tm_tune_options {
 /**
  * {"target", "metric": "accuracy" or "rmse", "rows", "chosen_on", "priced_on": rows, "declared":
  * SETTING, "settings": [SETTING], "best": SETTING, "gain": {"value", "low", "high"} of the metric
- * (RMSE: what it falls by), "window": {"rows", "gain"} or null, "threshold": {"value", "was",
+ * (RMSE: what it falls by), "window": {"rows" (0: all), "gain"} of another window beside the best, or null, "threshold": {"value", "was",
  * "gain"} of costs or null, "difference": {"retrain"?, "gate"?, "threshold"?} as recipe and gate
  * have them, or null, "not_replayed": [words of retrain: that are not]}. SETTING: {"new_rows" (0:
  * never), "window_rows" (null: all), "on_errors", "gate_by", "score" on all, "retrains",
@@ -30,7 +30,7 @@ typedef struct tm_tune_options {
  *
  * Owns:    *out is a new reference.
  * Errors:  those of tm__replay_run().
- * Cost:    some twenty schedules of tm__replay_run().
+ * Cost:    some fifty schedules of tm__replay_run(), of which many share their models.
  * Source:  interval: bootstrap of blocks of time (Kuensch 1989, doi:10.1214/aos/1176347265),
  *          paired.
  */

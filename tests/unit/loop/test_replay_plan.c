@@ -63,6 +63,36 @@ static void a_gate_that_asks_for_too_much_keeps_the_first_model(void **state) {
     tm__replay_run_done(&passed);
 }
 
+static void models_that_are_kept_answer_as_those_that_are_learned_again(void **state) {
+    (void)state;
+    const replay_made how = {.is_secret = true};
+    tm_replay_kept *const kept = tm__mem_zalloc(1, sizeof(*kept));
+    tm_replay_plan plan = {.every = 500, .window = 500, .has_gate = true};
+    tm_replay_run runs[3];
+    tm_replay_stream stream;
+    tm_ctx ctx = {0};
+    uint32_t n = 0;
+    replay_case_stream(&how, 10, &stream);
+    for (int i = 0; i < 3; i++) {
+        plan.kept = i > 0 ? kept : NULL;
+        assert_int_equal(tm__replay_run_init(&stream, &runs[i], NULL), TM_OK);
+        assert_int_equal(tm__replay_plan_run(&ctx, &stream, &plan, &runs[i], NULL), TM_OK);
+        assert_true(i < 2 || kept->n == n); /* the third learns nothing */
+        n = kept->n;
+    }
+    assert_int_equal(n, runs[0].n_retrains + 1);
+    for (uint64_t row = stream.first; row < stream.n_rows; row++) {
+        assert_true(runs[0].answers[row] == runs[1].answers[row]);
+        assert_true(runs[0].answers[row] == runs[2].answers[row]);
+    }
+    for (int i = 0; i < 3; i++) {
+        tm__replay_run_done(&runs[i]);
+    }
+    tm__replay_kept_reset(kept);
+    tm__mem_free(kept);
+    tm__replay_stream_done(&stream);
+}
+
 static void chances_are_kept_where_they_are_asked_for(void **state) {
     (void)state;
     const replay_made how = {0};
@@ -87,6 +117,7 @@ int main(void) {
         cmocka_unit_test(a_schedule_learns_every_so_many_rows),
         cmocka_unit_test(errors_that_rise_ask_for_a_turn_and_quiet_does_not),
         cmocka_unit_test(a_gate_that_asks_for_too_much_keeps_the_first_model),
+        cmocka_unit_test(models_that_are_kept_answer_as_those_that_are_learned_again),
         cmocka_unit_test(chances_are_kept_where_they_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

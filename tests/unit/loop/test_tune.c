@@ -69,6 +69,20 @@ static void a_schedule_becomes_rows_by_the_rate_of_the_history(void **state) {
     json_decref(out);
 }
 
+static void a_declared_window_is_replayed_and_one_that_asks_a_test_is_named(void **state) {
+    (void)state;
+    const replay_made how = {.is_value = true};
+    json_t *const sliding =
+        tune(&how, "{\"retrain\": {\"new_rows\": 1000, \"window\": \"sliding:700\"}}", 1, 2000);
+    assert_int_equal(of(sliding, "declared", "window_rows"), 700);
+    assert_int_equal(json_array_size(json_object_get(sliding, "not_replayed")), 0);
+    json_decref(sliding);
+    json_t *const tested = tune(&how, "{\"retrain\": {\"window\": \"auto\"}}", 1, 2000);
+    assert_true(json_is_null(json_object_get(json_object_get(tested, "declared"), "window_rows")));
+    assert_int_equal(json_array_size(json_object_get(tested, "not_replayed")), 1);
+    json_decref(tested);
+}
+
 static void the_newest_rows_alone_may_be_looked_at(void **state) {
     (void)state;
     const replay_made how = {.is_value = true};
@@ -104,6 +118,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_proposed_where_nothing_changes),
         cmocka_unit_test(a_world_that_changes_is_worth_turns_and_the_gain_has_an_interval),
         cmocka_unit_test(a_schedule_becomes_rows_by_the_rate_of_the_history),
+        cmocka_unit_test(a_declared_window_is_replayed_and_one_that_asks_a_test_is_named),
         cmocka_unit_test(the_newest_rows_alone_may_be_looked_at),
         cmocka_unit_test(threads_change_nothing_but_seconds),
     };
