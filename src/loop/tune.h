@@ -22,11 +22,11 @@ typedef struct tm_tune_options {
 /**
  * {"target", "metric": "accuracy" or "rmse", "rows", "chosen_on", "priced_on": rows, "declared":
  * SETTING, "settings": [SETTING], "best": SETTING, "gain": {"value", "low", "high"} of the metric
- * (RMSE: what it falls by), "window": {"rows" (0: all), "gain"} of another window beside the best, or null, "threshold": {"value", "was",
- * "gain"} of costs or null, "difference": {"retrain"?, "gate"?, "threshold"?} as recipe and gate
- * have them, or null, "not_replayed": [words of retrain: that are not]}. SETTING: {"new_rows" (0:
- * never), "window_rows" (null: all), "on_errors", "gate_by", "score" on all, "retrains",
- * "train_seconds"}.
+ * (RMSE: what it falls by), "window": {"rows" (0: all), "gain"} of another window beside the best,
+ * or null, "threshold": {"value", "was", "gain"} of costs or null, "difference": {"retrain"?,
+ * "gate"?, "threshold"?} as recipe and gate have them, or null, "not_replayed": [words of retrain:
+ * that are not]}. SETTING: {"new_rows" (0: never), "window_rows" (null: all), "on_errors",
+ * "gate_by", "score" on all, "retrains", "train_seconds"}.
  *
  * Owns:    *out is a new reference.
  * Errors:  those of tm__replay_run().
