@@ -101,6 +101,23 @@ void tm__handle_hours(tm_exchange *x) {
 
 /* ---- Sources ---- */
 
+void tm__handle_quarantine(tm_exchange *x) {
+    const tm_intake_choice all = {0};
+    tm_err err = {0};
+    json_t *groups = NULL;
+    tm_status st = TM_OK;
+    if (tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE) {
+        st = tm__intake_quarantine_groups(x->desk->home, x->match.params[0], &all, &groups, &err);
+    } else {
+        st = TM_FAIL(&err, TM_E_NOT_FOUND, "there is no source of this name");
+    }
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+    } else {
+        tm__reply_json(x, groups);
+    }
+}
+
 void tm__handle_sources(tm_exchange *x) {
     tm_err err = {0};
     json_t *list = NULL, *one = NULL;

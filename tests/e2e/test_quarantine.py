@@ -16,7 +16,7 @@ def save(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def test_rows_of_a_file_are_mended_as_the_file_is_written(tm):
+def test_rows_of_a_file_are_mended_as_the_file_is_written(tm, serve):
     (tm.folder / "a.csv").write_text("id;day;x\n" + "".join(f"{i};{i % 28 + 1:02d}/02/2024;{i},5\n" for i in range(1, 40)).replace(",5", ""))
     tm.ok("data", "add", "s", "--files", "a.csv", "--key", "id")
     with (tm.folder / "a.csv").open("a") as file:  # what is added has no line of names before it
@@ -26,6 +26,8 @@ def test_rows_of_a_file_are_mended_as_the_file_is_written(tm):
     found = tm.ok("data", "quarantine", "s", "--json").json
     assert [(g["reason"], g["column"], g["origin"], g["count"], g["examples"][0]["row"]) for g in found["groups"]] == [
         ("wrong_type", "x", "a.csv", 1, 41), ("malformed", "", "a.csv", 1, 42)]
+    told = serve().request("GET", "/v1/sources/s/quarantine")[2]
+    assert (told["groups"], told["quarantined"]) == (found["groups"], 2)
     assert "forty" not in tm.ok("data", "quarantine", "s").out and "forty" not in json.dumps(found)
     assert "40;03/02/2024;forty" in tm.ok("data", "quarantine", "s", "--list", "9", "--show-values").out
     assert "2 rows are in bad.jsonl" in tm.ok("data", "quarantine", "s", "-o", "bad.jsonl").out

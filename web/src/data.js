@@ -10,6 +10,16 @@ import { count, figure, isNumber, NONE, percent, plural, quoted, span } from "./
 
 const STATUS = { ready: "good", reading: "good", paused: "idle", stopped: "bad", failing: "bad", failed: "bad" };
 
+/** Why rows of a source were refused, by reason, origin and column; values are shown by the command alone. */
+function Quarantine({ source }) {
+  const at = useValue(path`/v1/sources/${source}/quarantine`, 15000);
+  return html`<${Card} wide title=${`What was refused of ${source}`} actions=${html`<${Command}>tidemill data quarantine ${quoted(source)}<//>`}><${Await} of=${at}>${(q) => q.groups.length === 0 ? html`<${Empty}>Nothing is in quarantine.<//>`
+    : html`${q.dropped > 0 && html`<p><${Badge} is="bad">${count(q.dropped)} bad rows found no room<//></p>`}<${Table} label="Quarantine" rows=${q.groups} columns=${[
+      { title: "Why", isMain: true, cell: (g) => String(g.reason).replace(/_/g, " ") }, { title: "Column", cell: (g) => g.column ?? NONE }, { title: "From", cell: (g) => g.origin ?? NONE },
+      { title: "Rows", isNumber: true, cell: (g) => count(g.count) }, { title: "First", cell: (g) => html`<${Time} at=${g.first_at} />` }, { title: "Last", cell: (g) => html`<${Time} at=${g.last_at} />` }]} />
+      <p class="note">Mend what makes them, or what is asked of them, then read them again: <${Command}>tidemill data replay ${quoted(source)}<//></p>`}<//><//>`;
+}
+
 function Sources({ place }) {
   const at = useValue("/v1/sources", 5000);
   return html`<${Await} of=${at}>${({ sources }) => sources.length === 0
@@ -20,11 +30,11 @@ function Sources({ place }) {
       { title: "Rows", isNumber: true, cell: (s) => count(s.rows) },
       { title: "Last row", cell: (s) => html`<${Time} at=${s.last_row_at} />` },
       { title: "Behind", isNumber: true, cell: (s) => (s.lag_seconds == null ? NONE : span(s.lag_seconds)) },
-      { title: "Quarantined", isNumber: true, cell: (s) => (s.quarantined ? html`<${Badge} is="warn">${count(s.quarantined)}<//>` : "0") },
+      { title: "Quarantined", isNumber: true, cell: (s) => (s.quarantined ? html`<a href=${href(["data"], { ...place.query, source: s.source })}><${Badge} is="warn">${count(s.quarantined)}<//></a>` : "0") },
       { title: "Twice", isNumber: true, cell: (s) => count(s.duplicates) },
       { title: "Waiting", isNumber: true, cell: (s) => count(s.pending) },
       { title: "Bad rows", cell: (s) => html`<${Command}>tidemill data quarantine ${quoted(s.source)}<//>` },
-    ]} />`}<//><//>`}<//>`;
+    ]} />`}<//><//>${place.query.source && html`<${Quarantine} source=${place.query.source} key=${place.query.source} />`}`}<//>`;
 }
 
 function spanOf(x) {

@@ -40,6 +40,7 @@ static void what_a_page_watches_is_told_to_who_may_read(void **state) {
     assert_int_equal(serve_case_call(&c, "/v1/routes/other/hours", NULL, NULL), 404);
     assert_int_equal(serve_case_call(&c, "/v1/sources", NULL, NULL), 200);
     assert_string_equal(c.body, "{\"sources\":[]}");
+    assert_int_equal(serve_case_call(&c, "/v1/sources/none/quarantine", NULL, NULL), 404);
     serve_case_key(&c, TM_GUARD_VIEWER, &viewer);
     serve_case_key_seen(&c, TM_GUARD_CLIENT, &client);
     static const char *const paths[] = {"/v1/events", "/v1/routes/tiny/hours", "/v1/sources"};
