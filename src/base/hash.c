@@ -43,6 +43,11 @@ void tm__hash_keyed(const tm_hash *key, const void *data, size_t len, tm_hash *o
               0);
 }
 
+void tm__sha256(const void *data, size_t len, tm_hash *out) {
+    TM_ASSERT(crypto_hash_sha256(out->bytes, len == 0 ? (const unsigned char *)"" : data, len) ==
+              0);
+}
+
 void tm__hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, tm_hash *out) {
     crypto_auth_hmacsha256_state state;
     tm__sodium_init();

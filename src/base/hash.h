@@ -26,6 +26,8 @@ void tm__hash_bytes(const void *data, size_t len, tm_hash *out);
 /** BLAKE2b-256 with a key: who does not have it cannot make or check one. */
 void tm__hash_keyed(const tm_hash *key, const void *data, size_t len, tm_hash *out);
 /** HMAC-SHA256 (RFC 2104), which receivers in other languages have at hand. */
+/** SHA-256 (FIPS 180-4), where others ask for it. */
+void tm__sha256(const void *data, size_t len, tm_hash *out);
 void tm__hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, tm_hash *out);
 /** out holds TM_HASH_TEXT bytes. */
 void tm__hash_to_text(const tm_hash *hash, char *out);

@@ -31,6 +31,7 @@
 #include "source/intake.h"
 #include "source/source.h"
 #include "store/archive.h"
+#include "store/bucket.h"
 #include "store/vault.h"
 
 #define MANIFEST_BYTES_MAX ((size_t)256 << 20)
@@ -214,7 +215,11 @@ static tm_status add_snapshot(tm_backup *b, const char *text, tm_err *err) {
     if (path == NULL) {
         return no_memory(err);
     }
-    tm_status st = TM_OK;
+    bool is_fetched = false;
+    tm_status st = tm__bucket_find(path, &is_fetched, err);
+    if (st != TM_OK) {
+        goto out;
+    }
     if (tm__fs_info(path).kind == TM_PATH_NONE) {
         st = json_array_append_new(b->absent, json_string(name)) == 0 ? TM_OK : no_memory(err);
         goto out;

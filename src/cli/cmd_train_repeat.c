@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/model_args.h"
 #include "cli/train_repeat.h"
+#include "store/bucket.h"
 #include "train/train.h"
 
 typedef struct repeat {
@@ -67,8 +68,10 @@ static tm_status load_base(repeat *r, tm_err *err) {
         return TM_FAIL(err, TM_E_DATA, "the record does not name the model it went on from");
     }
     char *path = tm__home_bundle_path(r->place.home, &hash);
-    const tm_status st = path != NULL ? tm__bundle_open(path, &r->base, err)
-                                      : TM_FAIL(err, TM_E_NOMEM, "no memory for a path");
+    bool is_fetched = false;
+    tm_status st = path != NULL ? tm__bucket_find(path, &is_fetched, err)
+                                : TM_FAIL(err, TM_E_NOMEM, "no memory for a path");
+    st = st == TM_OK ? tm__bundle_open(path, &r->base, err) : st;
     tm__mem_free(path);
     r->recipe.options.base = r->base;
     return st;

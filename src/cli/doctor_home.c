@@ -19,6 +19,7 @@
 #include "monitor/monitor.h"
 #include "registry/registry.h"
 #include "source/intake.h"
+#include "store/bucket.h"
 #include "store/home.h"
 #include "store/vault.h"
 
@@ -294,7 +295,12 @@ static void check_snapshots(tm_checks *checks, const tm_home *home, const json_t
         const tm_status st = tm__check_note(path == NULL ? TM_E_NOMEM : TM_OK);
         (void)st;
         const tm_path_info info = path == NULL ? (tm_path_info){0} : tm__fs_info(path);
-        n_gone += info.kind != TM_PATH_FILE;
+        bool is_kept = info.kind == TM_PATH_FILE;
+        if (path != NULL && !is_kept) {
+            const tm_status asked = tm__check_note(tm__bucket_has(path, &is_kept, NULL));
+            (void)asked; /* without an answer it is not known to be there */
+        }
+        n_gone += !is_kept;
         bytes += info.size_bytes;
         tm__mem_free(path);
     }

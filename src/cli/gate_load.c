@@ -36,7 +36,7 @@ static tm_status run_child(const loading *l, tm_child_state *out, tm_err *err) {
     const tm_child_spec spec = {.argv = argv,
                                 .stdout_path = l->report,
                                 .stderr_path = l->errors,
-                                .has_network = tm__home_has_server(l->home),
+                                .has_network = tm__home_needs_network(l->home),
                                 .memory_bytes_max = TM_CHILD_ADDRESSES(CHILD_BYTES_MAX),
                                 .seconds_max = (uint32_t)(seconds_of(l->gate) + SECONDS_BESIDE)};
     uint64_t id = 0;

@@ -58,7 +58,7 @@ tm_status tm__children_start(tm_children *c, const char *command, const char *ve
                                 .stderr_path = errors,
                                 .memory_bytes_max = tm__children_memory_max(),
                                 .epoch = c->epoch,
-                                .has_network = c->has_network || tm__home_has_server(c->home)};
+                                .has_network = c->has_network || tm__home_needs_network(c->home)};
     const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
     tm__mem_free(errors);
     if (st == TM_OK) {
@@ -92,7 +92,7 @@ tm_status tm__lone_start(tm_lone_child *c, const char *const *argv, const char *
                                 .data_bytes_max = limits->data_bytes_max,
                                 .seconds_max = limits->seconds_max,
                                 .epoch = c->epoch,
-                                .has_network = tm__home_has_server(c->home)};
+                                .has_network = tm__home_needs_network(c->home)};
     const tm_status st = tm__child_start(c->supervisor, &spec, &c->id, err);
     tm__mem_free(path);
     c->is_running = st == TM_OK;

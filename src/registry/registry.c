@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "registry/registry_priv.h"
+#include "store/bucket.h"
 #include "store/privacy_key.h"
 #include "tidemill/bundle.h"
 
@@ -470,7 +471,11 @@ static tm_status bundle_open(tm_registry *registry, const tm_hash *hash, tm_bund
     if (path == NULL) {
         return no_memory(err);
     }
-    tm_status st = TM_OK;
+    bool is_fetched = false;
+    tm_status st = tm__bucket_find(path, &is_fetched, err);
+    if (st != TM_OK) {
+        goto out;
+    }
     if (tm__fs_info(path).kind != TM_PATH_FILE) {
         st = TM_FAIL(err, TM_E_INTEGRITY, "the model file '%s' is gone", path);
         tm_err_hint(err, "Restore it from a backup, or train the model again.");
@@ -480,6 +485,9 @@ static tm_status bundle_open(tm_registry *registry, const tm_hash *hash, tm_bund
     found = bundle != NULL ? *tm__bundle_hash(bundle) : found;
     if (st == TM_OK && !tm__hash_eq(&found, hash)) {
         st = not_of_its_name(path, err);
+    }
+    if (st != TM_OK && st != TM_E_NOMEM && is_fetched) {
+        tm__bucket_refuse(path);
     }
     if (st == TM_OK && out != NULL) {
         *out = bundle;

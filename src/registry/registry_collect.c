@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "registry/experiment.h"
 #include "registry/registry_priv.h"
+#include "store/bucket.h"
 #include "store/vault.h"
 
 typedef struct collecting {
@@ -283,9 +284,16 @@ static tm_status read_all_names(collecting *c, tm_err *err) {
     return tm__json_check(err);
 }
 
+/* The object first: a file that is here is looked at again. */
+static tm_status remove_both(const char *path, tm_err *err) {
+    TM_TRY(tm__bucket_drop(path, err));
+    return tm__fs_remove(path, err);
+}
+
 typedef struct folder {
     collecting *c;
     const char *dir, *suffix;
+    json_t *objects; /* names */
     tm_status st;
     tm_err *err;
 } folder;
@@ -312,19 +320,48 @@ static bool look_at(void *arg, const char *name) {
         c->bytes += (int64_t)info.size_bytes;
         json_array_append_new(
             c->files, json_pack("{s:s, s:I}", "file", name, "bytes", (json_int_t)info.size_bytes));
-        f->st = c->options->is_dry ? TM_OK : tm__fs_remove(path, f->err);
+        f->st = c->options->is_dry ? TM_OK : remove_both(path, f->err);
     }
     tm__mem_free(path);
     return f->st == TM_OK;
 }
 
+/* An object of which the home has no file now. */
+static bool note_object(void *arg, const char *name) {
+    const folder *const f = arg;
+    char hash[TM_HASH_TEXT];
+    (void)tm__str_copy(hash, sizeof(hash), tm__str(name));
+    return json_object_get(f->c->reached, hash) != NULL ||
+           json_object_get(f->c->released, hash) == NULL ||
+           json_array_append_new(f->objects, json_string(name)) == 0;
+}
+
+static tm_status drop_objects(const folder *f, tm_err *err) {
+    size_t i = 0;
+    const json_t *name = NULL;
+    TM_TRY(tm__bucket_list(f->dir, note_object, (void *)(uintptr_t)f, err));
+    json_array_foreach(f->objects, i, name) {
+        char *const path = tm__fs_join(f->dir, json_string_value(name));
+        const tm_status st =
+            path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : tm__bucket_drop(path, err);
+        tm__mem_free(path);
+        TM_TRY(st);
+    }
+    return TM_OK;
+}
+
 static tm_status look_into(collecting *c, const char *dir, const char *suffix, tm_err *err) {
-    folder f = {.c = c, .dir = dir, .suffix = suffix, .err = err};
+    folder f = {.c = c, .dir = dir, .suffix = suffix, .err = err, .objects = json_array()};
     if (tm__fs_info(dir).kind != TM_PATH_DIR) {
+        json_decref(f.objects);
         return TM_OK;
     }
-    TM_TRY(tm__fs_list(dir, look_at, &f, err));
-    TM_TRY(f.st);
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__fs_list(dir, look_at, &f, err) : st;
+    st = st == TM_OK ? f.st : st;
+    st = st == TM_OK && !c->options->is_dry ? drop_objects(&f, err) : st;
+    json_decref(f.objects);
+    TM_TRY(st);
     return c->options->is_dry ? TM_OK : tm__fs_sync_folder(dir, err);
 }
 
@@ -379,7 +416,7 @@ static tm_status remove_named(const char *dir, const char *hash, const char *suf
     (void)snprintf(name, sizeof(name), "%.*s%s", TM_HASH_TEXT - 1, hash, suffix);
     char *const path = tm__fs_join(dir, name);
     const tm_status st =
-        path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : tm__fs_remove(path, err);
+        path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : remove_both(path, err);
     tm__mem_free(path);
     return st;
 }

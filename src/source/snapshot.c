@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "base/rng.h"
 #include "source/source.h"
+#include "store/bucket.h"
 #include "store/duck.h"
 #include "store/vault.h"
 
@@ -74,6 +75,7 @@ tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table,
     } else if (st == TM_OK) {
         st = write_file(ctx, table, temp, path, err);
     }
+    st = st == TM_OK ? tm__bucket_keep(path, err) : st;
     tm__mem_free(path);
     tm__mem_free(temp);
     if (st == TM_OK) {
@@ -135,12 +137,16 @@ tm_status tm__snapshot_load(tm_ctx *ctx, const char *dir, const tm_hash *hash, t
     if (path == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a snapshot");
     }
-    tm_status st = TM_OK;
-    if (tm__fs_info(path).kind == TM_PATH_NONE) {
+    bool is_fetched = false;
+    tm_status st = tm__bucket_find(path, &is_fetched, err);
+    if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_NONE) {
         st = TM_FAIL(err, TM_E_NOT_FOUND, "no snapshot '%s'", path);
         tm_err_hint(err, "It was deleted or never written; train on the source again.");
-    } else {
+    } else if (st == TM_OK) {
         st = read_file(ctx, path, hash, out, err);
+        if (st == TM_E_INTEGRITY && is_fetched) {
+            tm__bucket_refuse(path);
+        }
     }
     tm__mem_free(path);
     return st;

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/bucket.h"
 #include "store/vault.h"
 
 struct tm_home {
@@ -126,6 +127,10 @@ bool tm__home_has_server(const tm_home *home) {
     return tm__str_has_suffix(tm__str(home->meta_db), "/" TM_HOME_STORE);
 }
 
+bool tm__home_needs_network(const tm_home *home) {
+    return tm__home_has_server(home) || tm__bucket_is_used(home->path);
+}
+
 const char *tm__home_log_db(const tm_home *home) {
     return home->log_db;
 }
@@ -178,9 +183,9 @@ tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash, const v
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     /* Publishing is atomic, so a file that is there is whole; its notes may differ from these. */
-    const tm_status st = tm__fs_info(path).kind == TM_PATH_FILE
-                             ? tm__fs_ensure(path, err)
-                             : tm__vault_publish(path, data, len, err);
+    tm_status st = tm__fs_info(path).kind == TM_PATH_FILE ? tm__fs_ensure(path, err)
+                                                          : tm__vault_publish(path, data, len, err);
+    st = st == TM_OK ? tm__bucket_keep(path, err) : st;
     tm__mem_free(path);
     return st;
 }

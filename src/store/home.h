@@ -23,6 +23,9 @@ const char *tm__home_name(const char *path);
 const char *tm__home_path(const tm_home *home); /* absolute */
 /** Whether the tables of meta.db are in PostgreSQL: who reads them needs the network. */
 bool tm__home_has_server(const tm_home *home);
+/** Whether who works with its tables and model files needs it: they are in PostgreSQL or a bucket.
+ */
+bool tm__home_needs_network(const tm_home *home);
 /** meta.db, or store.json when that was there as the home was opened: for tm__db_open(). */
 const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
@@ -37,7 +40,8 @@ const char *tm__home_temp(const tm_home *home);       /* folder, 0700, emptied a
 void tm__home_temp_reset(const tm_home *home);
 /** Path of a bundle by hash; the caller frees with tm__mem_free(). */
 char *tm__home_bundle_path(const tm_home *home, const tm_hash *hash);
-/** Write bytes under their hash unless they are there. */
+/** Write bytes under their hash unless they are there; into the bucket, too, when the home has one:
+ * see store/bucket.h. */
 TM_NODISCARD tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash,
                                             const void *data, size_t len, tm_err *err);
 void tm__home_close(tm_home *home);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects of a bucket that speaks S3: listed by prefix, and fetched into a bounded cache. libcurl
- * is opened when it is first needed, and signs (AWS Signature Version 4).
+ * Objects of a bucket that speaks S3: listed by prefix, fetched (into a bounded cache), and put.
+ * libcurl is opened when it is first needed, and signs (AWS Signature Version 4).
  *
  * 1. Credentials come from a file of the user, are kept in memory only, and stand in no message.
  * 2. An object is read as it was listed or not at all: every part is asked for with its ETag.
@@ -64,6 +64,18 @@ TM_NODISCARD tm_status tm__s3_list(tm_s3 *s3, const tm_s3_list *list, tm_err *er
  * listed, TM_E_NOT_FOUND when it is gone; then there is no file. */
 TM_NODISCARD tm_status tm__s3_get(tm_s3 *s3, const tm_s3_object *object, const char *path,
                                   tm_err *err);
+
+/** Put a file as an object, in parts of part_bytes (at least 5 MiB where there is more than one;
+ * 10,000 at most, else TM_E_LIMIT); it is there whole or not at all. Each part is signed with its
+ * SHA-256. Cost: memory of a part. */
+typedef struct tm_s3_place {
+    const char *bucket;
+    const char *key;
+} tm_s3_place;
+TM_NODISCARD tm_status tm__s3_put(tm_s3 *s3, const tm_s3_place *place, const char *path,
+                                  tm_err *err);
+/** One that is not there is no error. */
+TM_NODISCARD tm_status tm__s3_drop(tm_s3 *s3, const tm_s3_place *place, tm_err *err);
 
 typedef struct tm_s3_cache {
     const char *dir;     /* made when it is not there */

@@ -82,36 +82,61 @@ static tm_status remove_file(const char *dir, const char *name, tm_err *err) {
     return st;
 }
 
-/* Take files away, those that were not used for the longest time first, until there is room. */
-static tm_status make_room(const tm_s3_cache *cache, uint64_t size_bytes, tm_err *err) {
-    const uint64_t size_max = cache->size_bytes == 0 ? SIZE_BYTES : cache->size_bytes;
-    const size_t n_max = cache->n_files == 0 ? N_FILES : cache->n_files;
-    listing l = {.dir = cache->dir};
-    tm_status st = tm__fs_list(cache->dir, note_file, &l, err);
-    if (st == TM_OK && l.failed) {
-        st = no_memory(err);
+static tm_status list_files(const tm_s3_cache_room *room, listing *l, tm_err *err) {
+    *l = (listing){.dir = room->dir};
+    tm_status st = tm__fs_list(room->dir, note_file, l, err);
+    return st == TM_OK && l->failed ? no_memory(err) : st;
+}
+
+static uint64_t bytes_of(const listing *l) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        total += l->items[i].size_bytes;
     }
-    uint64_t total = size_bytes;
-    size_t n = l.n + 1;
-    for (size_t i = 0; i < l.n; i++) {
-        total += l.items[i].size_bytes;
-    }
+    return total;
+}
+
+tm_status tm__s3_cache_is_full(tm_s3_cache_room *io, tm_err *err) {
+    listing l;
+    const tm_status st = list_files(io, &l, err);
+    io->is_full = bytes_of(&l) + io->more_bytes > io->size_bytes;
+    tm__mem_free(l.items);
+    return st;
+}
+
+tm_status tm__s3_cache_make_room(const tm_s3_cache_room *room, tm_err *err) {
+    listing l;
+    tm_status st = list_files(room, &l, err);
+    uint64_t total = bytes_of(&l) + room->more_bytes;
+    size_t n = l.n + (room->more_bytes > 0 ? 1 : 0);
     if (l.n > 0) {
         qsort(l.items, l.n, sizeof(*l.items), by_use);
     }
-    const int64_t stale_us = tm__now_us() - STALE_US;
+    const int64_t now_us = tm__now_us();
     for (size_t i = 0; st == TM_OK && i < l.n; i++) {
-        const bool is_half = tm__str_has_suffix(tm__str(l.items[i].name), ".tmp");
-        const bool is_stale = is_half && l.items[i].used_us < stale_us;
-        const bool is_full = total > size_max || n > n_max;
-        if (is_stale || (is_full && !is_half)) {
-            st = remove_file(cache->dir, l.items[i].name, err);
-            total -= l.items[i].size_bytes;
+        const cached *const item = &l.items[i];
+        const bool is_half = tm__str_has_suffix(tm__str(item->name), ".tmp");
+        const bool is_stale = is_half && item->used_us < now_us - STALE_US;
+        const bool is_full = total > room->size_bytes || n > room->n_files;
+        const bool may_go = item->used_us <= now_us - room->recent_us &&
+                            (room->may_go == NULL || room->may_go(room->arg, item->name));
+        if (is_stale || (is_full && !is_half && may_go)) {
+            st = remove_file(room->dir, item->name, err);
+            total -= item->size_bytes;
             n--;
         }
     }
     tm__mem_free(l.items);
     return st;
+}
+
+static tm_status make_room(const tm_s3_cache *cache, uint64_t size_bytes, tm_err *err) {
+    const tm_s3_cache_room room = {.dir = cache->dir,
+                                   .size_bytes =
+                                       cache->size_bytes == 0 ? SIZE_BYTES : cache->size_bytes,
+                                   .n_files = cache->n_files == 0 ? N_FILES : cache->n_files,
+                                   .more_bytes = size_bytes + (size_bytes == 0 ? 1 : 0)};
+    return tm__s3_cache_make_room(&room, err);
 }
 
 /* What the name of an object ends with, which says what it is: ".csv", ".csv.gz"; or nothing. */
@@ -168,7 +193,7 @@ static tm_status check_size(const tm_s3_cache *cache, const tm_s3_object *object
     return st;
 }
 
-static tm_status fetch_to(tm_s3 *s3, const tm_s3_object *object, const char *path, tm_err *err) {
+tm_status tm__s3_get_to(tm_s3 *s3, const tm_s3_object *object, const char *path, tm_err *err) {
     tm_buf temp;
     uint64_t number = 0;
     tm__random_bytes(&number, sizeof(number));
@@ -206,7 +231,7 @@ tm_status tm__s3_cache_get(tm_s3 *s3, const tm_s3_cache *cache, const tm_s3_obje
             st = make_room(cache, object->size_bytes, err);
         }
         if (st == TM_OK) {
-            st = fetch_to(s3, object, path, err);
+            st = tm__s3_get_to(s3, object, path, err);
         }
     }
     if (st != TM_OK) {

@@ -6,7 +6,9 @@
  *     s3_credentials.c  the file with keys, place and form of addresses
  *     s3_request.c      one request: address, signature, tries, what an error means
  *     s3.c              list and get
+ *     s3_put.c          put, in parts when it is large, and delete
  *     s3_cache.c        files of objects, within a size
+ *     bucket.c          files of a home
  */
 #ifndef TM_STORE_S3_PRIV_H
 #define TM_STORE_S3_PRIV_H
@@ -71,6 +73,8 @@ typedef struct tm_s3_request {
     const char *query;    /* encoded, sorted by name; NULL: none */
     const char *if_match; /* NULL: no condition */
     uint64_t start, len;  /* of the object; len 0: no range is named */
+    const char *method;   /* NULL: GET */
+    tm_str body;          /* of PUT and POST */
 } tm_s3_request;
 
 typedef struct tm_s3_answer {
@@ -82,7 +86,7 @@ typedef struct tm_s3_answer {
 void tm__s3_answer_init(tm_s3_answer *answer, uint64_t body_bytes_max);
 void tm__s3_answer_done(tm_s3_answer *answer);
 
-/** Ask until there is an answer of 200 or 206. */
+/** Ask until there is an answer of 200, 204 or 206. */
 TM_NODISCARD tm_status tm__s3_ask(tm_s3 *s3, const tm_s3_request *request, tm_s3_answer *answer,
                                   tm_err *err);
 
@@ -102,6 +106,25 @@ typedef struct tm_s3_refusal {
 } tm_s3_refusal;
 /** What a refusal means to its reader. *out_again: it may pass by itself. */
 TM_NODISCARD tm_status tm__s3_refused(const tm_s3_refusal *refusal, bool *out_again, tm_err *err);
+
+/* ---- Files of objects ---- */
+
+/* A folder that is a cache. */
+typedef struct tm_s3_cache_room {
+    const char *dir;
+    uint64_t size_bytes, more_bytes; /* of all files; what is to come */
+    size_t n_files;
+    int64_t recent_us;                           /* what was used since then stays */
+    bool (*may_go)(void *arg, const char *name); /* NULL: whatever is there */
+    void *arg;
+    bool is_full; /* of tm__s3_cache_is_full() */
+} tm_s3_cache_room;
+TM_NODISCARD tm_status tm__s3_cache_is_full(tm_s3_cache_room *io, tm_err *err);
+/** Take files away, those that were not used for the longest time first, until there is room. */
+TM_NODISCARD tm_status tm__s3_cache_make_room(const tm_s3_cache_room *room, tm_err *err);
+/** Fetch an object to a path; it is there whole or not at all. */
+TM_NODISCARD tm_status tm__s3_get_to(tm_s3 *s3, const tm_s3_object *object, const char *path,
+                                     tm_err *err);
 
 /* ---- Lists ---- */
 

@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "store/s3_priv.h"
 #include "store/xml.h"
@@ -361,15 +362,35 @@ static bool prepare(try_state *t, const char *url, struct curl_slist *headers) {
            s3->api.easy_setopt(s3->curl, CURLOPT_XFERINFODATA, t) == CURLE_OK;
 }
 
+static bool prepare_body(const tm_s3 *s3, const tm_s3_request *request) {
+    return set_text(s3, CURLOPT_POSTFIELDS, request->body.ptr == NULL ? "" : request->body.ptr) &&
+           s3->api.easy_setopt(s3->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                               (curl_off_t)request->body.len) == CURLE_OK &&
+           set_text(s3, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
 static bool add_header(const tm_s3 *s3, struct curl_slist **list, const char *text) {
     struct curl_slist *const grown = s3->api.slist_append(*list, text);
     *list = grown == NULL ? *list : grown;
     return grown != NULL;
 }
 
+/* The signature covers what is sent, so a server takes no other bytes. */
+static bool add_body_headers(const tm_s3 *s3, tm_str body, struct curl_slist **out) {
+    char sum[TM_HASH_TEXT], text[TM_HASH_TEXT + 32];
+    tm_hash hash;
+    tm__sha256(body.ptr, body.len, &hash);
+    tm__hash_to_text(&hash, sum);
+    (void)snprintf(text, sizeof(text), "x-amz-content-sha256: %s", sum);
+    return add_header(s3, out, text) &&
+           add_header(s3, out, "Content-Type: application/octet-stream");
+}
+
 static bool make_headers(const tm_s3 *s3, const tm_s3_request *request, struct curl_slist **out) {
     char text[TM_S3_SETTING_MAX + 64];
-    bool is_ok = add_header(s3, out, "x-amz-content-sha256: " EMPTY_SHA256);
+    bool is_ok = request->method == NULL
+                     ? add_header(s3, out, "x-amz-content-sha256: " EMPTY_SHA256)
+                     : add_body_headers(s3, request->body, out);
     if (s3->credentials.session_token[0] != '\0') {
         (void)snprintf(text, sizeof(text), "x-amz-security-token: %s",
                        s3->credentials.session_token);
@@ -450,7 +471,8 @@ static tm_status ask_once(try_state *t, const tm_s3_request *request, const char
     t->retry_ms = 0;
     t->is_too_long = false;
     *out_again = false;
-    const bool is_ready = make_headers(s3, request, &headers) && prepare(t, url, headers);
+    const bool is_ready = make_headers(s3, request, &headers) && prepare(t, url, headers) &&
+                          (request->method == NULL || prepare_body(s3, request));
     tm_status st = TM_OK;
     if (!is_ready) {
         st = TM_FAIL(err, TM_E_NOMEM, "cannot prepare a request to '%s'", s3->credentials.endpoint);
@@ -459,7 +481,7 @@ static tm_status ask_once(try_state *t, const tm_s3_request *request, const char
         const long status = t->answer->status;
         if (code != CURLE_OK) {
             st = curl_failed(t, code, out_again, err);
-        } else if (status != 200 && status != 206) {
+        } else if (status != 200 && status != 204 && status != 206) {
             const tm_s3_refusal refusal = {
                 .status = status,
                 .body = {(const char *)t->refusal.data, t->refusal.len},

@@ -66,10 +66,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def refuse(self, status, code):
         self.reply(status, f'<?xml version="1.0"?>\n<Error><Code>{code}</Code><Message>no</Message></Error>'.encode())
 
+    def do_PUT(self):
+        self.do_GET()
+
+    def do_POST(self):
+        self.do_GET()
+
+    def do_DELETE(self):
+        self.do_GET()
+
     def do_GET(self):
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         bucket = self.server.bucket
         with bucket.lock:
-            bucket.requests.append(self.path)
+            bucket.requests.append(self.path if self.command == "GET" else f"{self.command} {self.path}")
             fault = bucket.faults.pop(0) if bucket.faults else None
         try:
             access, given, right = expected(self, bucket.secret)
@@ -88,7 +98,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name, _, key = urllib.parse.unquote(path).lstrip("/").partition("/")
         if name != bucket.name:
             return self.refuse(404, "NoSuchBucket")
+        if self.command != "GET":
+            return self.change(bucket, key, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), body)
         return self.get_object(bucket, key, fault) if key else self.get_list(bucket, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), fault)
+
+    def change(self, bucket, key, query, body):
+        if hashlib.sha256(body).hexdigest() != self.headers["x-amz-content-sha256"]:
+            return self.refuse(400, "XAmzContentSHA256Mismatch")
+        upload = query.get("uploadId")
+        with bucket.lock:
+            if "uploads" in query:
+                upload = f"u/+{len(bucket.uploads)}"
+                bucket.uploads[upload] = {}
+                return self.reply(200, f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>".encode())
+            if upload is not None and upload not in bucket.uploads:
+                return self.refuse(404, "NoSuchUpload")
+            if self.command == "PUT" and upload:
+                bucket.uploads[upload][int(query["partNumber"])] = body
+                return self.reply(200, headers={"ETag": f'"{etag(body)}"'})
+            if self.command == "POST":
+                parts = bucket.uploads.pop(upload)
+                if body.count(b"<Part>") != len(parts):
+                    return self.refuse(400, "InvalidPart")
+                bucket.objects[key] = b"".join(parts[n] for n in sorted(parts))
+                return self.reply(200, b"<CompleteMultipartUploadResult/>")
+            if self.command == "DELETE":
+                (bucket.uploads if upload else bucket.objects).pop(upload or key, None)
+                return self.reply(204)
+            bucket.objects[key] = body
+            return self.reply(200, headers={"ETag": f'"{etag(body)}"'})
 
     def get_list(self, bucket, query, fault):
         with bucket.lock:
@@ -136,7 +174,7 @@ class Bucket:
     forbidden: keys that are listed and may not be read. falls: pages are listed from their end."""
 
     def __init__(self, name="rows"):
-        self.name, self.objects, self.faults, self.requests = name, {}, [], []
+        self.name, self.objects, self.faults, self.requests, self.uploads = name, {}, [], [], {}
         self.forbidden, self.falls = set(), False
         self.access, self.secret, self.page, self.skew_s, self.sent = "AKTEST", "se/cr+et=", 1000, 0, 0
         self.lock = threading.Lock()

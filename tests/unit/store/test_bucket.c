@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/bucket.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "canned_server.h"
+#include "support.h"
+#include "test.h"
+
+#define HEAD "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+#define NONE HEAD "<ListBucketResult></ListBucketResult>"
+#define ONE                                                                                        \
+    HEAD "<ListBucketResult><Contents><Key>a/bundles/f.tmb</Key><ETag>e</ETag><Size>3</Size>"      \
+         "</Contents></ListBucketResult>"
+
+static test_folder folder;
+static char file[256];
+
+static int set_up(void **state) {
+    char path[256];
+    (void)state;
+    test_folder_make(&folder);
+    test_folder_join(&folder, "bundles", path, sizeof(path));
+    assert_int_equal(tm__fs_mkdir(path, NULL), TM_OK);
+    test_folder_join(&folder, "bundles/f.tmb", file, sizeof(file));
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    test_folder_remove(&folder);
+    return 0;
+}
+
+static canned_server *server_of(const char *const *answers, size_t n) {
+    char path[256], credentials[256], text[800];
+    canned_server *const server = canned_server_open(answers, n);
+    test_folder_join(&folder, "s3.ini", credentials, sizeof(credentials));
+    (void)snprintf(text, sizeof(text),
+                   "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
+                   "127.0.0.1:%u\n",
+                   canned_server_port(server));
+    assert_int_equal(tm__fs_publish_secret(credentials, text, strlen(text), NULL), TM_OK);
+    (void)snprintf(text, sizeof(text), "{\"url\": \"s3://abc/a/\", \"credentials\": \"%s\"}",
+                   credentials);
+    test_folder_join(&folder, TM_HOME_BUCKET, path, sizeof(path));
+    assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
+    return server;
+}
+
+static void without_a_bucket_nothing_is_asked(void **state) {
+    (void)state;
+    bool is_fetched = true, has = true;
+    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK);
+    assert_int_equal(tm__bucket_has(file, &has, NULL), TM_OK);
+    assert_false(is_fetched || has);
+    assert_int_equal(tm__bucket_keep(file, NULL), TM_OK);
+    assert_int_equal(tm__bucket_drop(file, NULL), TM_OK);
+    assert_int_equal(tm__bucket_keep("f.tmb", NULL), TM_OK);
+}
+
+static void a_file_is_put_once(void **state) {
+    (void)state;
+    const char *const answers[] = {NONE, HEAD, ONE};
+    canned_server *const server = server_of(answers, 3);
+    assert_int_equal(tm__fs_publish(file, "abc", 3, NULL), TM_OK);
+    assert_int_equal(tm__bucket_keep(file, NULL), TM_OK);
+    assert_non_null(strstr(canned_server_request(server, 1), "PUT /abc/a/bundles/f.tmb "));
+    assert_int_equal(tm__bucket_keep(file, NULL), TM_OK); /* it is there */
+    canned_server_close(server);
+}
+
+static void a_file_that_went_comes_back(void **state) {
+    (void)state;
+    const char *const answers[] = {NONE, ONE,
+                                   "HTTP/1.1 206 Part\r\nConnection: close\r\nETag: "
+                                   "e\r\nContent-Range: bytes 0-2/3\r\n\r\nabc"};
+    canned_server *const server = server_of(answers, 3);
+    bool is_fetched = true;
+    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK);
+    assert_false(is_fetched);
+    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK);
+    assert_true(is_fetched);
+    assert_int_equal(tm__fs_info(file).size_bytes, 3);
+    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK); /* no question */
+    assert_false(is_fetched);
+    tm__bucket_refuse(file);
+    assert_int_equal(tm__fs_info(file).kind, TM_PATH_NONE);
+    canned_server_close(server);
+}
+
+static void an_object_is_removed(void **state) {
+    (void)state;
+    const char *const answers[] = {"HTTP/1.1 204 Gone\r\nConnection: close\r\n\r\n"};
+    canned_server *const server = server_of(answers, 1);
+    assert_int_equal(tm__bucket_drop(file, NULL), TM_OK);
+    assert_non_null(strstr(canned_server_request(server, 0), "DELETE /abc/a/bundles/f.tmb "));
+    canned_server_close(server);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(without_a_bucket_nothing_is_asked),
+        CASE(a_file_is_put_once),
+        CASE(a_file_that_went_comes_back),
+        CASE(an_object_is_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
