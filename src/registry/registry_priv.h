@@ -168,4 +168,8 @@ TM_NODISCARD tm_status tm__gate_valid(const tm_gate *gate, tm_err *err);
 /** Score of a bundle by its info: on its test rows, else in validation; false when it has none. */
 bool tm__registry_score(const json_t *info, const char *metric, double *out);
 
+/** The file of a hash, whole; *out (may be NULL) gets what is made of it. */
+TM_NODISCARD tm_status tm__registry_file_open(tm_registry *registry, const tm_hash *hash,
+                                              tm_bundle **out, tm_err *err);
+
 #endif
