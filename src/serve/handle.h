@@ -26,6 +26,7 @@ void tm__handle_session_end(tm_exchange *x);
 void tm__handle_hours(tm_exchange *x);
 void tm__handle_sources(tm_exchange *x);
 void tm__handle_quarantine(tm_exchange *x);
+void tm__handle_source(tm_exchange *x);
 
 void tm__handle_predict(tm_exchange *x);
 void tm__handle_invocations(tm_exchange *x);

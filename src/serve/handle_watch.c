@@ -118,6 +118,26 @@ void tm__handle_quarantine(tm_exchange *x) {
     }
 }
 
+static void hide_place(json_t *source) { /* how it is reached is its admin's */
+    (void)json_object_del(source, "spec");
+    (void)json_object_del(source, "from");
+}
+
+void tm__handle_source(tm_exchange *x) {
+    tm_err err = {0};
+    json_t *source = NULL;
+    const bool has_any = tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE;
+    const tm_status st =
+        has_any ? tm__intake_show(x->desk->home, x->match.params[0], &source, &err)
+                : TM_FAIL(&err, TM_E_NOT_FOUND, "there is no source of this name");
+    if (st != TM_OK) {
+        tm__problem_from_err(x, &err);
+        return;
+    }
+    hide_place(source);
+    tm__reply_json(x, source);
+}
+
 void tm__handle_sources(tm_exchange *x) {
     tm_err err = {0};
     json_t *list = NULL, *one = NULL;
@@ -133,7 +153,7 @@ void tm__handle_sources(tm_exchange *x) {
         return;
     }
     json_array_foreach(list, i, one) {
-        (void)json_object_del(one, "spec"); /* how it is reached is its admin's */
+        hide_place(one);
     }
     tm__reply_json(x, json_pack("{s:o}", "sources", list));
 }

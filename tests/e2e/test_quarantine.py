@@ -26,8 +26,12 @@ def test_rows_of_a_file_are_mended_as_the_file_is_written(tm, serve):
     found = tm.ok("data", "quarantine", "s", "--json").json
     assert [(g["reason"], g["column"], g["origin"], g["count"], g["examples"][0]["row"]) for g in found["groups"]] == [
         ("wrong_type", "x", "a.csv", 1, 41), ("malformed", "", "a.csv", 1, 42)]
-    told = serve().request("GET", "/v1/sources/s/quarantine")[2]
+    server = serve()
+    told = server.request("GET", "/v1/sources/s/quarantine")[2]
     assert (told["groups"], told["quarantined"]) == (found["groups"], 2)
+    shown = server.request("GET", "/v1/sources/s")[2]
+    assert not {"spec", "from"} & set(shown) and [c["name"] for c in shown["columns"]] == ["id", "day", "x"], shown
+    assert server.request("GET", "/v1/sources/none")[0] == 404
     assert "forty" not in tm.ok("data", "quarantine", "s").out and "forty" not in json.dumps(found)
     assert "40;03/02/2024;forty" in tm.ok("data", "quarantine", "s", "--list", "9", "--show-values").out
     assert "2 rows are in bad.jsonl" in tm.ok("data", "quarantine", "s", "-o", "bad.jsonl").out

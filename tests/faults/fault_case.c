@@ -543,6 +543,7 @@ const fault_case fault_cases[] = {
     {"http drift", "keyed", .method = "GET", .target = "/v1/drift", .want = 200},
     {"http column", "keyed", .method = "GET", .target = "/v1/models/made/drift", .want = 200},
     {"http scores", "keyed", .method = "GET", .target = "/v1/models/made/scores", .want = 200},
+    {"http source", "keyed", .method = "GET", .target = "/v1/sources/pushed", .want = 200},
     {"http quarantine", "keyed", .method = "GET", .target = "/v1/sources/pushed/quarantine",
      .want = 200},
     {"http experiment", "keyed", .method = "GET", .target = "/v1/models/made/experiment",

@@ -20,21 +20,36 @@ function Quarantine({ source }) {
       <p class="note">Mend what makes them, or what is asked of them, then read them again: <${Command}>tidemill data replay ${quoted(source)}<//></p>`}<//><//>`;
 }
 
+const NO_POLICY = "quarantine";
+const changed = (c) => [c.what ?? c.kind ?? c.change, c.column].filter(Boolean).join(" ").replace(/_/g, " ");
+
+/** What is expected of the rows of a source, what was found in them, and how their columns changed. */
+function Quality({ source }) {
+  const at = useValue(path`/v1/sources/${source}`, 15000);
+  return html`<${Card} wide title=${`Quality of ${source}`} actions=${html`<${Command}>tidemill data show ${quoted(source)}<//>`}><${Await} of=${at}>${(s) => html`
+    <${Facts} rows=${[["rows", count(s.rows)], ["columns", count(s.columns.length)], ["values converted", count(s.coerced)], ["rows without a column", count(s.incomplete)], ["removed by age or size", count(s.removed)], ["kept for", s.retention_seconds == null ? "ever" : span(s.retention_seconds)], ["purpose", s.purpose ?? "not said"]]} />
+    <h3>Rules</h3>${Object.keys(s.expect).length === 0 ? html`<${Empty} command=${`tidemill data set ${quoted(source)} --expect 'NAME: CONDITION'`}>Nothing is expected of the rows but their types.<//>`
+      : html`<${Table} label="Rules" rows=${Object.entries(s.expect)} keyOf=${([name]) => name} columns=${[{ title: "Rule", isMain: true, cell: ([name]) => name }, { title: "Holds when", cell: ([, rule]) => html`<code>${rule}</code>` }, { title: "If not", cell: ([name]) => s.policy[name] ?? NO_POLICY }]} />`}
+    <h3>Found</h3>${s.anomalies.length === 0 ? html`<${Empty}>Nothing was found in the rows.<//>`
+      : html`<${Table} label="Found" rows=${s.anomalies} columns=${[{ title: "What", isMain: true, cell: (a) => a.kind.replace(/_/g, " ") }, { title: "Column", cell: (a) => a.column || NONE }, { title: "Times", isNumber: true, cell: (a) => count(a.count) }, { title: "Detail", cell: (a) => a.detail }, { title: "First", cell: (a) => html`<${Time} at=${a.first_at} />` }, { title: "Last", cell: (a) => html`<${Time} at=${a.last_at} />` }]} />`}
+    ${s.version > 1 && html`<h3>Columns changed</h3><${Table} label="Columns changed" rows=${s.changes.filter((c) => c.version > 1)} columns=${[{ title: "Version", isMain: true, cell: (c) => c.version }, { title: "What", cell: (c) => [c.changes].flat().map(changed).join(", ") }, { title: "When", cell: (c) => html`<${Time} at=${c.at} />` }]} />`}`}<//><//>`;
+}
+
 function Sources({ place }) {
   const at = useValue("/v1/sources", 5000);
   return html`<${Await} of=${at}>${({ sources }) => sources.length === 0
     ? html`<${Card} title="Sources"><${Empty} command="tidemill data add NAME data.csv">No source is declared: models learn from the files that they were given.<//><//>`
     : html`<${Card} wide title=${plural(sources.length, "source")} actions=${html`<${Command}>tidemill data ls<//>`}><${Paged} rows=${sources} place=${place}>${(part) => html`<${Table} label="Sources" rows=${part} keyOf=${(s) => s.source} columns=${[
-      { title: "Source", isMain: true, cell: (s) => html`${s.source} <small>${s.kind}</small>` },
-      { title: "Status", cell: (s) => html`<${Badge} is=${s.error ? "bad" : STATUS[s.status] ?? "warn"}>${s.status}<//>${s.error ? html`<br /><small>${s.error}</small>` : ""}` },
+      { title: "Source", isMain: true, cell: (s) => html`<a href=${href(["data"], { ...place.query, source: s.source })}>${s.source}</a> <small>${s.kind}</small>` },
+      { title: "Status", cell: (s) => html`<${Badge} is=${s.error ? "bad" : STATUS[s.status] ?? "warn"}>${s.status}<//>${s.error ? html`<br /><small>${s.error.message ?? s.error}</small>` : ""}` },
       { title: "Rows", isNumber: true, cell: (s) => count(s.rows) },
       { title: "Last row", cell: (s) => html`<${Time} at=${s.last_row_at} />` },
       { title: "Behind", isNumber: true, cell: (s) => (s.lag_seconds == null ? NONE : span(s.lag_seconds)) },
-      { title: "Quarantined", isNumber: true, cell: (s) => (s.quarantined ? html`<a href=${href(["data"], { ...place.query, source: s.source })}><${Badge} is="warn">${count(s.quarantined)}<//></a>` : "0") },
+      { title: "Quarantined", isNumber: true, cell: (s) => (s.quarantined ? html`<${Badge} is="warn">${count(s.quarantined)}<//>` : "0") },
       { title: "Twice", isNumber: true, cell: (s) => count(s.duplicates) },
       { title: "Waiting", isNumber: true, cell: (s) => count(s.pending) },
       { title: "Bad rows", cell: (s) => html`<${Command}>tidemill data quarantine ${quoted(s.source)}<//>` },
-    ]} />`}<//><//>${place.query.source && html`<${Quarantine} source=${place.query.source} key=${place.query.source} />`}`}<//>`;
+    ]} />`}<//><//>${place.query.source && html`<${Quality} source=${place.query.source} key=${`quality ${place.query.source}`} /><${Quarantine} source=${place.query.source} key=${place.query.source} />`}`}<//>`;
 }
 
 function spanOf(x) {
