@@ -19,7 +19,11 @@ void tm__teller_done(tm_teller *teller) {
 /* Settings that cannot be read are none. */
 static json_t *settings_of(const tm_teller *teller, const char *model) {
     json_t *out = NULL;
+    const bool was_whole = tm__json_is_whole();
     if (teller->settings == NULL || teller->settings(teller->arg, model, &out, NULL) != TM_OK) {
+        if (was_whole) {
+            tm__json_reset(); /* what was lost is not this thread's result */
+        }
         return NULL;
     }
     return out;

@@ -22,12 +22,6 @@ static bool has_server(void) {
     return getenv("TIDEMILL_TEST_DSN") != NULL;
 }
 
-static void needs_server(void) {
-    if (!has_server()) {
-        skip();
-    }
-}
-
 static tm_leader *open_leader(const tm_home *home, const char *name) {
     tm_leader *leader = NULL;
     tm_err err = {0};
@@ -79,9 +73,6 @@ static int64_t number(const tm_home *home, const char *sql) {
 }
 
 static void with_tables_in_a_file_it_leads(void **state) {
-    if (has_server()) {
-        skip();
-    }
     tm_leader *leader = open_leader(*state, "one");
     const tm_leader_state s = state_of(leader);
     assert_true(s.leads && s.is_known && !s.is_shared);
@@ -94,7 +85,6 @@ static void with_tables_in_a_file_it_leads(void **state) {
 }
 
 static void one_leads_and_the_other_takes_over_when_it_ends(void **state) {
-    needs_server();
     tm_leader *one = open_leader(*state, "one"), *two = open_leader(*state, "two");
     const tm_leader_state first = state_of(one);
     assert_true(first.leads && first.is_shared && first.took_us > 0);
@@ -115,7 +105,6 @@ static void one_leads_and_the_other_takes_over_when_it_ends(void **state) {
 }
 
 static void a_leader_that_is_silent_does_not_think_that_it_leads(void **state) {
-    needs_server();
     tm_leader *one = open_leader(*state, "one");
     assert_true(state_of(one).leads);
     tm__sleep_ms(SILENT_MS + 20);
@@ -126,7 +115,6 @@ static void a_leader_that_is_silent_does_not_think_that_it_leads(void **state) {
 }
 
 static void what_works_for_a_leader_before_changes_nothing(void **state) {
-    needs_server();
     tm_err err = {0};
     tm_leader *one = open_leader(*state, "one");
     tm_registry *late = registry_of(*state, state_of(one).epoch);
@@ -191,7 +179,6 @@ static void stop_one(const tm_home *home, int trial) {
 }
 
 static void a_leader_that_was_stopped_commits_nothing_afterwards(void **state) {
-    needs_server();
     const char *const text = getenv("TIDEMILL_TEST_TRIALS");
     const int n_trials = text == NULL ? 3 : atoi(text);
     for (int trial = 0; trial < n_trials; trial++) {
@@ -202,12 +189,16 @@ static void a_leader_that_was_stopped_commits_nothing_afterwards(void **state) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest with_file[] = {
         TEST(with_tables_in_a_file_it_leads),
+    };
+    /* tests/e2e/test_store_postgres.py starts one. */
+    const struct CMUnitTest with_server[] = {
         TEST(one_leads_and_the_other_takes_over_when_it_ends),
         TEST(a_leader_that_is_silent_does_not_think_that_it_leads),
         TEST(what_works_for_a_leader_before_changes_nothing),
         TEST(a_leader_that_was_stopped_commits_nothing_afterwards),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return has_server() ? cmocka_run_group_tests(with_server, NULL, NULL)
+                        : cmocka_run_group_tests(with_file, NULL, NULL);
 }
