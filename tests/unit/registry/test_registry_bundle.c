@@ -37,6 +37,8 @@ static void a_file_is_held_against_its_name(void **state) {
     assert_int_equal(tm__registry_bundle(registry, &versions[0], &bundle, NULL), TM_E_INTEGRITY);
     (void)snprintf(versions[1].state, sizeof(versions[1].state), "collected");
     assert_int_equal(tm__registry_bundle_check(registry, &versions[1], NULL), TM_E_NOT_FOUND);
+    tm__version_done(&versions[0]);
+    tm__version_done(&versions[1]);
     tm__mem_free(first);
     tm__mem_free(second);
     tm__registry_close(registry);

@@ -155,6 +155,19 @@ static void hold_up(void *arg, tm_conn *conn, tm_queue queue) {
     answer(conn);
 }
 
+/* A worker whose thread is kept from its CPU in the wrong moment takes that for a wait. */
+static void is_in_time(int fd, const char *bytes) {
+    char got[4096];
+    bool is_refused = true;
+    for (int i = 0; i < 20 && is_refused; i++) {
+        memset(got, 0, sizeof got);
+        assert_int_equal(tm__net_write(fd, bytes, strlen(bytes)), strlen(bytes));
+        assert_true(tm__net_read(fd, got, sizeof got - 1) > 0);
+        is_refused = strstr(got, "HTTP/1.1 503") != NULL;
+    }
+    assert_non_null(strstr(got, "HTTP/1.1 404")); /* there is no such route */
+}
+
 static void who_waited_too_long_is_told_to_come_again(void **state) {
     (void)state;
     static const char predict[] = "POST /v1/routes/r/predict HTTP/1.1\r\nHost: localhost\r\n"
@@ -166,8 +179,7 @@ static void who_waited_too_long_is_told_to_come_again(void **state) {
     const int slow = worker_case_connect(&c);
     const int late = worker_case_connect(&c);
     const int health = worker_case_connect(&c);
-    worker_case_expect(late, predict, "HTTP/1.1 404"); /* in time: there is no such route */
-    /* A worker whose thread is kept from its CPU in the wrong moment takes that for a wait. */
+    is_in_time(late, predict);
     bool is_refused = false;
     for (int i = 0; i < 20 && !is_refused; i++) {
         const char *bytes = make_large(100000, "");
@@ -188,7 +200,7 @@ static void who_waited_too_long_is_told_to_come_again(void **state) {
         worker_case_expect(slow, "", "{\"late\":true}");
     }
     assert_true(is_refused);
-    worker_case_expect(late, predict, "HTTP/1.1 404"); /* and in time again */
+    is_in_time(late, predict);
     tm__net_close(slow);
     tm__net_close(late);
     tm__net_close(health);
