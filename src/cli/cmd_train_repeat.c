@@ -100,7 +100,8 @@ static tm_status compare(repeat *r, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the report");
     }
     json_object_foreach(r->place.version.info, name, value) {
-        if (!json_equal(value, json_object_get(r->result.report, name))) {
+        const bool is_by_clock = strcmp(name, "curves") == 0;
+        if (!is_by_clock && !json_equal(value, json_object_get(r->result.report, name))) {
             json_array_append_new(r->differs, json_string(name));
         }
     }

@@ -70,7 +70,7 @@ def test_a_source_from_add_to_train(tm, serve):
     os.utime(left, (1, 1))
     assert "1 file that no source needs" in tm("doctor").out
     compacted = tm.ok("data", "compact", "--json").json
-    assert compacted["sources"] == [{"source": "orders", "rows": 1200, "removed": 0, "held_segments": 0}] and compacted["removed"] == {"files": 1, "bytes": 4}
+    assert compacted["sources"] == [{"source": "orders", "rows": 1200, "removed": 0, "held_segments": 0, "blanked": 0}] and compacted["removed"] == {"files": 1, "bytes": 4}
     assert not left.exists()
     assert tm.ok("data", "snapshot", "orders", "--json").json == before
     listed = tm.ok("data", "ls", "--json").json["sources"]
