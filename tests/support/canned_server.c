@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "test.h"
@@ -89,6 +91,15 @@ uint32_t canned_server_count(const canned_server *server) {
 const char *canned_server_request(const canned_server *server, uint32_t number) {
     assert_true(number < canned_server_count(server));
     return server->requests[number];
+}
+
+void canned_server_credentials(const canned_server *server, const char *path) {
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
+                   "127.0.0.1:%u\n",
+                   canned_server_port(server));
+    assert_int_equal(tm__fs_publish_secret(path, text, strlen(text), NULL), TM_OK);
 }
 
 void canned_server_close(canned_server *server) {

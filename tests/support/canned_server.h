@@ -17,6 +17,8 @@ uint32_t canned_server_port(const canned_server *server);
 /** Requests so far, and the text of one. */
 uint32_t canned_server_count(const canned_server *server);
 const char *canned_server_request(const canned_server *server, uint32_t number);
+/** Write the file of credentials with which it is an S3 server. */
+void canned_server_credentials(const canned_server *server, const char *path);
 void canned_server_close(canned_server *server);
 
 #endif

@@ -38,11 +38,7 @@ static canned_server *server_of(const char *const *answers, size_t n) {
     char path[256], credentials[256], text[800];
     canned_server *const server = canned_server_open(answers, n);
     test_folder_join(&folder, "s3.ini", credentials, sizeof(credentials));
-    (void)snprintf(text, sizeof(text),
-                   "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
-                   "127.0.0.1:%u\n",
-                   canned_server_port(server));
-    assert_int_equal(tm__fs_publish_secret(credentials, text, strlen(text), NULL), TM_OK);
+    canned_server_credentials(server, credentials);
     (void)snprintf(text, sizeof(text), "{\"url\": \"s3://abc/a/\", \"credentials\": \"%s\"}",
                    credentials);
     test_folder_join(&folder, TM_HOME_BUCKET, path, sizeof(path));

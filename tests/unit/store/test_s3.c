@@ -33,14 +33,10 @@ static int tear_down(void **state) {
 }
 
 static tm_s3 *client(const canned_server *server, uint64_t part_bytes) {
-    char path[256], text[512];
+    char path[256];
     tm_s3 *s3 = NULL;
     test_folder_join(&folder, "credentials", path, sizeof(path));
-    (void)snprintf(text, sizeof(text),
-                   "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
-                   "127.0.0.1:%u\n",
-                   canned_server_port(server));
-    assert_int_equal(tm__fs_publish_secret(path, text, strlen(text), NULL), TM_OK);
+    canned_server_credentials(server, path);
     const tm_s3_options options = {
         .credentials = path, .n_tries = 2, .wait_ms = 1, .part_bytes = part_bytes};
     assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);

@@ -31,16 +31,12 @@ static int tear_down(void **state) {
 
 /* Put ten bytes in parts of four. */
 static tm_status put(const canned_server *server, uint64_t part_bytes, tm_err *err) {
-    char credentials[256], path[256], text[512];
+    char credentials[256], path[256];
     tm_s3 *s3 = NULL;
     const tm_s3_place place = {"abc", "p/k"};
     test_folder_join(&folder, "credentials", credentials, sizeof(credentials));
     test_folder_join(&folder, "file", path, sizeof(path));
-    (void)snprintf(text, sizeof(text),
-                   "aws_access_key_id=AK\naws_secret_access_key=SK\nendpoint_url=http://"
-                   "127.0.0.1:%u\n",
-                   canned_server_port(server));
-    assert_int_equal(tm__fs_publish_secret(credentials, text, strlen(text), NULL), TM_OK);
+    canned_server_credentials(server, credentials);
     assert_int_equal(tm__fs_publish(path, "0123456789", 10, NULL), TM_OK);
     const tm_s3_options options = {
         .credentials = credentials, .n_tries = 2, .wait_ms = 1, .part_bytes = part_bytes};
