@@ -101,15 +101,21 @@ void tm__handle_hours(tm_exchange *x) {
 
 /* ---- Sources ---- */
 
+static bool has_sources(const tm_exchange *x) {
+    return tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE;
+}
+
+static tm_status check_sources(const tm_exchange *x, tm_err *err) {
+    return has_sources(x) ? TM_OK : TM_FAIL(err, TM_E_NOT_FOUND, "there is no source of this name");
+}
+
 void tm__handle_quarantine(tm_exchange *x) {
     const tm_intake_choice all = {0};
     tm_err err = {0};
     json_t *groups = NULL;
-    tm_status st = TM_OK;
-    if (tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE) {
+    tm_status st = check_sources(x, &err);
+    if (st == TM_OK) {
         st = tm__intake_quarantine_groups(x->desk->home, x->match.params[0], &all, &groups, &err);
-    } else {
-        st = TM_FAIL(&err, TM_E_NOT_FOUND, "there is no source of this name");
     }
     if (st != TM_OK) {
         tm__problem_from_err(x, &err);
@@ -126,10 +132,8 @@ static void hide_place(json_t *source) { /* how it is reached is its admin's */
 void tm__handle_source(tm_exchange *x) {
     tm_err err = {0};
     json_t *source = NULL;
-    const bool has_any = tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE;
-    const tm_status st =
-        has_any ? tm__intake_show(x->desk->home, x->match.params[0], &source, &err)
-                : TM_FAIL(&err, TM_E_NOT_FOUND, "there is no source of this name");
+    tm_status st = check_sources(x, &err);
+    st = st == TM_OK ? tm__intake_show(x->desk->home, x->match.params[0], &source, &err) : st;
     if (st != TM_OK) {
         tm__problem_from_err(x, &err);
         return;
@@ -143,7 +147,7 @@ void tm__handle_sources(tm_exchange *x) {
     json_t *list = NULL, *one = NULL;
     size_t i = 0;
     tm_status st = TM_OK;
-    if (tm__fs_info(tm__home_intake_db(x->desk->home)).kind == TM_PATH_FILE) {
+    if (has_sources(x)) {
         st = tm__intake_list(x->desk->home, &list, &err);
     } else {
         list = json_array();
