@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,41 +10,6 @@
 #include "test.h"
 
 static const tm_log quiet = {.level = TM_ERROR, .fd = -1};
-static const tm_actor actor = {.name = "test"};
-
-static void a_home_has_one_server(void **state) {
-    serve_case c;
-    serve_case_open(&c, *state, NULL);
-    const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet};
-    tm_server *second = NULL;
-    tm_err err = {0};
-    assert_int_equal(tm__server_open(c.home, &options, &second, &err), TM_E_CONFLICT);
-    assert_null(second);
-    assert_non_null(strstr(err.message, "another server"));
-    serve_case_close(&c);
-}
-
-static void an_open_address_needs_a_key(void **state) {
-    const tm_serve_options options = {.listen = "0.0.0.0:0", .log = &quiet};
-    tm_server *server = NULL;
-    tm_err err = {0};
-    assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_E_NOT_ALLOWED);
-    assert_non_null(strstr(err.hint, "tidemill key create"));
-    tm_registry *registry = NULL;
-    tm_key key;
-    tm__key_create(&key);
-    assert_int_equal(tm__registry_open(*state, &registry, &err), TM_OK);
-    assert_int_equal(tm__registry_key_add(registry, &key, &(tm_key_terms){.role = TM_GUARD_CLIENT},
-                                          &actor, &err),
-                     TM_OK);
-    tm__registry_close(registry);
-    assert_int_equal(tm__server_open(*state, &options, &server, &err), TM_E_NOT_ALLOWED);
-    assert_non_null(strstr(err.hint, "--tls-cert"));
-    tm_serve_options behind = options;
-    behind.behind_proxy = "127.0.0.0/8";
-    assert_int_equal(tm__server_open(*state, &behind, &server, &err), TM_OK);
-    tm__server_close(server);
-}
 
 static void a_home_without_models_is_served(void **state) {
     const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet};
@@ -57,23 +21,6 @@ static void a_home_without_models_is_served(void **state) {
     assert_int_equal(tm__server_run(server, &signal, NULL), TM_OK);
     assert_int_equal(signal, 0);
     tm__server_close(server);
-}
-
-static void a_move_by_another_process_is_served_in_a_moment(void **state) {
-    serve_case c;
-    serve_case_open(&c, *state, NULL);
-    uint32_t from = 0;
-    uint32_t to = 0;
-    for (int i = 0; i < 5; i++) {
-        const tm_promotion promotion = {.version = 2};
-        assert_int_equal(tm__registry_promote(c.registry, "tiny", &promotion, &actor, &from, NULL),
-                         TM_OK);
-        assert_true(serve_case_wait_version(&c, 2, NULL));
-        assert_int_equal(tm__registry_rollback(c.registry, "tiny", &actor, &from, &to, NULL),
-                         TM_OK);
-        assert_true(serve_case_wait_version(&c, 1, NULL));
-    }
-    serve_case_close(&c);
 }
 
 static void readyz_says_no_before_the_end(void **state) {
@@ -93,48 +40,6 @@ static void readyz_says_no_before_the_end(void **state) {
     int fd = -1;
     assert_int_not_equal(tm__net_connect(tm__server_address(c.server), 200, &fd, NULL), TM_OK);
     serve_case_close(&c);
-}
-
-typedef struct ticker {
-    _Atomic uint32_t n;
-} ticker;
-
-static uint32_t tick(void *arg) {
-    ticker *t = arg;
-    atomic_fetch_add(&t->n, 1);
-    return 5;
-}
-
-static void the_tick_is_called_again_and_again(void **state) {
-    ticker t = {0};
-    const tm_serve_options options = {
-        .listen = "127.0.0.1:0", .log = &quiet, .tick = tick, .tick_arg = &t};
-    tm_server *server = NULL;
-    assert_int_equal(tm__server_open(*state, &options, &server, NULL), TM_OK);
-    for (int i = 0; i < 200 && atomic_load(&t.n) < 3; i++) {
-        tm__sleep_ms(5);
-    }
-    assert_true(atomic_load(&t.n) >= 3);
-    tm__server_close(server);
-}
-
-static uint32_t tick_once(void *arg) {
-    ticker *t = arg;
-    atomic_fetch_add(&t->n, 1);
-    return TM_TICK_STOP;
-}
-
-static void a_tick_can_stop_the_server(void **state) {
-    ticker t = {0};
-    int signal = -1;
-    const tm_serve_options options = {
-        .listen = "127.0.0.1:0", .log = &quiet, .tick = tick_once, .tick_arg = &t};
-    tm_server *server = NULL;
-    assert_int_equal(tm__server_open(*state, &options, &server, NULL), TM_OK);
-    assert_int_equal(tm__server_run(server, &signal, NULL), TM_OK);
-    assert_int_equal(signal, 0);
-    assert_int_equal(atomic_load(&t.n), 1);
-    tm__server_close(server);
 }
 
 /* A call of an endpoint with names and a body that fit; what matters is who asked. */
@@ -186,13 +91,8 @@ static void every_endpoint_asks_every_role(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_HOME(every_endpoint_asks_every_role),
-        IN_HOME(a_home_has_one_server),
-        IN_HOME(an_open_address_needs_a_key),
         IN_HOME(a_home_without_models_is_served),
-        IN_HOME(a_move_by_another_process_is_served_in_a_moment),
         IN_HOME(readyz_says_no_before_the_end),
-        IN_HOME(the_tick_is_called_again_and_again),
-        IN_HOME(a_tick_can_stop_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
