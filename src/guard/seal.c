@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/le.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -85,16 +86,6 @@ void tm__envelope_ring_done(tm_envelope_ring *ring) {
 
 /* ---- The head ---- */
 
-static void put_u32(uint8_t *at, uint32_t value) {
-    for (uint32_t i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static uint32_t get_u32(const uint8_t *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 /* What the wrapped key is bound to; its length. */
 static size_t bound_bytes(const uint8_t *head, const char *name,
                           uint8_t out[BOUND + NAME_MAX_BYTES]) {
@@ -115,8 +106,8 @@ tm_status tm__seal_writer_create(const tm_envelope_key *key, const char *name, t
     writer->to = to;
     writer->n = 0;
     memcpy(head, MAGIC, 8);
-    put_u32(head + 8, VERSION);
-    put_u32(head + 12, CHUNK);
+    tm__le_put_u32(head + 8, VERSION);
+    tm__le_put_u32(head + 12, CHUNK);
     memcpy(head + 16, key->id, TM_ENVELOPE_ID_BYTES);
     tm__random_bytes(head + AT_NONCE, AT_WRAPPED - AT_NONCE);
     tm__random_bytes(data_key, sizeof(data_key));
@@ -229,16 +220,16 @@ static tm_status check_head(const tm_sealed *from, tm_err *err) {
         return damaged(from, err);
     }
     const uint8_t *const head = from->data;
-    if (get_u32(head + 8) != VERSION) {
+    if (tm__le_u32(head + 8) != VERSION) {
         (void)TM_FAIL(err, TM_E_UNSUPPORTED,
                       "the file is sealed in format %u and this program knows %u",
-                      get_u32(head + 8), VERSION);
+                      tm__le_u32(head + 8), VERSION);
         tm_err_hint(err, "Use the release of tidemill that wrote it, or a newer one.");
         tm_err_at(err, from->path, 0, 0);
         return TM_E_UNSUPPORTED;
     }
     static const uint8_t zeros[8];
-    return get_u32(head + 12) == CHUNK && memcmp(head + 120, zeros, sizeof(zeros)) == 0
+    return tm__le_u32(head + 12) == CHUNK && memcmp(head + 120, zeros, sizeof(zeros)) == 0
                ? TM_OK
                : damaged(from, err);
 }

@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "base/le.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "model/bundle_priv.h"
@@ -62,17 +63,6 @@ static void hash_sections(const tm_bytes *sections, tm_hash *out) {
 
 /* ---- write ---- */
 
-static void put_u32(uint8_t *at, uint32_t value) {
-    for (unsigned i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static void put_u64(uint8_t *at, uint64_t value) {
-    put_u32(at, (uint32_t)value);
-    put_u32(at + 4, (uint32_t)(value >> 32));
-}
-
 /* Sum of the header but for the sum itself. */
 static uint32_t header_crc(const uint8_t *header) {
     return tm__crc32c(tm__crc32c(0, header, 28), header + HASH_AT, HEADER - HASH_AT);
@@ -85,19 +75,19 @@ static void write_header(uint8_t *base, const tm_bytes *sections, uint32_t n_sec
         if (sections[type].data == NULL) {
             continue;
         }
-        put_u32(entry, type);
-        put_u32(entry + 4, tm__crc32c(0, sections[type].data, sections[type].len));
-        put_u64(entry + 8, (uint64_t)(sections[type].data - base));
-        put_u64(entry + 16, sections[type].len);
+        tm__le_put_u32(entry, type);
+        tm__le_put_u32(entry + 4, tm__crc32c(0, sections[type].data, sections[type].len));
+        tm__le_put_u64(entry + 8, (uint64_t)(sections[type].data - base));
+        tm__le_put_u64(entry + 16, sections[type].len);
         entry += ENTRY;
     }
     memcpy(base, MAGIC, 8);
-    put_u32(base + 8, VERSION);
-    put_u32(base + 12, n_sections);
-    put_u64(base + 16, len);
-    put_u32(base + 24, tm__crc32c(0, base + HEADER, (size_t)n_sections * ENTRY));
+    tm__le_put_u32(base + 8, VERSION);
+    tm__le_put_u32(base + 12, n_sections);
+    tm__le_put_u64(base + 16, len);
+    tm__le_put_u32(base + 24, tm__crc32c(0, base + HEADER, (size_t)n_sections * ENTRY));
     memcpy(base + HASH_AT, hash->bytes, TM_HASH_BYTES);
-    put_u32(base + 28, header_crc(base));
+    tm__le_put_u32(base + 28, header_crc(base));
 }
 
 static tm_status write_section(const tm_bundle_parts *parts, unsigned type, tm_buf *out,
@@ -244,14 +234,6 @@ tm_status tm__bundle_file_write(const tm_bytes *sections, tm_buf *out, tm_err *e
 
 /* ---- check ---- */
 
-static uint32_t get_u32(const uint8_t *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static uint64_t get_u64(const uint8_t *at) {
-    return (uint64_t)get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
-}
-
 static tm_status damaged(const char *where, const char *why, tm_err *err) {
     const tm_status st =
         TM_FAIL(err, TM_E_INTEGRITY, "bundle is damaged in section '%s': %s", where, why);
@@ -276,19 +258,19 @@ static tm_status check_header(const uint8_t *data, size_t len, tm_err *err) {
     }
     /* The header and its sum have one layout in every version, so that a damaged version is told
      * from a newer one. */
-    if (get_u32(data + 28) != header_crc(data)) {
+    if (tm__le_u32(data + 28) != header_crc(data)) {
         return damaged("header", "checksum", err);
     }
-    if (get_u32(data + 8) != VERSION) {
+    if (tm__le_u32(data + 8) != VERSION) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED, "bundle has format version %u, not %u",
-                                     get_u32(data + 8), VERSION);
+                                     tm__le_u32(data + 8), VERSION);
         tm_err_hint(err, "Use the release of tidemill that wrote it, or a later one.");
         return st;
     }
-    if (get_u64(data + 16) != len) {
-        return damaged("header",
-                       get_u64(data + 16) > len ? "the file is cut short" : "the file is too long",
-                       err);
+    if (tm__le_u64(data + 16) != len) {
+        return damaged(
+            "header",
+            tm__le_u64(data + 16) > len ? "the file is cut short" : "the file is too long", err);
     }
     return TM_OK;
 }
@@ -296,8 +278,8 @@ static tm_status check_header(const uint8_t *data, size_t len, tm_err *err) {
 /* One entry: its section must start where the one before ended, rounded up. */
 static tm_status check_section(const uint8_t *data, size_t len, const uint8_t *entry,
                                uint64_t *io_at, tm_bundle_file *file, tm_err *err) {
-    const uint32_t type = get_u32(entry);
-    const uint64_t offset = get_u64(entry + 8), size = get_u64(entry + 16);
+    const uint32_t type = tm__le_u32(entry);
+    const uint64_t offset = tm__le_u64(entry + 8), size = tm__le_u64(entry + 16);
     if (type >= TM_SECTION_END) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
                                      "bundle has a section of type %u, which is not known", type);
@@ -310,7 +292,7 @@ static tm_status check_section(const uint8_t *data, size_t len, const uint8_t *e
     if (offset != *io_at || size > len - offset || aligned(offset + size) > len) {
         return damaged(section_names[type], "place", err);
     }
-    if (tm__crc32c(0, data + offset, (size_t)size) != get_u32(entry + 4)) {
+    if (tm__crc32c(0, data + offset, (size_t)size) != tm__le_u32(entry + 4)) {
         return damaged(section_names[type], "checksum", err);
     }
     if (!is_zero(data, offset + size, aligned(offset + size))) {
@@ -326,22 +308,22 @@ tm_status tm__bundle_file_sums(const void *bytes, size_t len, tm_bundle_file *ou
     tm_bundle_file file = {.sections = {{NULL, 0}}};
     uint32_t last = 0;
     TM_TRY(check_header(data, len, err));
-    const uint32_t n_sections = get_u32(data + 12);
+    const uint32_t n_sections = tm__le_u32(data + 12);
     const uint64_t end = HEADER + (uint64_t)n_sections * ENTRY;
     uint64_t at = aligned(end);
     if (n_sections >= 64 || at > len) {
         return damaged("directory", "length", err);
     }
-    if (tm__crc32c(0, data + HEADER, (size_t)(end - HEADER)) != get_u32(data + 24) ||
+    if (tm__crc32c(0, data + HEADER, (size_t)(end - HEADER)) != tm__le_u32(data + 24) ||
         !is_zero(data, end, at)) {
         return damaged("directory", "checksum", err);
     }
     for (uint32_t i = 0; i < n_sections; i++) {
         const uint8_t *entry = data + HEADER + (size_t)i * ENTRY;
-        if (get_u32(entry) <= last || get_u64(entry + 24) != 0) {
+        if (tm__le_u32(entry) <= last || tm__le_u64(entry + 24) != 0) {
             return damaged("directory", "order", err);
         }
-        last = get_u32(entry);
+        last = tm__le_u32(entry);
         TM_TRY(check_section(data, len, entry, &at, &file, err));
     }
     if (at != len) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/le.h"
 #include "monitor/monitor_priv.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are stored as they lie");
@@ -14,14 +15,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are stored as
 enum { LATENCY_AT = 4, AT_US_AT = 8, EVENT_AT = 16, ID_AT = 24, OUTPUTS_AT = 52, ENTITY_AT = 56 };
 #define NO_ENTITY UINT32_MAX
 #define CELL_BYTES 9u /* a type and a number */
-
-static void put_u32(uint8_t *at, uint32_t value) {
-    memcpy(at, &value, sizeof(value));
-}
-
-static void put_i64(uint8_t *at, int64_t value) {
-    memcpy(at, &value, sizeof(value));
-}
 
 static uint8_t *put_cell(uint8_t *at, const tm_cell *cell) {
     *at++ = (uint8_t)cell->type;
@@ -35,13 +28,13 @@ static uint8_t *put_cell(uint8_t *at, const tm_cell *cell) {
         memcpy(at, &cell->f64, 8);
         return at + 8;
     case TM_TYPE_TEXT:
-        put_u32(at, (uint32_t)cell->text.len);
+        tm__le_put_u32(at, (uint32_t)cell->text.len);
         if (cell->text.len > 0) {
             memcpy(at + 4, cell->text.ptr, cell->text.len);
         }
         return at + 4 + cell->text.len;
     default:
-        put_i64(at, cell->i64);
+        tm__le_put_u64(at, (uint64_t)cell->i64);
         return at + 8;
     }
 }
@@ -62,11 +55,11 @@ bool tm__answer_append(const tm_answer *answer, tm_buf *out) {
         return false;
     }
     memset(record, 0, TM_RECORD_HEAD);
-    put_i64(record + EVENT_AT, answer->event_us);
+    tm__le_put_u64(record + EVENT_AT, (uint64_t)answer->event_us);
     memcpy(record + ID_AT, answer->id, TM_ID_TEXT);
-    put_u32(record + OUTPUTS_AT, answer->n_outputs);
+    tm__le_put_u32(record + OUTPUTS_AT, answer->n_outputs);
     const bool has_entity = answer->entity.ptr != NULL;
-    put_u32(record + ENTITY_AT, has_entity ? (uint32_t)answer->entity.len : NO_ENTITY);
+    tm__le_put_u32(record + ENTITY_AT, has_entity ? (uint32_t)answer->entity.len : NO_ENTITY);
     uint8_t *at = record + TM_RECORD_HEAD;
     if (n_outputs_bytes > 0) {
         memcpy(at, answer->outputs, n_outputs_bytes);
@@ -79,15 +72,15 @@ bool tm__answer_append(const tm_answer *answer, tm_buf *out) {
     for (uint32_t i = 0; i < answer->n_cells; i++) {
         at = put_cell(at, &answer->cells[i]);
     }
-    put_u32(record, (uint32_t)(at - record));
+    tm__le_put_u32(record, (uint32_t)(at - record));
     out->len += (size_t)(at - record);
     out->data[out->len] = 0;
     return true;
 }
 
 size_t tm__record_stamp(uint8_t *record, int64_t at_us, uint32_t latency_us) {
-    put_i64(record + AT_US_AT, at_us);
-    put_u32(record + LATENCY_AT, latency_us);
+    tm__le_put_u64(record + AT_US_AT, (uint64_t)at_us);
+    tm__le_put_u32(record + LATENCY_AT, latency_us);
     return tm__record_size(record);
 }
 

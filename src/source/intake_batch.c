@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/le.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
 
@@ -40,16 +41,8 @@ static uint8_t *put_varint(uint8_t *to, uint64_t value) {
 }
 
 static uint8_t *put_u64(uint8_t *to, uint64_t value) {
-    for (uint32_t i = 0; i < 8; i++) {
-        to[i] = (uint8_t)(value >> (8 * i));
-    }
+    tm__le_put_u64(to, value);
     return to + 8;
-}
-
-static void put_u32(uint8_t *to, uint32_t value) {
-    for (uint32_t i = 0; i < 4; i++) {
-        to[i] = (uint8_t)(value >> (8 * i));
-    }
 }
 
 static uint64_t zigzag(int64_t value) {
@@ -110,9 +103,9 @@ void tm__batch_seal(tm_buf *batch, uint32_t n_rows) {
     const size_t len = batch->len - TM_BATCH_HEAD;
     memset(batch->data, 0, TM_BATCH_HEAD);
     batch->data[0] = BATCH_FORMAT;
-    put_u32(batch->data + 4, n_rows);
-    put_u32(batch->data + 8, (uint32_t)len);
-    put_u32(batch->data + 12, tm__crc32c(0, batch->data + TM_BATCH_HEAD, len));
+    tm__le_put_u32(batch->data + 4, n_rows);
+    tm__le_put_u32(batch->data + 8, (uint32_t)len);
+    tm__le_put_u32(batch->data + 12, tm__crc32c(0, batch->data + TM_BATCH_HEAD, len));
 }
 
 /* ---- Reading ---- */

@@ -2,6 +2,7 @@
 /* Values and records of the online store: their keys and bytes, and the transactions. */
 #include <string.h>
 
+#include "base/le.h"
 #include "base/mem.h"
 #include "store/online_priv.h"
 
@@ -47,12 +48,6 @@ static void make_record_key(const tm_hash *mark, stored_key *out) {
     out->is_hashed = false;
 }
 
-static uint32_t load_u32(const void *from) {
-    uint32_t value;
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
 static tm_status damaged(tm_err *err) {
     return tm__online_fail(MDB_CORRUPTED, "value", err);
 }
@@ -65,8 +60,8 @@ static tm_status open_value(const stored_key *key, const MDB_val *value, tm_str 
         return damaged(err);
     }
     const uint32_t sum = tm__crc32c(0, key->bytes, key->len);
-    const size_t n_key = load_u32(data + 4);
-    if (load_u32(data) != tm__crc32c(sum, data + 4, value->mv_size - 4) ||
+    const size_t n_key = tm__le_u32(data + 4);
+    if (tm__le_u32(data) != tm__crc32c(sum, data + 4, value->mv_size - 4) ||
         n_key > value->mv_size - HEAD || (n_key > 0) != key->is_hashed) {
         return damaged(err);
     }

@@ -31,6 +31,7 @@
 
 #include "base/assert.h"
 #include "base/fmath.h"
+#include "base/le.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/simd.h"
@@ -506,11 +507,6 @@ tm_status tm__forest_save(const tm_forest *forest, tm_buf *out, tm_err *err) {
 }
 
 /* Nodes of the next tree; the reader is known to hold them. NULL or what is wrong. */
-/* A call for each field was the slowest part of a start. */
-static uint32_t get_u32(const uint8_t *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 static const char *tree_load(tm_reader *reader, tm_forest *forest, uint32_t n_nodes) {
     const uint32_t root = forest->n_nodes;
     const uint8_t *at = tm__reader_view(reader, n_nodes, NODE_BYTES);
@@ -518,10 +514,10 @@ static const char *tree_load(tm_reader *reader, tm_forest *forest, uint32_t n_no
         return "an early end";
     }
     for (uint32_t i = root; i < root + n_nodes; i++, at += NODE_BYTES) {
-        tm_tree_node node = {.left = root + get_u32(at)};
-        node.meta = get_u32(at + 4);
-        forest->covers[i] = get_u32(at + 8);
-        const uint64_t bits = get_u32(at + 12) | (uint64_t)get_u32(at + 16) << 32;
+        tm_tree_node node = {.left = root + tm__le_u32(at)};
+        node.meta = tm__le_u32(at + 4);
+        forest->covers[i] = tm__le_u32(at + 8);
+        const uint64_t bits = tm__le_u32(at + 12) | (uint64_t)tm__le_u32(at + 16) << 32;
         double number; /* whatever NaN it is, tree_fault() refuses it */
         memcpy(&number, &bits, sizeof number);
         forest->values[i] = 0;
