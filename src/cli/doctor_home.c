@@ -476,11 +476,13 @@ static void check_sealed(tm_checks *checks, const tm_home *home) {
         tm__check_add(checks, "sealed", TM_CHECK_OK, NULL, "nothing: no key was named");
     } else {
         tm__check_add(
-            checks, "sealed", n.n_plain + n.n_earlier + n.n_cells > 0 ? TM_CHECK_WARN : TM_CHECK_OK,
+            checks, "sealed",
+            n.n_plain + n.n_earlier + n.n_cells > 0 || n.must_wipe ? TM_CHECK_WARN : TM_CHECK_OK,
             "Run 'tidemill encrypt --key SOURCE' with the key that seals now.",
-            "%llu files, %llu by an earlier key, %llu plain; %llu records not by this key",
+            "%llu files, %llu by an earlier key, %llu plain; %llu records not by this key%s",
             (unsigned long long)n.n_sealed, (unsigned long long)n.n_earlier,
-            (unsigned long long)n.n_plain, (unsigned long long)n.n_cells);
+            (unsigned long long)n.n_plain, (unsigned long long)n.n_cells,
+            n.must_wipe ? "; free pages of log.db may hold what was in clear" : "");
     }
     json_decref(keys);
 }

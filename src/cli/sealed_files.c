@@ -99,6 +99,7 @@ static tm_status walk_cells(const tm_home *home, const tm_sealed_walk *walk, tm_
     TM_TRY(tm__log_cells_renew(home, walk->key, false, &in_log, err));
     TM_TRY(tm__intake_cells_renew(home, walk->key, false, &in_intake, err));
     count->n_cells = in_log + in_intake;
+    TM_TRY(tm__log_cells_must_wipe(home, &count->must_wipe, err));
     return TM_OK;
 }
 

@@ -13,6 +13,7 @@ typedef struct tm_sealed_count {
     uint64_t n_plain;
     uint64_t n_renewed; /* of n_sealed, by this call */
     uint64_t n_cells;   /* of the databases that this key did not seal */
+    bool must_wipe;     /* free pages of log.db may hold what was in clear */
 } tm_sealed_count;
 
 typedef struct tm_sealed_walk {

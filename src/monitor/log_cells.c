@@ -5,18 +5,73 @@
 #include "monitor/monitor_priv.h"
 #include "store/db_seal.h"
 
+static tm_status note_wipe(tm_db *db, tm_err *err) {
+    TM_TRY(tm__db_begin(db, err));
+    const tm_status st = tm__log_set_number_locked(db, "must_vacuum", 1, err);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+        return st;
+    }
+    return tm__db_commit(db, err);
+}
+
+/* Noted before a cell is sealed, so that a command that is stopped goes on with it. */
+static tm_status renew(tm_db *db, const tm_sealed_column *column, const char *key, uint64_t *out_n,
+                       tm_err *err) {
+    TM_TRY(tm__db_seal_renew(db, column, key, false, out_n, err));
+    if (*out_n == 0) {
+        return TM_OK;
+    }
+    TM_TRY(note_wipe(db, err));
+    return tm__db_seal_renew(db, column, key, true, out_n, err);
+}
+
+static tm_status wipe(tm_db *db, tm_err *err) {
+    tm_err inner = {0};
+    const tm_status st = tm__log_vacuum(db, &inner);
+    if (st != TM_OK && st != TM_E_CONFLICT && err != NULL) {
+        *err = inner;
+    }
+    return st == TM_E_CONFLICT ? TM_OK : st; /* it is counted, and done by the next command */
+}
+
+static tm_status walk(tm_db *db, const char *key, bool is_renewing, uint64_t *out_n, tm_err *err) {
+    static const tm_sealed_column columns[] = {
+        TM_SEALED_COLUMN("blocks", "first_seq", "first_seq", "data"),
+        TM_SEALED_COLUMN("lookup", "id", "id", "key"),
+    };
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        uint64_t n = 0;
+        TM_TRY(is_renewing ? renew(db, &columns[i], key, &n, err)
+                           : tm__db_seal_renew(db, &columns[i], key, false, &n, err));
+        *out_n += n;
+    }
+    return is_renewing ? wipe(db, err) : TM_OK;
+}
+
 tm_status tm__log_cells_renew(const tm_home *home, const char *key, bool is_renewing,
                               uint64_t *out_n, tm_err *err) {
-    static const tm_sealed_column column =
-        TM_SEALED_COLUMN("blocks", "first_seq", "first_seq", "data");
     tm_db *db = NULL;
+    *out_n = 0;
     if (tm__fs_info(tm__home_log_db(home)).kind == TM_PATH_NONE) {
-        *out_n = 0;
         return TM_OK;
     }
     TM_TRY(tm__log_open(tm__home_log_db(home), is_renewing, &db, err));
-    tm_status st = tm__db_seal_renew(db, &column, key, is_renewing, out_n, err);
-    st = st == TM_OK && is_renewing && *out_n > 0 ? tm__db_seal_wipe(db, err) : st;
+    const tm_status st = walk(db, key, is_renewing, out_n, err);
     tm__db_close(db);
+    return st;
+}
+
+tm_status tm__log_cells_must_wipe(const tm_home *home, bool *out, tm_err *err) {
+    tm_db *db = NULL;
+    int64_t must = 0;
+    *out = false;
+    if (tm__fs_info(tm__home_log_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    TM_TRY(tm__log_open(tm__home_log_db(home), false, &db, err));
+    const tm_status st = tm__log_number(db, "must_vacuum", &must, err);
+    tm__db_close(db);
+    *out = must != 0;
     return st;
 }

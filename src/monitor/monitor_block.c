@@ -5,7 +5,7 @@
  *      streams   who answered, and the columns of the rows
  *      blocks    first_seq, n, stream, first_us, last_us, data: answers first_seq .. first_seq+n-1
  *      spans     prefix, first_id, last_id, first_seq: ids in a block that begin with this prefix
- *      moments   key, moment_us, seq: answers by the hash of model and entity, and their moment
+ *      moments   key, moment_us, seq: answers by a keyed hash of model and entity, and their moment
  *
  * A row of SQLite for each answer, with an index by id, costs more than to give the answer; a block
  * of some hundred costs little more than its bytes. What an index would find by id is found by
@@ -190,7 +190,7 @@ static tm_status find_in_range(tm_block *block, const tm_answer_key *key, moment
                                tm_found *out, int64_t *out_moment_us, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT seq, moment_us FROM moments WHERE key = ? AND moment_us >= ?"
+                         "SELECT seq, moment_us FROM moments WHERE key = lookup_number(?) AND moment_us >= ?"
                          " AND moment_us <= ? ORDER BY moment_us DESC, seq DESC",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, key_hash(key->model, key->entity, range.has_event));
@@ -284,7 +284,9 @@ static tm_status remove_moment(tm_db *db, const char *model, const tm_record *re
     if (record->entity.ptr == NULL) {
         return TM_OK;
     }
-    TM_TRY(tm__stmt_init(db, "DELETE FROM moments WHERE key = ? AND moment_us = ? AND seq = ?",
+    TM_TRY(tm__stmt_init(db,
+                         "DELETE FROM moments WHERE key = lookup_number(?) AND moment_us = ?"
+                         " AND seq = ?",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, key_hash(model, record->entity, record->event_us != TM_INT_MISSING));
     tm__stmt_bind_i64(stmt, 2, tm__record_moment(record));
@@ -453,7 +455,9 @@ tm_status tm__block_add_moment_locked(tm_db *db, const char *model, const tm_rec
     }
     const bool has_event = record->event_us != TM_INT_MISSING;
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "INSERT OR IGNORE INTO moments(key, moment_us, seq) VALUES(?, ?, ?)",
+    TM_TRY(tm__stmt_init(db,
+                         "INSERT OR IGNORE INTO moments(key, moment_us, seq)"
+                         " VALUES(lookup_number(?), ?, ?)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, key_hash(model, record->entity, has_event));
     tm__stmt_bind_i64(stmt, 2, tm__record_moment(record));

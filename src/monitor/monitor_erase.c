@@ -89,9 +89,9 @@ static tm_status remove_labels(cutting *c, const char *sql, tm_str text, int64_t
 static tm_status remove_labels_of_entity(cutting *c, tm_err *err) {
     const tm_str entity = tm__str(c->what->entity);
     int64_t n_waiting = 0;
-    TM_TRY(count_waiting(c, "SELECT count(*) FROM labels WHERE entity = ? AND state = 0", entity,
-                         &n_waiting, err));
-    TM_TRY(remove_labels(c, "DELETE FROM labels WHERE entity = ?", entity, 0, err));
+    TM_TRY(count_waiting(c, "SELECT count(*) FROM labels WHERE entity = lookup_text(?) AND state = 0",
+                         entity, &n_waiting, err));
+    TM_TRY(remove_labels(c, "DELETE FROM labels WHERE entity = lookup_text(?)", entity, 0, err));
     return tm__log_count_locked(c->db, "", tm__label_result_names[TM_LABEL_WAITING], -n_waiting,
                                 err);
 }
@@ -186,7 +186,7 @@ static tm_status erase_locked(cutting *c, tm_err *err) {
     return tm__log_set_number_locked(c->db, "next_seq", next_seq, err);
 }
 
-static tm_status vacuum(tm_db *db, tm_err *err) {
+tm_status tm__log_vacuum(tm_db *db, tm_err *err) {
     int64_t must = 0;
     TM_TRY(tm__log_number(db, "must_vacuum", &must, err));
     if (must == 0) {
@@ -215,7 +215,7 @@ tm_status tm__log_erase(const tm_home *home, const tm_log_erasure *erasure, tm_l
         }
     }
     tm__block_done(&c.block);
-    st = st == TM_OK ? vacuum(c.db, err) : st;
+    st = st == TM_OK ? tm__log_vacuum(c.db, err) : st;
     stream_done(&c.stream);
     tm__db_close(c.db);
     if (st == TM_OK) {

@@ -78,7 +78,7 @@ static tm_status result_of(tm_db *db, const tm_label *label, tm_label_result *ou
         tm__stmt_bind_text(stmt, 1, label->prediction_id);
     } else {
         TM_TRY(tm__stmt_init(db,
-                             "SELECT state FROM labels WHERE model = ? AND entity = ?"
+                             "SELECT state FROM labels WHERE model = ? AND entity = lookup_text(?)"
                              " AND event_us = ? AND prediction_id IS NULL",
                              &stmt, err));
         tm__stmt_bind_text(stmt, 1, label->model);

@@ -4,7 +4,7 @@
  *
  * 1. An answer has at most one label and a label at most one answer.
  * 2. A label is found again by its prediction id, or by its model, entity and event time, so that
- *    the same label sent twice counts once.
+ *    the same label sent twice counts once. Of the entity a keyed hash is kept: nobody reads it.
  * 3. A label that no answer matches waits; the answer that matches it takes it when it is written.
  * 4. A joined label holds what scores and retraining ask for: the answer's number, stream and time.
  */
@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "guard/guard.h"
 #include "monitor/monitor_priv.h"
+#include "store/db_lookup.h"
 #include "table/table.h"
 
 #define TM_LOG_APPLICATION_ID 0x544D4C4Fu /* "TMLO" */
@@ -98,6 +99,7 @@ static const tm_migration log_migrations[] = {
      " ambiguous INTEGER NOT NULL, empty INTEGER NOT NULL, bad INTEGER NOT NULL,"
      " missed INTEGER NOT NULL, at_us INTEGER NOT NULL, problem TEXT NOT NULL) STRICT;",
      NULL},
+    {6, TM_LOOKUP_TABLE, tm__log_lookup_locked},
     {0, NULL, NULL}};
 
 /* Numbers in the column labels.state. */
@@ -308,7 +310,7 @@ static tm_status waiting_find(tm_db *db, const tm_fresh *fresh, tm_waiting *out_
     }
     /* At its moment, or for the newest answer before theirs; the nearest first. */
     TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, value FROM labels WHERE model = ?1 AND entity = ?2"
+                         "SELECT seq, value FROM labels WHERE model = ?1 AND entity = lookup_text(?2)"
                          " AND prediction_id IS NULL AND state = 0 AND (event_us = ?3 OR"
                          " (within_us > 0 AND event_us >= ?4 AND event_us - within_us <= ?4))"
                          " ORDER BY event_us LIMIT 1",
@@ -379,7 +381,7 @@ static tm_status label_find(tm_db *db, const tm_label *label, tm_standing *out, 
         tm__stmt_bind_text(stmt, 1, label->prediction_id);
     } else {
         TM_TRY(tm__stmt_init(db,
-                             "SELECT value FROM labels WHERE model = ? AND entity = ?"
+                             "SELECT value FROM labels WHERE model = ? AND entity = lookup_text(?)"
                              " AND event_us = ? AND prediction_id IS NULL",
                              &stmt, err));
         tm__stmt_bind_text(stmt, 1, label->model);
@@ -418,7 +420,8 @@ static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_st
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO labels(prediction_id, model, entity, event_us, value,"
                          " observed_us, received_us, state, answer_seq, stream, at_us, joined_us,"
-                         " within_us, is_ambiguous, origin) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                         " within_us, is_ambiguous, origin)"
+                         " VALUES(?,?,lookup_text(?),?,?,?,?,?,?,?,?,?,?,?,?)",
                          &stmt, err));
     if (is_by_id(label)) {
         tm__stmt_bind_text(stmt, 1, label->prediction_id);

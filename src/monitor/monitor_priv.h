@@ -297,6 +297,11 @@ TM_NODISCARD tm_status tm__block_remove_locked(tm_block *block, const char *mode
 TM_NODISCARD tm_status tm__log_upgrade_locked(tm_db *db, tm_err *err);
 /** List the answers of format 2 by entity and moment. */
 TM_NODISCARD tm_status tm__log_moments_locked(tm_db *db, tm_err *err);
+/** Write the log anew when what was erased or sealed may stand in free pages of it. TM_E_CONFLICT
+ * while somebody else reads or writes; the next call does it then. */
+TM_NODISCARD tm_status tm__log_vacuum(tm_db *db, tm_err *err);
+/** Leave a keyed hash of what labels and answers of format 5 are found by. */
+TM_NODISCARD tm_status tm__log_lookup_locked(tm_db *db, tm_err *err);
 
 /** In a transaction: give a fresh answer the label that waits for it. */
 typedef struct tm_fresh {

@@ -2,7 +2,7 @@
 /*
  * Format 1 of log.db had a row of SQLite for each answer, with its row as JSON; format 2 has blocks
  * of records. Answers keep their numbers: format 1 removed none, so they are 1, 2, 3, ... Format 3
- * finds an answer also by the time before that of its label.
+ * finds an answer also by the time before that of its label. Format 6 has keyed hashes of entities.
  */
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "monitor/monitor_priv.h"
+#include "store/db_lookup.h"
 
 #define GROUP_BYTES ((size_t)1 << 20)
 
@@ -238,4 +239,21 @@ tm_status tm__log_moments_locked(tm_db *db, tm_err *err) {
     tm__block_done(&block);
     tm__stmt_done(stmt);
     return st;
+}
+
+/* ---- From 5 to 6 ---- */
+
+tm_status tm__log_lookup_locked(tm_db *db, tm_err *err) {
+    static const char tables[] =
+        /* What their pages held is still to be overwritten. */
+        "INSERT OR REPLACE INTO counters(model, name, n) SELECT '', 'must_vacuum', 1 WHERE EXISTS"
+        " (SELECT 1 FROM labels WHERE entity IS NOT NULL) OR EXISTS (SELECT 1 FROM moments);"
+        "UPDATE labels SET entity = lookup_text(entity) WHERE entity IS NOT NULL;"
+        "CREATE TABLE kept AS SELECT key, moment_us, seq FROM moments;"
+        "DELETE FROM moments;"
+        "INSERT INTO moments(key, moment_us, seq) SELECT lookup_number(key) AS k, moment_us, seq"
+        " FROM kept ORDER BY k, moment_us, seq;"
+        "DROP TABLE kept;";
+    TM_TRY(tm__db_lookup_make_locked(db, err));
+    return tm__db_exec(db, tables, err);
 }

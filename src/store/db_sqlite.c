@@ -25,6 +25,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/system.h"
+#include "store/db_lookup.h"
 #include "store/db_seal.h"
 
 #define TM_DB_BUSY_MS 10000
@@ -666,6 +667,7 @@ static tm_status db_open(const char *path, const tm_db_options *options, tm_db *
         goto out;
     }
     st = tm__db_seal_init(of_db(db)->handle, path, err);
+    st = st == TM_OK ? tm__db_lookup_init(of_db(db)->handle, err) : st;
     st = st == TM_OK ? db_bring_up(db, options, err) : st;
     if (st == TM_OK) {
         *out = db;

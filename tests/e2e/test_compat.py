@@ -109,6 +109,9 @@ def test_a_log_with_a_row_for_each_answer_becomes_blocks(tm, serve):
     assert serve().stop() == 0
     with contextlib.closing(sqlite3.connect(tm.folder / ".tidemill" / "log.db")) as log:
         assert read_answers(log) == before
+        key, = log.execute("SELECT key FROM lookup").fetchone()
+        key = hashlib.blake2b(b"tidemill.lookup.text", key=key, digest_size=32).digest()
+        labels = [(*row[:2], row[2] and hashlib.blake2b(row[2].encode(), key=key, digest_size=32).hexdigest()[:32], *row[3:]) for row in labels]
         assert log.execute("SELECT prediction_id, model, entity, event_us, value, state, answer_seq FROM labels ORDER BY seq").fetchall() == labels
 
 

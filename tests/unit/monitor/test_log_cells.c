@@ -23,6 +23,7 @@ static void answers_are_sealed_anew_and_read_as_before(void **state) {
     const tm_given given = {1, 1000, 5, "ship", "{\"x\":1}", 0.25, "yes"};
     char id[TM_ENVELOPE_ID_TEXT];
     uint64_t n = 1;
+    bool must_wipe = true;
     json_t *found = NULL;
     assert_int_equal(tm__log_cells_renew(*state, "", true, &n, NULL), TM_OK);
     assert_int_equal(n, 0); /* without a log */
@@ -32,8 +33,11 @@ static void answers_are_sealed_anew_and_read_as_before(void **state) {
     assert_int_equal(setenv("TM_TEST_KEY", KEY, 1), 0);
     assert_int_equal(tm__vault_use(*state, "env:TM_TEST_KEY", id, NULL), TM_OK);
     assert_int_equal(tm__log_cells_renew(*state, id, false, &n, NULL), TM_OK);
-    assert_int_equal(n, 1);
+    assert_int_equal(n, 2); /* the block, and the key of lookups */
     assert_int_equal(tm__log_cells_renew(*state, id, true, &n, NULL), TM_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(tm__log_cells_must_wipe(*state, &must_wipe, NULL), TM_OK);
+    assert_false(must_wipe);
     assert_int_equal(tm__log_cells_renew(*state, id, false, &n, NULL), TM_OK);
     assert_int_equal(n, 0);
     monitor = open_monitor(*state);
