@@ -2,6 +2,7 @@
 """Every bundle and every home ever written is read, and answers with the bits that it had."""
 import contextlib
 import csv
+import hashlib
 import json
 import math
 import pathlib
