@@ -189,10 +189,11 @@ typedef struct moment_range {
 static tm_status find_in_range(tm_block *block, const tm_answer_key *key, moment_range range,
                                tm_found *out, int64_t *out_moment_us, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(block->db,
-                         "SELECT seq, moment_us FROM moments WHERE key = lookup_number(?) AND moment_us >= ?"
-                         " AND moment_us <= ? ORDER BY moment_us DESC, seq DESC",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        block->db,
+        "SELECT seq, moment_us FROM moments WHERE key = lookup_number(?) AND moment_us >= ?"
+        " AND moment_us <= ? ORDER BY moment_us DESC, seq DESC",
+        &stmt, err));
     tm__stmt_bind_i64(stmt, 1, key_hash(key->model, key->entity, range.has_event));
     tm__stmt_bind_i64(stmt, 2, range.from_us);
     tm__stmt_bind_i64(stmt, 3, range.to_us);

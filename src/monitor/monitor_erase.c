@@ -89,7 +89,8 @@ static tm_status remove_labels(cutting *c, const char *sql, tm_str text, int64_t
 static tm_status remove_labels_of_entity(cutting *c, tm_err *err) {
     const tm_str entity = tm__str(c->what->entity);
     int64_t n_waiting = 0;
-    TM_TRY(count_waiting(c, "SELECT count(*) FROM labels WHERE entity = lookup_text(?) AND state = 0",
+    TM_TRY(count_waiting(c,
+                         "SELECT count(*) FROM labels WHERE entity = lookup_text(?) AND state = 0",
                          entity, &n_waiting, err));
     TM_TRY(remove_labels(c, "DELETE FROM labels WHERE entity = lookup_text(?)", entity, 0, err));
     return tm__log_count_locked(c->db, "", tm__label_result_names[TM_LABEL_WAITING], -n_waiting,

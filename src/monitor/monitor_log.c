@@ -309,12 +309,13 @@ static tm_status waiting_find(tm_db *db, const tm_fresh *fresh, tm_waiting *out_
         return TM_OK;
     }
     /* At its moment, or for the newest answer before theirs; the nearest first. */
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, value FROM labels WHERE model = ?1 AND entity = lookup_text(?2)"
-                         " AND prediction_id IS NULL AND state = 0 AND (event_us = ?3 OR"
-                         " (within_us > 0 AND event_us >= ?4 AND event_us - within_us <= ?4))"
-                         " ORDER BY event_us LIMIT 1",
-                         &stmt, err));
+    TM_TRY(
+        tm__stmt_init(db,
+                      "SELECT seq, value FROM labels WHERE model = ?1 AND entity = lookup_text(?2)"
+                      " AND prediction_id IS NULL AND state = 0 AND (event_us = ?3 OR"
+                      " (within_us > 0 AND event_us >= ?4 AND event_us - within_us <= ?4))"
+                      " ORDER BY event_us LIMIT 1",
+                      &stmt, err));
     tm__stmt_bind_text(stmt, 1, fresh->stream->model);
     tm__stmt_bind_str(stmt, 2, record->entity);
     tm__stmt_bind_i64(stmt, 3, record->event_us);

@@ -48,8 +48,8 @@ static key_state read_key(sqlite3_context *call, lookup *l) {
         SQLITE_OK) {
         return KEY_NONE;
     }
-    int code = sqlite3_prepare_v2(db, "SELECT unseal('lookup.key', id, key) FROM lookup", -1, &stmt,
-                                  NULL);
+    int code =
+        sqlite3_prepare_v2(db, "SELECT unseal('lookup.key', id, key) FROM lookup", -1, &stmt, NULL);
     code = code == SQLITE_OK ? sqlite3_step(stmt) : code;
     const bool is_whole = code == SQLITE_ROW && sqlite3_column_bytes(stmt, 0) == TM_HASH_BYTES;
     if (is_whole) {
@@ -114,12 +114,11 @@ tm_status tm__db_lookup_init(sqlite3 *handle, tm_err *err) {
     lookup *const l = tm__mem_zalloc(1, sizeof(*l));
     const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_DETERMINISTIC;
     /* The first owns l: a failure ends it, too. */
-    const bool is_made =
-        l != NULL &&
-        sqlite3_create_function_v2(handle, "lookup_text", 1, flags, l, call_text, NULL, NULL,
-                                   lookup_free) == SQLITE_OK &&
-        sqlite3_create_function_v2(handle, "lookup_number", 1, flags, l, call_number, NULL, NULL,
-                                   NULL) == SQLITE_OK;
+    const bool is_made = l != NULL &&
+                         sqlite3_create_function_v2(handle, "lookup_text", 1, flags, l, call_text,
+                                                    NULL, NULL, lookup_free) == SQLITE_OK &&
+                         sqlite3_create_function_v2(handle, "lookup_number", 1, flags, l,
+                                                    call_number, NULL, NULL, NULL) == SQLITE_OK;
     return is_made ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory for a database");
 }
 

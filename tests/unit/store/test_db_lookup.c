@@ -13,7 +13,8 @@
 
 #define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-static const tm_migration migrations[] = {{1, TM_LOOKUP_TABLE, tm__db_lookup_make_locked}, {0, NULL, NULL}};
+static const tm_migration migrations[] = {{1, TM_LOOKUP_TABLE, tm__db_lookup_make_locked},
+                                          {0, NULL, NULL}};
 static const tm_migration none[] = {{1, "CREATE TABLE t(x ANY) STRICT;", NULL}, {0, NULL, NULL}};
 
 static tm_db *open_db(const tm_home *home, const char *name, const tm_migration *with) {
