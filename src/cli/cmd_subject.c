@@ -248,7 +248,14 @@ static void say_erased(tm_cli *cli, const json_t *body, const char *path) {
     if (json_array_size(json_object_get(body, "refused")) > 0) {
         return; /* the error says it */
     }
-    if (strcmp(tm__json_text(body, "policy", ""), "refit") != 0) {
+    const json_t *const retiring = json_object_get(body, "retiring");
+    if (json_array_size(retiring) > 0) {
+        tm__cli_warn(
+            cli,
+            "%zu versions that learned from the subject answer until %s at the latest: the "
+            "erasure is not complete before",
+            json_array_size(retiring), tm__json_text(body, "retire_by", ""));
+    } else if (strcmp(tm__json_text(body, "policy", ""), "list") == 0) {
         tm__cli_warn(cli, "models that learned from the subject stay: the erasure is not complete");
     } else if (!tm__json_bool(body, "complete", false)) {
         tm__cli_warn(cli,
@@ -281,6 +288,35 @@ static tm_status add_tombstones(const tm_place *place, const tm_subject_erasure 
                : tm__tombstone_add(place->home, place->registry, erasure->id_before, err);
 }
 
+/* A time to come, or how long from now; 0: not given. */
+static tm_status read_retirement(const tm_cli *cli, int64_t *out_us, tm_err *err) {
+    const char *const text = tm__cli_text(cli, "retire-by");
+    const int64_t now_us = tm__now_us();
+    int64_t us = 0;
+    *out_us = 0;
+    if (text == NULL) {
+        return TM_OK;
+    }
+    if (tm__cli_has(cli, "models")) {
+        return TM_FAIL(err, TM_E_USAGE, "--retire-by and --models say different things");
+    }
+    const bool is_span =
+        tm__str_to_duration_us(tm__str(text), &us) && us >= 0 && us < INT64_MAX - now_us;
+    if (is_span || (tm__time_parse(tm__str(text), &us) && us > now_us)) {
+        *out_us = is_span ? now_us + us : us;
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_USAGE, "--retire-by '%s' is no time to come", text);
+    tm_err_hint(err, "Write a date such as 2031-01-31, or a duration such as 30d.");
+    return TM_E_USAGE;
+}
+
+static tm_subject_models models_of(const tm_cli *cli) {
+    return tm__cli_text(cli, "retire-by") != NULL             ? TM_SUBJECT_RETIRE
+           : strcmp(tm__cli_text(cli, "models"), "list") == 0 ? TM_SUBJECT_LIST
+                                                              : TM_SUBJECT_REFIT;
+}
+
 static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const char *id,
                        const char *id_before, tm_err *err) {
     char user[80];
@@ -288,11 +324,13 @@ static tm_status erase(tm_cli *cli, tm_ctx *ctx, const tm_place *place, const ch
     tm_hash hash;
     const char *const path = tm__cli_text(cli, "certificate");
     const tm_actor actor = tm__cli_actor(NULL, user, sizeof(user));
-    const bool lists = strcmp(tm__cli_text(cli, "models"), "list") == 0;
+    int64_t retire_by_us = 0;
+    TM_TRY(read_retirement(cli, &retire_by_us, err));
     const bool promotes = strcmp(tm__cli_text(cli, "if-refused"), "promote") == 0;
     const tm_subject_erasure erasure = {.id = id,
                                         .id_before = id_before,
-                                        .models = lists ? TM_SUBJECT_LIST : TM_SUBJECT_REFIT,
+                                        .models = models_of(cli),
+                                        .retire_by_us = retire_by_us,
                                         .if_refused =
                                             promotes ? TM_SUBJECT_PROMOTE : TM_SUBJECT_KEEP,
                                         .actor = &actor};

@@ -18,6 +18,7 @@
 #include "monitor/drift_store.h"
 #include "monitor/monitor.h"
 #include "registry/registry.h"
+#include "registry/retire.h"
 #include "source/intake.h"
 #include "store/bucket.h"
 #include "store/home.h"
@@ -346,6 +347,36 @@ static void check_server_key(tm_checks *checks, tm_registry *registry, const tm_
     }
 }
 
+/* A server of the home removes what is past its date, or the next erasure. */
+static void check_retiring(tm_checks *checks, tm_registry *registry) {
+    tm_err err = {0};
+    json_t *list = NULL;
+    const json_t *one = NULL, *first = NULL;
+    size_t i = 0;
+    const tm_status st = tm__check_note(tm__retiring_list(registry, &list, &err));
+    if (st != TM_OK) {
+        add_failure(checks, "retiring", &err);
+        return;
+    }
+    json_array_foreach(list, i, one) {
+        const int64_t by_us = tm__json_i64(one, "retire_by_us", INT64_MAX);
+        first = by_us < tm__json_i64(first, "retire_by_us", INT64_MAX) ? one : first;
+    }
+    const bool is_late = tm__json_i64(first, "retire_by_us", INT64_MAX) <= tm__now_us();
+    if (first != NULL) {
+        tm__check_add(
+            checks, "retiring", is_late ? TM_CHECK_BAD : TM_CHECK_WARN,
+            is_late ? "Start a server of the home, or run 'tidemill subject erase' again: "
+                      "each removes what is past its date."
+                    : "Train and promote others before: these answer no more then.",
+            "%zu version%s learned from subjects who were erased; first '%s@%lld' by %s",
+            json_array_size(list), json_array_size(list) == 1 ? "" : "s",
+            tm__json_text(first, "model", ""), (long long)tm__json_i64(first, "version", 0),
+            tm__json_text(first, "retire_by", ""));
+    }
+    json_decref(list);
+}
+
 static void check_registry(tm_checks *checks, const tm_home *home) {
     tm_err err = {0};
     tm_registry *registry = NULL;
@@ -373,6 +404,7 @@ static void check_registry(tm_checks *checks, const tm_home *home) {
     tm__check_add(checks, "meta.db", TM_CHECK_OK, NULL, "format %u, every page is whole", format);
     check_history(checks, registry);
     check_server_key(checks, registry, home);
+    check_retiring(checks, registry);
     check_bundles(checks, registry, files);
     check_snapshots(checks, home, files);
     check_orphans(checks, home, files);

@@ -11,6 +11,7 @@
  *            overdue   the next one was due, and nobody began it
  *            labels    none came for longer than they are declared to take
  *            data      its source has stopped or fails
+ *            retiring  it learned from somebody who was erased, and goes at a date
  *            told      who is told of its moves does not take them
  *     ok     rollout   a version comes in steps
  *            shadow    one sees requests, and how often it answers otherwise
@@ -39,9 +40,9 @@
 
 static const char *const levels[] = {"bad", "warn", "ok", "idle"};
 /* What weighs more comes first; a kind of alert that is not here comes behind them. */
-static const char *const words[] = {"broken",  "old",     "worse",  "performance", "drift",
-                                    "traffic", "data",    "labels", "retrain",     "overdue",
-                                    "told",    "rollout", "shadow", "quiet"};
+static const char *const words[] = {"broken",   "old",  "worse",   "performance", "drift",
+                                    "traffic",  "data", "labels",  "retrain",     "overdue",
+                                    "retiring", "told", "rollout", "shadow",      "quiet"};
 
 static void say(json_t *m, const char *level, const char *word, const char *fmt, ...)
     TM_PRINTF(4, 5);
@@ -71,6 +72,10 @@ static void judge_serving(json_t *m) {
         say(m, "bad", "old", "version %lld is served, for version %lld cannot be: %s",
             (long long)tm__json_i64(m, "serving", 0), (long long)tm__json_i64(m, "champion", 0),
             problem);
+    } else if (tm__json_bool(m, "is_removed", false)) {
+        say(m, "bad", "broken",
+            "version %lld was removed, and nothing answers: train and promote another",
+            (long long)tm__json_i64(m, "champion", 0));
     }
 }
 
@@ -124,6 +129,16 @@ static void judge_learning(json_t *m) {
     if (strcmp(status, "stopped") == 0 || strcmp(status, "retrying") == 0) {
         say(m, "warn", "data", "source '%s' is %s: tidemill data show %s",
             tm__json_text(m, "source", ""), status, tm__json_text(m, "source", ""));
+    }
+}
+
+static void judge_retirement(json_t *m) {
+    const char *const by = tm__json_text(m, "retire_by", NULL);
+    if (by != NULL) {
+        say(m, "warn", "retiring",
+            "version %lld learned from a subject who was erased, and answers until %s: train and "
+            "promote another",
+            (long long)tm__json_i64(m, "champion", 0), by);
     }
 }
 
@@ -240,6 +255,7 @@ void tm__status_judge(json_t *model) {
     judge_learning(model);
     judge_labels(model);
     judge_receivers(model);
+    judge_retirement(model);
     tell_moves(model);
     judge_traffic(model);
     json_t *const reasons = sort_by(json_object_get(model, "reasons"), reason_is_before);

@@ -22,6 +22,7 @@
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
+#include "registry/retire.h"
 #include "registry/route_json.h"
 #include "registry/turn.h"
 #include "source/intake.h"
@@ -34,7 +35,7 @@ typedef struct gathering {
     json_t *serving; /* NULL: no server ever ran here, or its word cannot be read */
     bool is_fresh;   /* a server runs */
     bool is_current; /* the log is as it was when the file was written */
-    json_t *sources, *alerts, *jobs, *problems;
+    json_t *sources, *alerts, *jobs, *problems, *retiring;
     tm_monitor *monitor; /* NULL: no log */
     tm_recent *recent;
 } gathering;
@@ -286,6 +287,20 @@ static tm_status add_moves(const gathering *g, json_t *m, const char *model, tm_
     return TM_OK;
 }
 
+/* The champion answers until then, for it learned from somebody who was erased; null: it stays. */
+static void add_retirement(const gathering *g, json_t *m, const char *model,
+                           const tm_version *version) {
+    size_t i = 0;
+    const json_t *one = NULL, *found = NULL;
+    json_array_foreach(g->retiring, i, one) {
+        const bool is_it = json_is_true(json_object_get(one, "is_champion")) &&
+                           strcmp(tm__json_text(one, "model", ""), model) == 0;
+        found = is_it ? one : found;
+    }
+    set_copy(m, "retire_by", found, "retire_by");
+    json_object_set_new(m, "is_removed", json_boolean(strcmp(version->state, "collected") == 0));
+}
+
 static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
     const char *const name = tm__json_text(m, "model", "");
     tm_version version = {0};
@@ -306,6 +321,7 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
         add_serving(g, m, name);
         add_data(g, m, recipe, &version);
         add_alerts(g, m, name);
+        add_retirement(g, m, name, &version);
         st = add_schedule(g, m, recipe, name, err);
         st = st == TM_OK ? add_receivers(g, m, name, err) : st;
         st = st == TM_OK ? add_moves(g, m, name, err) : st;
@@ -331,6 +347,7 @@ static tm_status read_rest(gathering *g, tm_err *err) {
     TM_TRY(or_problem(g, st, "the sources", &own, err));
     st = tm__alert_list(home, &(tm_alert_filter){0}, &g->alerts, &own);
     TM_TRY(or_problem(g, st, "the alerts", &own, err));
+    TM_TRY(tm__retiring_list(g->place->registry, &g->retiring, err));
     return tm__registry_jobs(g->place->registry, &g->jobs, err);
 }
 
@@ -390,6 +407,7 @@ tm_status tm__status_read(const tm_place *place, int64_t now_us, json_t **out, t
     json_decref(g.sources);
     json_decref(g.alerts);
     json_decref(g.jobs);
+    json_decref(g.retiring);
     json_decref(g.problems);
     return st;
 }

@@ -240,12 +240,22 @@ static tm_status guard_labels(tm_judging_of *j, const tm_actor *actor, tm_err *e
     return st;
 }
 
+/* NULL for a champion that was retired: whoever comes is as alone as a first version. */
+static tm_status open_champion(tm_judging_of *j, tm_err *err) {
+    tm_err own = {0};
+    const tm_status st = tm__registry_bundle(j->registry, &j->champion, &j->champion_bundle, &own);
+    if (st != TM_OK && st != TM_E_NOT_FOUND && err != NULL) {
+        *err = own;
+    }
+    return st == TM_E_NOT_FOUND ? TM_OK : st;
+}
+
 static tm_status judge_open(tm_judging_of *j, tm_err *err) {
     const tm_monitor_options reading = {.can_write = false};
     TM_TRY(tm__registry_gate(j->registry, j->version->model, &j->gate, err));
     TM_TRY(tm__registry_find(j->registry, j->version->model, &j->champion, err));
     TM_TRY(tm__registry_bundle(j->registry, j->version, &j->bundle, err));
-    TM_TRY(tm__registry_bundle(j->registry, &j->champion, &j->champion_bundle, err));
+    TM_TRY(open_champion(j, err));
     return tm__monitor_open(j->home, &reading, &j->monitor, err);
 }
 
@@ -295,8 +305,8 @@ tm_status tm__loop_judge(tm_ctx *ctx, const tm_judging *in, tm_gate_verdict *out
     tm_gate_verdict verdict = {0};
     tm_status st = judge_open(&j, err);
     j.gate.is_refit = in->is_refit;
-    bool is_asked =
-        st == TM_OK && j.champion.number != in->version->number && tm__gate_asks(&j.gate);
+    bool is_asked = st == TM_OK && j.champion_bundle != NULL &&
+                    j.champion.number != in->version->number && tm__gate_asks(&j.gate);
     if (st == TM_OK && is_asked && (j.gate.better_than_champion || tm__gate_needs_rows(&j.gate))) {
         st = guard_labels(&j, in->actor, err);
         st = st == TM_OK ? judge_rows(ctx, &j, err) : st;

@@ -40,7 +40,9 @@ TM_NODISCARD tm_status tm__subject_find(tm_ctx *ctx, const tm_home *home, tm_reg
 typedef enum tm_subject_models {
     TM_SUBJECT_REFIT, /* a champion is fitted anew on the rows that are left, by its own record, and
                          promoted; all that learned from the subject lose their files */
-    TM_SUBJECT_LIST   /* they are listed and stay: the erasure is not complete */
+    TM_SUBJECT_LIST,  /* they are listed and stay: the erasure is not complete */
+    TM_SUBJECT_RETIRE /* they answer until a date (registry/retire.h): the erasure is complete
+                         then */
 } tm_subject_models;
 /* What becomes of a champion whose model's gate refuses the version that was fitted anew. */
 typedef enum tm_subject_if_refused {
@@ -53,6 +55,7 @@ typedef struct tm_subject_erasure {
     const char *id_before; /* that the id is the pseudonym of: files are searched for it, too; NULL:
                               it is not known, or the id is none */
     tm_subject_models models;
+    int64_t retire_by_us; /* with TM_SUBJECT_RETIRE */
     tm_subject_if_refused if_refused;
     const struct tm_load_tester *load; /* NULL: a gate that asks for a load refuses */
     const tm_actor *actor;
@@ -68,9 +71,11 @@ typedef struct tm_subject_erasure {
  * "policy", "found": {"sources": [{"source", "columns", "n"}], "versions": [{"model", "version",
  * "snapshot", "n"}]}, "models": [{"model", "version", "bundle_hash", "snapshot", "gate": {"open",
  * "reason"} when it was judged}]: what answers now, "refused": [{"model", "version", "reason"}]:
- * fitted anew, and the gate refused it, so the champion stays, "scanned", "not_looked_into",
- * "not_reached": [{"what", "why"}]}. New reference. It is complete when no model that learned from
- * the subject stays and there is nothing in the home that could not be asked whose it is
+ * fitted anew, and the gate refused it, so the champion stays, "retire_by" and "retiring":
+ * [{"model", "version", "bundle_hash", "retire_by"}] with that policy, "scanned",
+ * "not_looked_into", "not_reached": [{"what", "why"}]}. New reference. It is complete when no model
+ * that learned from the subject stays and there is nothing in the home that could not be asked
+ * whose it is
  * ("not_looked_into" is empty).
  *
  * Each step can be done again: after a crash the same call goes on, and tells all that was found at

@@ -6,9 +6,12 @@
 #include "base/clock.h"
 #include "loop/subject_sinks.h"
 #include "registry/chain.h"
+#include "registry/retire.h"
 
 bool tm__certificate_keeps_any(const tm_certificate_facts *e) {
-    return e->erasure->models != TM_SUBJECT_REFIT || json_array_size(e->refused) > 0;
+    return e->erasure->models == TM_SUBJECT_LIST || json_array_size(e->refused) > 0 ||
+           (e->erasure->models == TM_SUBJECT_RETIRE &&
+            json_array_size(json_object_get(e->now, "versions")) > 0);
 }
 
 static void say_not_reached(json_t *list, const char *what, const char *why) {
@@ -66,18 +69,59 @@ static tm_status say_models(const tm_certificate_facts *e, json_t *list, tm_err 
         tm__hash_to_text(&version.bundle_hash, hash);
         json_t *said = NULL;
         const tm_status st = gate_of(e, model, version.number, &said, err);
-        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s, s:o*}", "model", model,
-                                              "version", (json_int_t)version.number, "bundle_hash",
-                                              hash, "snapshot", version.snapshot, "gate", said));
+        if (strcmp(version.state, "collected") == 0) { /* it was retired: nothing answers */
+            json_decref(said);
+        } else {
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:I, s:s, s:s, s:o*}", "model", model, "version",
+                                            (json_int_t)version.number, "bundle_hash", hash,
+                                            "snapshot", version.snapshot, "gate", said));
+        }
         tm__version_done(&version);
         TM_TRY(st);
     }
     return TM_OK;
 }
 
+/* Of the versions that learned from the subject those that answer until a date, with the date that
+ * holds: an earlier one of an earlier erasure goes first. */
+static tm_status say_retiring(const tm_certificate_facts *e, json_t *body, tm_err *err) {
+    char by[48];
+    json_t *all = NULL, *one = NULL, *list = json_array();
+    const json_t *theirs = NULL;
+    size_t i = 0, k = 0;
+    by[tm__time_to_text(e->erasure->retire_by_us, by)] = '\0';
+    TM_TRY(tm__retiring_list(e->registry, &all, err));
+    json_array_foreach(all, i, one) {
+        bool is_theirs = false;
+        json_array_foreach(json_object_get(e->now, "versions"), k, theirs) {
+            is_theirs =
+                is_theirs ||
+                (strcmp(tm__json_text(theirs, "model", ""), tm__json_text(one, "model", "")) == 0 &&
+                 tm__json_i64(theirs, "version", 0) == tm__json_i64(one, "version", 0));
+        }
+        if (is_theirs) {
+            json_array_append_new(list, json_pack("{s:O, s:O, s:O, s:O}", "model",
+                                                  json_object_get(one, "model"), "version",
+                                                  json_object_get(one, "version"), "bundle_hash",
+                                                  json_object_get(one, "bundle_hash"), "retire_by",
+                                                  json_object_get(one, "retire_by")));
+        }
+    }
+    json_object_set_new(body, "retire_by", json_string(by));
+    json_object_set_new(body, "retiring", list);
+    json_decref(all);
+    return tm__json_check(err);
+}
+
+static const char *policy_of(const tm_certificate_facts *e) {
+    return e->erasure->models == TM_SUBJECT_REFIT    ? "refit"
+           : e->erasure->models == TM_SUBJECT_RETIRE ? "retire"
+                                                     : "list";
+}
+
 tm_status tm__certificate_make(const tm_certificate_facts *e, json_t **out, tm_err *err) {
     char subject[TM_HASH_TEXT], at[48];
-    const bool is_refit = e->erasure->models == TM_SUBJECT_REFIT;
     const json_t *const unasked = json_object_get(e->now, "not_looked_into");
     const bool is_complete = !tm__certificate_keeps_any(e) && json_array_size(unasked) == 0;
     json_t *models = json_array(), *rest = json_array();
@@ -94,12 +138,13 @@ tm_status tm__certificate_make(const tm_certificate_facts *e, json_t **out, tm_e
     json_t *body =
         json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema",
                   "tidemill.erasure/1", "subject", subject, "at", at, "complete", is_complete,
-                  "policy", is_refit ? "refit" : "list", "found", e->found, "models", models,
-                  "refused", e->refused, "scanned", e->can_scan && !tm__certificate_keeps_any(e),
+                  "policy", policy_of(e), "found", e->found, "models", models, "refused",
+                  e->refused, "scanned", e->can_scan && !tm__certificate_keeps_any(e),
                   "not_looked_into", unasked, "not_reached", rest);
     json_decref(models);
     json_decref(rest);
     st = st == TM_OK ? tm__json_check(err) : st;
+    st = st == TM_OK && e->erasure->models == TM_SUBJECT_RETIRE ? say_retiring(e, body, err) : st;
     if (st == TM_OK) {
         *out = body;
     } else {

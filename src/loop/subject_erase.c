@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/subject.h"
@@ -26,6 +27,7 @@
 #include "monitor/monitor_erase.h"
 #include "registry/chain.h"
 #include "registry/collect.h"
+#include "registry/retire.h"
 #include "source/intake_erase.h"
 
 #define ROUNDS 5u /* beside a server */
@@ -354,7 +356,9 @@ static tm_status refit(erasing *e, const tm_version *version, const json_t *colu
 }
 
 static bool keeps_any(const erasing *e) {
-    return e->erasure->models != TM_SUBJECT_REFIT || json_array_size(e->refused) > 0;
+    return e->erasure->models == TM_SUBJECT_LIST || json_array_size(e->refused) > 0 ||
+           (e->erasure->models == TM_SUBJECT_RETIRE &&
+            json_array_size(json_object_get(e->now, "versions")) > 0);
 }
 
 static tm_status note_cleared(erasing *e, tm_err *err) {
@@ -364,9 +368,9 @@ static tm_status note_cleared(erasing *e, tm_err *err) {
 }
 
 static tm_status check_gone(erasing *e, tm_err *err) {
-    const bool keeps_models = keeps_any(e);
     TM_TRY(note_cleared(e, err)); /* who learned before and registers later is refused */
     TM_TRY(look(e, err));
+    const bool keeps_models = keeps_any(e);
     if (json_array_size(json_object_get(e->now, "sources")) > 0 ||
         tm__json_i64(e->now, "n_answers", 0) > 0 ||
         (!keeps_models && json_array_size(json_object_get(e->now, "versions")) > 0)) {
@@ -425,13 +429,26 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
     return tm__certificate_make(&facts, out, err);
 }
 
+/* The versions that are there in the end: one that came meanwhile is found by the last look. */
+static tm_status note_retiring(const erasing *e, tm_err *err) {
+    const json_t *const versions = json_object_get(e->now, "versions");
+    const tm_retiring retiring = {
+        .versions = versions, .by_us = e->erasure->retire_by_us, .subject = &e->subject};
+    return e->erasure->models != TM_SUBJECT_RETIRE || json_array_size(versions) == 0
+               ? TM_OK
+               : tm__retiring_note(e->registry, &retiring, e->erasure->actor, err);
+}
+
 static tm_status erase(erasing *e, json_t **out, tm_err *err) {
+    uint32_t n_retired = 0;
     TM_TRY(tm__beside_look(&e->beside, err));
+    TM_TRY(tm__retire_due(e->registry, tm__now_us(), e->erasure->actor, &n_retired, err));
     TM_TRY(tm__audit_subject_make(e->registry, e->erasure->id, &e->subject, err));
     TM_TRY(look(e, err));
     TM_TRY(refuse(e, err));
     TM_TRY(begin(e, err));
     TM_TRY(erase_until_gone(e, err));
+    TM_TRY(note_retiring(e, err));
     return certify(e, out, err);
 }
 

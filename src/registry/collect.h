@@ -15,6 +15,7 @@ typedef struct tm_collection {
      * champion (but in a dry run), an arm, a shadow, of a rollout, an experiment or an open turn.
      * NULL: all that nothing reaches. */
     const json_t *only;
+    bool champions_too; /* of `only`: a champion goes as well, and an open turn holds nothing */
 } tm_collection;
 
 /**

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "registry/registry_priv.h"
+#include "registry/retire.h"
 #include "store/bucket.h"
 #include "store/privacy_key.h"
 
@@ -82,6 +83,7 @@ tm_status tm__registry_bundle(tm_registry *registry, const tm_version *version, 
     }
     tm_bundle *bundle = NULL;
     json_t *recipe = NULL;
+    TM_TRY(version->model[0] != '\0' ? tm__retiring_check(registry, version, err) : TM_OK);
     TM_TRY(tm__registry_file_open(registry, &version->bundle_hash, &bundle, err));
     const bool has_recipe = version->model[0] != '\0';
     tm_status st = has_recipe ? tm__registry_recipe(registry, version->model, &recipe, err) : TM_OK;

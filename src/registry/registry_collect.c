@@ -187,7 +187,9 @@ static tm_status mark_named(collecting *c, const char *model, int64_t number, tm
     char key[24];
     bool has = false;
     tm_status st = find_named(c, model, number, &row, &has, err);
-    for (int i = c->options->is_dry ? 1 : 0; st == TM_OK && has && i < 5; i++) {
+    const bool takes_all = c->options->champions_too;
+    const int n_users = takes_all ? 4 : 5;
+    for (int i = takes_all || c->options->is_dry ? 1 : 0; st == TM_OK && has && i < n_users; i++) {
         st = tm__stmt_i64(row, 5 + i) != 0 ? in_use(model, number, users[i], err) : TM_OK;
     }
     st = st == TM_OK && has ? tm__registry_experiment_arms(c->registry, model, arms, err) : st;
@@ -376,7 +378,8 @@ static tm_status collect_files(collecting *c, tm_err *err) {
 static tm_status collect(collecting *c, tm_err *err) {
     tm_db *const db = c->registry->db;
     TM_TRY(tm__db_begin(db, err));
-    tm_status st = mark_versions(c, err);
+    tm_status st = c->options->champions_too ? tm__db_changes_answers(db, err) : TM_OK;
+    st = st == TM_OK ? mark_versions(c, err) : st;
     if (st == TM_OK && !c->options->is_dry) {
         TM_TRY(tm__db_commit(db, err));
         TM_TRY(tm__db_begin(db, err));

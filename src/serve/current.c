@@ -205,6 +205,23 @@ static tm_served *find_resident(const tm_current_past *past, const tm_route *rou
     return NULL;
 }
 
+/* A version whose file was removed, of an erased subject say, is not to answer any more. */
+static bool is_collected(tm_registry *registry, const char *model, uint32_t number) {
+    char name[TM_MAX_NAME + 24];
+    tm_version version = {0};
+    (void)snprintf(name, sizeof name, "%s@%u", model, number);
+    const bool is = tm__registry_find(registry, name, &version, NULL) == TM_OK &&
+                    strcmp(version.state, "collected") == 0;
+    tm__version_done(&version);
+    return is;
+}
+
+/* Of a loader: what is resident and still there. */
+static tm_served *find_there(const loader *l, const tm_route *route) {
+    tm_served *const found = find_resident(l->past, route);
+    return found == NULL || is_collected(l->registry, route->model, route->version) ? NULL : found;
+}
+
 /* Bytes of the first n entries of a list that no entry before, here or in another list, counts. */
 static uint64_t count_bytes(tm_served *const *list, uint32_t n, tm_served *const *others,
                             uint32_t n_others) {
@@ -302,7 +319,9 @@ static tm_served *open_earlier(loader *l, const tm_route *route) {
 static tm_served *make_stale(loader *l, const tm_route *route, const tm_err *why) {
     tm_served *now =
         l->past->latest == NULL ? NULL : tm__current_find(l->past->latest, route->name);
-    const bool is_of_model = now != NULL && strcmp(now->model, route->model) == 0;
+    const bool is_of_model =
+        now != NULL && strcmp(now->model, route->model) == 0 &&
+        (now->bundle == NULL || !is_collected(l->registry, now->model, now->version));
     if (is_of_model && now->is_stale && now->wanted_version == route->version &&
         strcmp(now->problem, why->message) == 0) {
         return tm__served_ref(now);
@@ -364,7 +383,7 @@ static void take_store(loader *l) {
 
 /* The entry that serves a route from now on; NULL when out of memory. */
 static tm_served *make_served(loader *l, const tm_route *route) {
-    tm_served *served = find_resident(l->past, route);
+    tm_served *served = find_there(l, route);
     if (served != NULL && is_as_declared(l, served)) {
         return tm__served_ref(served);
     }
@@ -411,22 +430,9 @@ static bool keep(loader *l, tm_served *served) {
            count_kept(current, served->route) < KEPT_MAX && append_kept(current, served);
 }
 
-/* A version whose file was removed, of an erased subject say, is not to answer any more. */
-static bool is_collected(tm_registry *registry, const tm_route *route) {
-    char name[TM_MAX_NAME + 24];
-    tm_version version = {0};
-    (void)snprintf(name, sizeof name, "%s@%u", route->model, route->version);
-    const bool is = tm__registry_find(registry, name, &version, NULL) == TM_OK &&
-                    strcmp(version.state, "collected") == 0;
-    tm__version_done(&version);
-    return is;
-}
-
 /* Keep a version of a route that is resident. */
 static void keep_version(loader *l, const tm_route *route) {
-    tm_served *const found = has_version(l->current, route) || is_collected(l->registry, route)
-                                 ? NULL
-                                 : find_resident(l->past, route);
+    tm_served *const found = has_version(l->current, route) ? NULL : find_there(l, route);
     tm_served *const served = found == NULL ? NULL : tm__served_ref(found);
     if (served != NULL && !keep(l, served)) {
         tm__served_unref(served);
@@ -540,7 +546,7 @@ tm_status tm__current_keep(tm_registry *registry, const tm_current_past *past, c
  * be, which is logged once; the champion answers for it. */
 static tm_served *make_arm(loader *l, const tm_route *route, bool *out_of_memory) {
     tm_err err = {0};
-    tm_served *served = find_resident(l->past, route);
+    tm_served *served = find_there(l, route);
     if (served != NULL) {
         return tm__served_ref(served);
     }

@@ -46,6 +46,7 @@
 
 #include "base/fs.h"
 #include "base/pool.h"
+#include "registry/retire.h"
 #include "serve/audited.h"
 #include "serve/desk.h"
 #include "serve/door.h"
@@ -120,6 +121,9 @@ struct tm_server {
     struct tm_sessions *sessions; /* any thread */
     tm_serving *serving;          /* the watch's, then who closes */
     bool is_serving_failing;
+
+    tm_retire_watch retiring; /* the watch's */
+    bool is_retiring_failing;
 
     uint64_t quotas_kept; /* see tm__quota_save(); the watch's, then who closes */
     bool is_quota_failing;

@@ -43,6 +43,21 @@ void tm__server_keep_quotas(tm_server *server) {
     tm__current_unref(current);
 }
 
+/* What an erasure let answer until now. `moves` loads what is left. */
+static void retire(tm_server *server) {
+    tm_err err = {0};
+    bool is_due = false;
+    const tm_status st =
+        tm__retire_look(server->watch_registry, &server->retiring, tm__now_us(), &is_due, &err);
+    if (st != TM_OK && !server->is_retiring_failing) {
+        tm_log_event(server->log, TM_WARN, "retirement.failed", TM_FT("error", err.message));
+    }
+    server->is_retiring_failing = st != TM_OK;
+    if (is_due) {
+        atomic_store(&server->must_move, true);
+    }
+}
+
 void tm__server_tell_status(tm_server *server, bool is_stopped) {
     tm_err err = {0};
     tm_current *const current = tm__server_latest(server);
@@ -82,6 +97,8 @@ void tm__server_watch(void *arg) {
             tm__door_reload(server->door, must_reload, server->log);
             look_at_disk(server);
             tm__server_keep_quotas(server);
+            tm__json_reset();
+            retire(server);
         }
         if (n_turns % COUNT_TURNS == 0) {
             tm__json_reset();

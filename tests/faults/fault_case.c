@@ -183,6 +183,11 @@ const fault_case fault_cases[] = {
      {"subject", "erase", "nobody-1", "--certificate", "erased.json"},
      .changes_early = true, /* step by step, and gone on with */
      .want = 0},
+    {"subject erase --retire-by",
+     "full",
+     {"subject", "erase", "E1", "--certificate", "erased.json", "--retire-by", "30d"},
+     .changes_early = true,
+     .want = 0},
     {"audit tail", "full", {"audit", "tail", "--subject", "E1", "--json"}, .want = 0},
     {"audit verify", "full", {"audit", "verify", "--json"}, .want = 0},
     {"trust add", "full", {"trust", "add", SIGNER}, .says = "is trusted", .want = 0},

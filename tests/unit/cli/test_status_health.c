@@ -46,6 +46,9 @@ static const struct {
      WELL ",\"alerts\":[{\"id\":3,\"kind\":\"traffic\",\"severity\":\"warning\","
           "\"summary\":\"x\"}]",
      "warn", "traffic"},
+    {"a champion that goes at a date", WELL ",\"retire_by\":\"2031-01-31T00:00:00Z\"", "warn",
+     "retiring"},
+    {"a champion that went", "\"metric\":\"auc\",\"is_removed\":true", "bad", "broken"},
     {"a retraining that failed", WELL ",\"last_retrain\":\"failed\"", "warn", "retrain"},
     {"one that the gate refused", WELL ",\"last_retrain\":\"refused\"", "ok", ""},
     {"three that it refused", WELL ",\"last_retrain\":\"refused\",\"retrains_fruitless\":3", "warn",

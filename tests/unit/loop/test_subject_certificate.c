@@ -31,6 +31,13 @@ static void it_is_complete_when_nothing_stays_and_nothing_was_unasked(void **sta
     assert_false(tm__json_bool(body, "complete", true) || tm__json_bool(body, "scanned", true));
     assert_string_equal(tm__json_text(body, "policy", ""), "list");
     json_decref(body);
+    /* Nothing that learned from the person is left, so nothing waits for the date. */
+    erasure.models = TM_SUBJECT_RETIRE;
+    assert_int_equal(tm__certificate_make(&facts, &body, NULL), TM_OK);
+    assert_true(tm__json_bool(body, "complete", false));
+    assert_string_equal(tm__json_text(body, "policy", ""), "retire");
+    assert_int_equal(json_array_size(json_object_get(body, "retiring")), 0);
+    json_decref(body);
     tm__registry_close(registry);
     json_decref(found);
     json_decref(now);
