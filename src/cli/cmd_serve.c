@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/proc.h"
 #include "base/sandbox.h"
 #include "base/system.h"
@@ -17,8 +18,9 @@
 #define AGAIN_MS 1000u
 
 typedef struct turning {
-    tm_loop *loop; /* NULL: another one leads */
-    int64_t epoch; /* that it was opened in */
+    tm_loop *loop;    /* NULL: another one leads */
+    uint64_t next_ns; /* of its next look */
+    int64_t epoch;    /* that it was opened in */
     tm_leader *leader;
     tm_supervisor *supervisor;
     const tm_home *home;
@@ -44,6 +46,7 @@ static tm_status turn_with_leader(turning *turn, tm_err *err) {
                                  .epoch = state.is_shared ? state.epoch : 0,
                                  .training_memory_max = turn->training_memory_max};
     turn->epoch = state.epoch;
+    turn->next_ns = 0;
     return tm__loop_open(&place, &turn->loop, err);
 }
 
@@ -58,9 +61,17 @@ static uint32_t turn_loop(void *arg) {
         tm_log_event(turn->log, TM_WARN, "loop.waits", TM_FT("error", err.message));
         return AGAIN_MS;
     }
-    const uint32_t ms = turn->loop == NULL ? STANDBY_MS : tm__loop_step(turn->loop);
-    return turn->loop != NULL && tm__home_has_server(turn->home) && ms > STANDBY_MS ? STANDBY_MS
-                                                                                    : ms;
+    if (turn->loop == NULL) {
+        return STANDBY_MS;
+    }
+    if (tm__mono_ns() >= turn->next_ns) { /* of all else only who leads is looked at */
+        const uint32_t ms = tm__loop_step(turn->loop);
+        turn->next_ns = tm__mono_ns() + ms * UINT64_C(1000000);
+    }
+    const uint64_t now_ns = tm__mono_ns();
+    const uint64_t ms = turn->next_ns > now_ns ? (turn->next_ns - now_ns) / 1000000 + 1 : 0;
+    const uint32_t most = tm__home_has_server(turn->home) ? STANDBY_MS : UINT32_MAX;
+    return ms < most ? (uint32_t)ms : most;
 }
 
 static void tell_leader(const tm_log *log, const tm_leader_state *was, const tm_leader_state *is) {

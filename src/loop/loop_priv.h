@@ -187,9 +187,10 @@ void tm__tending_stop(tm_tending *tending);
 /* The children that tell receivers of alerts and of moves, one each: what the daemon's thread knows
  * of them. */
 typedef struct tm_telling {
-    const struct tm_log *log; /* may be NULL */
-    tm_children children;     /* by the marks of receivers */
-    uint64_t not_before_ns;   /* after a child that could not be started */
+    const struct tm_log *log;     /* may be NULL */
+    tm_children children;         /* by the marks of receivers */
+    uint64_t not_before_ns;       /* after a child that could not be started */
+    struct tm_drift_store *store; /* of deliveries, for reading; NULL before there are any */
 } tm_telling;
 /** One look: reaps children, starts one for each receiver that something is due for, at most
  * TM_CHILDREN_MAX at once. Milliseconds until the next. */

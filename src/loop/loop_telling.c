@@ -60,16 +60,21 @@ static bool add_of_moves(void *arg, const char *model, const char *name) {
 }
 
 static tm_status find_due(due *d, tm_registry *registry, tm_err *err) {
-    tm_drift_store *store = NULL;
-    for (uint32_t i = 0; i < d->t->children.n; i++) {
-        d->n_of_moves += tm__receiver_is_of_moves(d->t->children.items[i].name) ? 1 : 0;
+    tm_telling *const t = d->t;
+    for (uint32_t i = 0; i < t->children.n; i++) {
+        d->n_of_moves += tm__receiver_is_of_moves(t->children.items[i].name) ? 1 : 0;
     }
     TM_TRY(tm__hooks_due(registry, tm__now_us(), add_of_moves, d, err));
-    TM_TRY(tm__drift_store_open(d->t->children.home, false, &store, err));
-    const tm_status st =
-        store == NULL ? TM_OK : tm__delivery_due(store, tm__now_us(), add_receiver, d, err);
-    tm__drift_store_close(store);
-    return st;
+    if (t->store == NULL) { /* kept: over a network each opening is a connection */
+        TM_TRY(tm__drift_store_open(t->children.home, false, &t->store, err));
+    }
+    return t->store == NULL ? TM_OK
+                            : tm__delivery_due(t->store, tm__now_us(), add_receiver, d, err);
+}
+
+static void forget_store(tm_telling *t) {
+    tm__drift_store_close(t->store);
+    t->store = NULL;
 }
 
 static void reap(tm_telling *t) {
@@ -94,6 +99,7 @@ uint32_t tm__telling_step(tm_telling *t, tm_registry *registry) {
         st = tm__children_start(&t->children, "monitor", "deliver", d.marks[i], &err);
     }
     if (st != TM_OK) {
+        forget_store(t);
         t->not_before_ns = tm__mono_ns() + RETRY_NS;
         say(t, err.message);
     }
@@ -102,4 +108,5 @@ uint32_t tm__telling_step(tm_telling *t, tm_registry *registry) {
 
 void tm__telling_stop(tm_telling *t) {
     tm__children_stop(&t->children);
+    forget_store(t);
 }
