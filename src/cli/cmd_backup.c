@@ -50,6 +50,7 @@ typedef struct tm_backup {
     tm_file *hold;   /* files of sources stay while it is open */
     json_t *owned; /* [{"kind","id","source","hash","n","level"}]: files that the copy of intake.db
                       names */
+    tm_bucket bucket; /* of files that are not here */
     uint64_t n_done, n_files;
 } tm_backup;
 
@@ -216,7 +217,7 @@ static tm_status add_snapshot(tm_backup *b, const char *text, tm_err *err) {
         return no_memory(err);
     }
     bool is_fetched = false;
-    tm_status st = tm__bucket_find(path, &is_fetched, err);
+    tm_status st = tm__bucket_find(&b->bucket, path, &is_fetched, err);
     if (st != TM_OK) {
         goto out;
     }
@@ -238,6 +239,9 @@ out:
 static tm_status check_owned(tm_backup *b, const tm_intake_file *file, const char *path,
                              tm_err *err) {
     tm_table *table = NULL;
+    bool is_fetched = false;
+    TM_TRY(file->kind == TM_INTAKE_SEGMENT ? tm__bucket_find(&b->bucket, path, &is_fetched, err)
+                                           : TM_OK);
     if (tm__fs_info(path).kind != TM_PATH_FILE) {
         const tm_status st =
             TM_FAIL(err, TM_E_INTEGRITY, "a file of source '%s' is gone", file->source);
@@ -253,6 +257,9 @@ static tm_status check_owned(tm_backup *b, const tm_intake_file *file, const cha
         dir == NULL ? no_memory(err) : tm__snapshot_load(&b->ctx, dir, &file->hash, &table, err);
     tm__table_unref(table);
     tm__mem_free(dir);
+    if (st == TM_E_INTEGRITY && is_fetched) {
+        tm__bucket_refuse(path);
+    }
     return st;
 }
 
@@ -433,6 +440,7 @@ tm_status cmd_backup(tm_cli *cli, tm_err *err) {
     json_decref(b.facts);
     json_decref(b.files);
     json_decref(b.members);
+    tm__bucket_done(&b.bucket);
     json_decref(b.absent);
     json_decref(b.owned);
     tm__mem_free(b.path);

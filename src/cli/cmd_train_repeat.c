@@ -69,7 +69,7 @@ static tm_status load_base(repeat *r, tm_err *err) {
     }
     char *path = tm__home_bundle_path(r->place.home, &hash);
     bool is_fetched = false;
-    tm_status st = path != NULL ? tm__bucket_find(path, &is_fetched, err)
+    tm_status st = path != NULL ? tm__bucket_find(NULL, path, &is_fetched, err)
                                 : TM_FAIL(err, TM_E_NOMEM, "no memory for a path");
     st = st == TM_OK ? tm__bundle_open(path, &r->base, err) : st;
     tm__mem_free(path);

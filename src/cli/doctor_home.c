@@ -289,6 +289,8 @@ static void check_snapshots(tm_checks *checks, const tm_home *home, const json_t
     char text[32], name[TM_HASH_TEXT + 16];
     size_t n_gone = 0;
     uint64_t bytes = 0;
+    tm_bucket bucket = {0};
+    bool answers = true;
     for (size_t i = 0; i < json_array_size(list); i++) {
         (void)snprintf(name, sizeof(name), "%.64s.parquet",
                        json_string_value(json_array_get(list, i)));
@@ -297,14 +299,15 @@ static void check_snapshots(tm_checks *checks, const tm_home *home, const json_t
         (void)st;
         const tm_path_info info = path == NULL ? (tm_path_info){0} : tm__fs_info(path);
         bool is_kept = info.kind == TM_PATH_FILE;
-        if (path != NULL && !is_kept) {
-            const tm_status asked = tm__check_note(tm__bucket_has(path, &is_kept, NULL));
-            (void)asked; /* without an answer it is not known to be there */
+        if (path != NULL && !is_kept && answers) {
+            answers = tm__check_note(tm__bucket_has(&bucket, path, &is_kept, NULL)) == TM_OK;
+            /* without an answer it is not known to be there */
         }
         n_gone += !is_kept;
         bytes += info.size_bytes;
         tm__mem_free(path);
     }
+    tm__bucket_done(&bucket);
     tm__check_add(checks, "snapshots", n_gone == 0 ? TM_CHECK_OK : TM_CHECK_WARN,
                   "Runs on them cannot be repeated; restore them from a backup.",
                   n_gone == 0 ? "%zu, %s" : "%zu, %s; %zu are gone", json_array_size(list),

@@ -26,7 +26,7 @@ tm_status tm__registry_file_open(tm_registry *registry, const tm_hash *hash, tm_
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     bool is_fetched = false;
-    tm_status st = tm__bucket_find(path, &is_fetched, err);
+    tm_status st = tm__bucket_find(NULL, path, &is_fetched, err);
     if (st != TM_OK) {
         goto out;
     }

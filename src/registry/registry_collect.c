@@ -27,6 +27,7 @@ typedef struct collecting {
     json_t *reached, *released; /* {HASH: true}: of versions that stay, and of collected ones */
     json_t *versions, *files;   /* of the answer */
     int64_t bytes, kept;
+    tm_bucket bucket;
 } collecting;
 
 /* ---- Versions ---- */
@@ -287,8 +288,8 @@ static tm_status read_all_names(collecting *c, tm_err *err) {
 }
 
 /* The object first: a file that is here is looked at again. */
-static tm_status remove_both(const char *path, tm_err *err) {
-    TM_TRY(tm__bucket_drop(path, err));
+static tm_status remove_both(collecting *c, const char *path, tm_err *err) {
+    TM_TRY(tm__bucket_drop(&c->bucket, path, err));
     return tm__fs_remove(path, err);
 }
 
@@ -322,7 +323,7 @@ static bool look_at(void *arg, const char *name) {
         c->bytes += (int64_t)info.size_bytes;
         json_array_append_new(
             c->files, json_pack("{s:s, s:I}", "file", name, "bytes", (json_int_t)info.size_bytes));
-        f->st = c->options->is_dry ? TM_OK : remove_both(path, f->err);
+        f->st = c->options->is_dry ? TM_OK : remove_both(c, path, f->err);
     }
     tm__mem_free(path);
     return f->st == TM_OK;
@@ -341,11 +342,11 @@ static bool note_object(void *arg, const char *name) {
 static tm_status drop_objects(const folder *f, tm_err *err) {
     size_t i = 0;
     const json_t *name = NULL;
-    TM_TRY(tm__bucket_list(f->dir, note_object, (void *)(uintptr_t)f, err));
+    TM_TRY(tm__bucket_list(&f->c->bucket, f->dir, note_object, (void *)(uintptr_t)f, err));
     json_array_foreach(f->objects, i, name) {
         char *const path = tm__fs_join(f->dir, json_string_value(name));
-        const tm_status st =
-            path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : tm__bucket_drop(path, err);
+        const tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                          : tm__bucket_drop(&f->c->bucket, path, err);
         tm__mem_free(path);
         TM_TRY(st);
     }
@@ -405,6 +406,7 @@ tm_status tm__registry_collect(tm_registry *registry, const tm_collection *optio
                          (json_int_t)c.bytes, "kept", (json_int_t)c.kept);
         st = tm__json_check(err);
     }
+    tm__bucket_done(&c.bucket);
     json_decref(c.reached);
     json_decref(c.released);
     json_decref(c.versions);
@@ -414,12 +416,13 @@ tm_status tm__registry_collect(tm_registry *registry, const tm_collection *optio
 
 /* ---- One file ---- */
 
-static tm_status remove_named(const char *dir, const char *hash, const char *suffix, tm_err *err) {
+static tm_status remove_named(collecting *c, const char *dir, const char *hash, const char *suffix,
+                              tm_err *err) {
     char name[TM_HASH_TEXT + 16];
     (void)snprintf(name, sizeof(name), "%.*s%s", TM_HASH_TEXT - 1, hash, suffix);
     char *const path = tm__fs_join(dir, name);
     const tm_status st =
-        path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : remove_both(path, err);
+        path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : remove_both(c, path, err);
     tm__mem_free(path);
     return st;
 }
@@ -430,8 +433,8 @@ static tm_status drop_locked(collecting *c, const char *hash, tm_err *err) {
     if (json_object_get(c->reached, hash) != NULL) {
         return TM_OK;
     }
-    TM_TRY(remove_named(tm__home_snapshots(home), hash, ".parquet", err));
-    return remove_named(tm__home_bundles(home), hash, ".tmb", err);
+    TM_TRY(remove_named(c, tm__home_snapshots(home), hash, ".parquet", err));
+    return remove_named(c, tm__home_bundles(home), hash, ".tmb", err);
 }
 
 tm_status tm__registry_file_drop(tm_registry *registry, const char *hash, tm_err *err) {
@@ -443,6 +446,7 @@ tm_status tm__registry_file_drop(tm_registry *registry, const char *hash, tm_err
         st = st == TM_OK ? drop_locked(&c, hash, err) : st;
         tm__db_rollback(registry->db);
     }
+    tm__bucket_done(&c.bucket);
     json_decref(c.reached);
     json_decref(c.released);
     return st;

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake.h"
+#include "source/intake_away.h"
 #include "source/intake_priv.h"
 #include "source/intake_retain.h"
 #include "source/source.h"
@@ -27,6 +28,7 @@ typedef struct blanking {
     tm_db *db;
     tm_source_row source;
     char *dir; /* of its segments */
+    tm_bucket bucket;
     int64_t now_us;
     uint64_t hold; /* place behind which a sink has to read */
     tm_blanked done;
@@ -262,7 +264,7 @@ static tm_status touch(const blanking *b, const segment *s, tm_err *err) {
 static tm_status blank_segment(blanking *b, const segment *s, const json_t *names, tm_err *err) {
     tm_table *table = NULL, *blank = NULL;
     tm_segment file = {0};
-    TM_TRY(tm__snapshot_load(b->ctx, b->dir, &s->hash, &table, err));
+    TM_TRY(tm__segment_load(b->ctx, &b->bucket, b->dir, &s->hash, &table, err));
     tm_status st = without(table, names, &blank, err);
     tm__table_unref(table);
     if (st == TM_OK && blank == NULL) {
@@ -331,6 +333,7 @@ tm_status tm__intake_blank(tm_ctx *ctx, const tm_home *home, const char *name, t
     blanking b = {.ctx = ctx, .home = home, .now_us = tm__now_us()};
     const tm_status st = run(&b, name, err);
     tm__db_close(b.db);
+    tm__bucket_done(&b.bucket);
     tm__source_row_done(&b.source);
     tm__mem_free(b.dir);
     if (b.done.n_held == 0) {

@@ -8,7 +8,7 @@
  * went keep theirs, as `removed` grows. Rows before them move up by as many. A sink knows by a
  * place how far it is: it moves by those that go from behind it, in the same transaction, and so
  * has the same rows before and behind it as it had.
- * 2. A file of a segment is removed when no row of `segments` names it.
+ * 2. A file of a segment is removed when no row of `segments` names it, and its object with it.
  */
 #include "source/intake_erase.h"
 
@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "source/intake_away.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
 #include "table/whose.h"
@@ -29,6 +30,7 @@ typedef struct erasing {
     tm_db *db;
     tm_source_row source;
     char *dir; /* of its segments */
+    tm_bucket bucket;
     const json_t *columns;
     const char *id;
     tm_intake_erased done;
@@ -260,7 +262,7 @@ static tm_status replace(erasing *e, const segment *s, tm_err *err) {
 
 static tm_status erase_segment(erasing *e, segment *s, tm_err *err) {
     tm_table *table = NULL;
-    TM_TRY(tm__snapshot_load(e->ctx, e->dir, &s->hash, &table, err));
+    TM_TRY(tm__segment_load(e->ctx, &e->bucket, e->dir, &s->hash, &table, err));
     uint8_t *is_theirs = tm__mem_alloc(s->n_rows + 1, 1);
     tm_status st = TM_OK;
     if (is_theirs == NULL) {
@@ -301,39 +303,79 @@ static tm_status erase_segments(erasing *e, tm_err *err) {
 
 typedef struct sweep {
     erasing *e;
+    bool is_away; /* segments are in a bucket, too */
+    json_t *objects;
     tm_status st;
     tm_err *err;
 } sweep;
 
+static tm_status sweep_file(const sweep *s, const char *name) {
+    char *path = tm__fs_join(s->e->dir, name);
+    const tm_status st = path == NULL ? no_memory(s->err) : tm__fs_remove(path, s->err);
+    tm__mem_free(path);
+    return st;
+}
+
 static bool sweep_one(void *arg, const char *name) {
     sweep *const s = arg;
-    char text[TM_HASH_TEXT];
     tm_hash hash;
+    const char *behind = "";
     bool stays = true;
-    (void)tm__str_copy(text, sizeof(text), tm__str(name));
-    if (strlen(name) < TM_HASH_TEXT || !tm__hash_from_text(text, &hash)) {
+    if (!tm__segment_name(name, &hash, &behind) || strcmp(behind, TM_BUCKET_DROP) == 0) {
         return true;
     }
     s->st = is_named(s->e, &hash, &stays, s->err);
     if (s->st == TM_OK && !stays) {
-        char *path = tm__fs_join(s->e->dir, name);
-        s->st = path == NULL ? no_memory(s->err) : tm__fs_remove(path, s->err);
-        tm__mem_free(path);
+        s->st =
+            s->is_away ? tm__away_release_locked(s->e->dir, &hash, s->err) : sweep_file(s, name);
     }
     return s->st == TM_OK;
+}
+
+static bool note_object(void *arg, const char *name) {
+    const sweep *const s = arg;
+    return json_object_set_new(s->objects, name, json_true()) == 0;
+}
+
+/* In a transaction: nothing is named meanwhile. */
+static tm_status sweep_locked(sweep *s, tm_err *err) {
+    const char *name = NULL;
+    json_t *unused = NULL;
+    const tm_status st = tm__fs_list(s->e->dir, sweep_one, s, err);
+    s->st = s->st == TM_OK ? st : s->st;
+    json_object_foreach(s->objects, name, unused) {
+        (void)(s->st == TM_OK && sweep_one(s, name));
+    }
+    return s->st;
+}
+
+static tm_status sweep_all(sweep *s, tm_err *err) {
+    erasing *const e = s->e;
+    if (s->is_away) {
+        TM_TRY(tm__fs_mkdir(e->dir, err));
+        TM_TRY(tm__bucket_list(&e->bucket, e->dir, note_object, s, err));
+        TM_TRY(tm__json_check(err));
+    }
+    TM_TRY(tm__db_begin(e->db, err));
+    const tm_status st = sweep_locked(s, err);
+    tm__db_rollback(e->db); /* nothing in it was changed */
+    TM_TRY(st);
+    TM_TRY(tm__fs_sync_folder(e->dir, err));
+    return s->is_away ? tm__away_drop(&e->bucket, e->dir, err) : TM_OK;
 }
 
 /* Not while a backup copies them. */
 static tm_status sweep_files(erasing *e, tm_err *err) {
     sweep s = {.e = e, .err = err};
     tm_file *held = NULL;
-    if (tm__fs_info(e->dir).kind != TM_PATH_DIR) {
+    TM_TRY(tm__away_is_used(e->home, &s.is_away, err));
+    if (!s.is_away && tm__fs_info(e->dir).kind != TM_PATH_DIR) {
         return TM_OK;
     }
     TM_TRY(tm__intake_hold(e->home, e->ctx, &held, err));
-    tm_status st = tm__fs_list(e->dir, sweep_one, &s, err);
-    st = st == TM_OK ? s.st : st;
-    st = st == TM_OK ? tm__fs_sync_folder(e->dir, err) : st;
+    s.objects = json_object();
+    const tm_status st = s.objects == NULL ? no_memory(err) : sweep_all(&s, err);
+    json_decref(s.objects);
     tm__file_close(held);
     return st;
 }
@@ -390,6 +432,7 @@ tm_status tm__intake_erase(tm_ctx *ctx, const tm_home *home, const char *name,
     tm_status st = erase(&e, name, err);
     st = st == TM_OK ? erase_quarantine(&e, err) : st;
     tm__db_close(e.db);
+    tm__bucket_done(&e.bucket);
     tm__source_row_done(&e.source);
     tm__mem_free(e.dir);
     if (st == TM_OK) {

@@ -8,6 +8,7 @@
  * 1. A file is removed under the lock of intake.db's writers, when no row names it; and a
  * transaction that names a file looks under the same lock whether it is there. So a file that is
  * named is there, even when one of the same name was left by a crash an hour ago.
+ *    Where segments are in a bucket as well, intake_away.c says how their objects go.
  * 2. Who copies files holds files.lock, from before the copy of intake.db on: what that copy names
  *    stays. Whoever removes files holds it too, or leaves them to the next collection.
  */
@@ -18,7 +19,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "source/intake_priv.h"
+#include "source/intake_away.h"
 
 #define N_REMOVED_MAX 1000u /* in one transaction, which holds up the writer */
 #define HOLD_TRIES 500u
@@ -171,13 +172,20 @@ tm_status tm__intake_keys_check(const tm_home *home, const tm_intake_file *file,
     return st;
 }
 
+typedef struct checking {
+    const tm_home *home;
+    tm_bucket bucket;
+} checking;
+
 static tm_status check_file(void *arg, const tm_intake_file *file, tm_err *err) {
-    const tm_home *const home = arg;
-    char *const path = tm__intake_file_path(home, file);
-    tm_status st = TM_OK;
-    if (path == NULL) {
-        st = no_memory(err);
-    } else if (tm__fs_info(path).kind != TM_PATH_FILE) {
+    checking *const c = arg;
+    char *const path = tm__intake_file_path(c->home, file);
+    bool is_there = path != NULL && tm__fs_info(path).kind == TM_PATH_FILE;
+    tm_status st = path == NULL ? no_memory(err) : TM_OK;
+    if (st == TM_OK && !is_there && file->kind == TM_INTAKE_SEGMENT) {
+        st = tm__bucket_has(&c->bucket, path, &is_there, err);
+    }
+    if (st == TM_OK && !is_there) {
         st = TM_FAIL(err, TM_E_INTEGRITY, "a file of source '%s' is gone", file->source);
         tm_err_at(err, path, 0, 0);
         tm_err_hint(err, "Restore the home from a backup.");
@@ -207,8 +215,11 @@ tm_status tm__intake_check_pages(const tm_home *home, uint32_t *out_format, tm_e
 }
 
 tm_status tm__intake_check(const tm_home *home, bool read_only, uint32_t *out_format, tm_err *err) {
-    const tm_intake_files files = {check_file, (void *)(uintptr_t)home};
-    return check_db(home, !read_only, &files, out_format, err);
+    checking c = {.home = home};
+    const tm_intake_files files = {check_file, &c};
+    const tm_status st = check_db(home, !read_only, &files, out_format, err);
+    tm__bucket_done(&c.bucket);
+    return st;
 }
 
 /* ---- Collection ---- */
@@ -223,6 +234,7 @@ typedef struct collector {
     tm_db *db;
     const tm_intake_collect *options;
     tm_intake_rest *rest;
+    bool is_away; /* segments are in a bucket, too */
     int64_t before_us;
     uint32_t n_removed;
     tm_status status;
@@ -238,6 +250,11 @@ static int compare_hashes(const void *a, const void *b) {
     return memcmp(a, b, sizeof(tm_hash));
 }
 
+static bool is_named_hash(const collector *c, const tm_hash *hash) {
+    return c->names.n > 0 &&
+           bsearch(hash, c->names.hashes, c->names.n, sizeof(*hash), compare_hashes) != NULL;
+}
+
 static bool is_named(const collector *c, const char *name) {
     char text[TM_HASH_TEXT];
     tm_hash hash;
@@ -246,12 +263,12 @@ static bool is_named(const collector *c, const char *name) {
         strcmp(name + TM_HASH_TEXT - 1, kinds[c->kind].suffix) != 0) {
         return false;
     }
-    return c->names.n > 0 &&
-           bsearch(&hash, c->names.hashes, c->names.n, sizeof(hash), compare_hashes) != NULL;
+    return is_named_hash(c, &hash);
 }
 
-/* Remove a file of the folder at hand when it is old; it is nobody's. */
-static bool collect_rest(collector *c, const char *name) {
+/* Remove a file of the folder at hand when it is old; it is nobody's. away: the segment whose
+ * object goes with it; NULL: none. */
+static bool collect_old(collector *c, const char *name, const tm_hash *away) {
     char *const path = tm__fs_join(c->dir, name);
     if (path == NULL) {
         c->status = no_memory(c->err);
@@ -264,15 +281,36 @@ static bool collect_rest(collector *c, const char *name) {
         c->rest->bytes += info.size_bytes;
     }
     if (is_old && c->options->removes) {
-        c->status = tm__fs_remove(path, c->err);
+        c->status = away != NULL ? tm__away_release_locked(c->dir, away, c->err)
+                                 : tm__fs_remove(path, c->err);
         c->n_removed++;
     }
     tm__mem_free(path);
     return c->status == TM_OK && c->n_removed < N_REMOVED_MAX;
 }
 
+static bool collect_rest(collector *c, const char *name) {
+    return collect_old(c, name, NULL);
+}
+
+/* A segment, or a mark of one, where segments are in a bucket. */
+static bool collect_away(collector *c, const char *name, const tm_hash *hash, const char *behind) {
+    if (strcmp(behind, TM_BUCKET_DROP) == 0) {
+        return true; /* its object is about to go */
+    }
+    if (!is_named_hash(c, hash)) {
+        return collect_old(c, name, hash);
+    }
+    return behind[0] == '\0' || collect_rest(c, name); /* a mark that was wrong */
+}
+
 static bool collect_file(void *arg, const char *name) {
     collector *const c = arg;
+    tm_hash hash;
+    const char *behind = "";
+    if (c->is_away && c->kind == TM_INTAKE_SEGMENT && tm__segment_name(name, &hash, &behind)) {
+        return collect_away(c, name, &hash, behind);
+    }
     return is_named(c, name) || collect_rest(c, name);
 }
 
@@ -374,20 +412,33 @@ static tm_status collect_locked(collector *c, tm_err *err) {
 }
 
 /* One transaction: invariant 1. */
-static tm_status collect_some(const tm_home *home, tm_db *db, const tm_intake_collect *options,
-                              tm_intake_rest *rest, bool *out_more, tm_err *err) {
-    collector c = {.home = home, .db = db, .options = options, .rest = rest, .err = err};
-    c.before_us = tm__now_us() - options->age_us;
-    TM_TRY(options->removes ? tm__db_begin(db, err) : tm__db_exec(db, "BEGIN", err));
+static tm_status collect_some(const collector *like, bool *out_more, tm_err *err) {
+    collector c = *like;
+    TM_TRY(c.options->removes ? tm__db_begin(c.db, err) : tm__db_exec(c.db, "BEGIN", err));
     const tm_status st = collect_locked(&c, err);
-    tm__db_rollback(db); /* nothing in it was changed */
+    tm__db_rollback(c.db); /* nothing in it was changed */
     *out_more = c.n_removed >= N_REMOVED_MAX;
     return st;
 }
 
+static tm_status collect_all(const tm_home *home, const tm_intake_collect *options,
+                             tm_intake_rest *rest, tm_err *err) {
+    collector c = {.home = home, .options = options, .rest = rest, .err = err};
+    c.before_us = tm__now_us() - options->age_us;
+    TM_TRY(tm__away_is_used(home, &c.is_away, err));
+    if (options->removes && c.is_away) {
+        TM_TRY(tm__away_tend(home, err));
+    }
+    tm_status st = tm__intake_db_open_there(home, options->removes, &c.db, err);
+    for (bool more = true; st == TM_OK && more;) {
+        st = collect_some(&c, &more, err);
+    }
+    tm__db_close(c.db);
+    return st == TM_OK && options->removes && c.is_away ? tm__away_drop_all(home, err) : st;
+}
+
 tm_status tm__intake_collect(const tm_home *home, const tm_intake_collect *options,
                              tm_intake_rest *out, tm_err *err) {
-    tm_db *db = NULL;
     tm_file *lock = NULL;
     tm_intake_rest rest = {0};
     if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
@@ -402,11 +453,7 @@ tm_status tm__intake_collect(const tm_home *home, const tm_intake_collect *optio
         }
         TM_TRY(locked);
     }
-    tm_status st = tm__intake_db_open_there(home, options->removes, &db, err);
-    for (bool more = true; st == TM_OK && more;) {
-        st = collect_some(home, db, options, &rest, &more, err);
-    }
-    tm__db_close(db);
+    const tm_status st = collect_all(home, options, &rest, err);
     tm__file_close(lock);
     if (st == TM_OK) {
         *out = rest;

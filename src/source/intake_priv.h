@@ -27,6 +27,7 @@
 #include "source/feed.h"
 #include "source/intake.h"
 #include "source/key_set.h"
+#include "store/bucket.h"
 #include "store/db.h"
 #include "table/privacy.h"
 #include "table/schema.h"
@@ -403,6 +404,7 @@ typedef struct tm_intake_place {
     tm_source_row source;
     tm_intake_columns *columns;
     char *segments_dir;
+    tm_bucket bucket; /* of segments that are not here */
 } tm_intake_place;
 /** Opens a transaction that reads, which tm__intake_place_done() ends: all is of one moment. */
 TM_NODISCARD tm_status tm__intake_place_open(const tm_home *home, const char *name,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "source/intake_away.h"
 #include "source/intake_priv.h"
 #include "source/sinks.h"
 #include "source/source.h"
@@ -22,6 +23,7 @@ struct tm_source_rows {
     json_t *keys;
     tm_hash hash;      /* of the segment */
     tm_table *segment; /* the one read last; NULL: none */
+    tm_bucket bucket;  /* of segments that are not here */
 };
 
 static tm_status no_memory(tm_err *err) {
@@ -30,6 +32,7 @@ static tm_status no_memory(tm_err *err) {
 
 void tm__source_rows_close(tm_source_rows *rows) {
     if (rows != NULL) {
+        tm__bucket_done(&rows->bucket);
         tm__table_unref(rows->segment);
         json_decref(rows->keys);
         tm__mem_free(rows);
@@ -158,7 +161,8 @@ static tm_status load_segment(tm_ctx *ctx, tm_reading *r, tm_str stored, tm_err 
     tm__table_unref(r->rows->segment);
     r->rows->segment = NULL;
     r->rows->hash = hash;
-    return tm__snapshot_load(ctx, r->place->segments_dir, &hash, &r->rows->segment, err);
+    return tm__segment_load(ctx, &r->rows->bucket, r->place->segments_dir, &hash, &r->rows->segment,
+                            err);
 }
 
 static tm_status read_segments(tm_ctx *ctx, tm_reading *r, tm_err *err) {

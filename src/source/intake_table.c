@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "source/intake_away.h"
 #include "source/intake_priv.h"
 #include "source/intake_retain.h"
 #include "source/profile.h"
@@ -33,6 +34,7 @@ static tm_status no_memory(tm_err *err) {
 }
 
 void tm__intake_place_done(tm_intake_place *p) {
+    tm__bucket_done(&p->bucket);
     tm__mem_free(p->segments_dir);
     tm__intake_columns_unref(p->columns);
     tm__source_row_done(&p->source);
@@ -267,7 +269,7 @@ static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, int64_t until_us
         }
         const tm_str stored = tm__stmt_blob(stmt, 0);
         memcpy(hash.bytes, stored.ptr, stored.len < TM_HASH_BYTES ? stored.len : TM_HASH_BYTES);
-        st = tm__snapshot_load(ctx, p->segments_dir, &hash, &segment, err);
+        st = tm__segment_load(ctx, &p->bucket, p->segments_dir, &hash, &segment, err);
         if (st == TM_OK) {
             st = add_segment(p, segment, n, builder, *n_rows, err);
             *n_rows += n;

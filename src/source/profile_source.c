@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "source/intake_away.h"
 #include "source/intake_priv.h"
 #include "source/profile_priv.h"
 #include "source/source.h"
@@ -115,7 +116,7 @@ static tm_status take_segment(taking *t, const tm_hash *hash, tm_str profile, tm
         TM_TRY(tm__profile_read_bytes(profile.ptr, profile.len, &sheet, err));
         return take_sheet(t, sheet, err);
     }
-    TM_TRY(tm__snapshot_load(t->ctx, t->place->segments_dir, hash, &table, err));
+    TM_TRY(tm__segment_load(t->ctx, &t->place->bucket, t->place->segments_dir, hash, &table, err));
     tm_status st = sheet_of(t->ctx, table, &sheet, err);
     tm__table_unref(table);
     return st == TM_OK ? take_sheet(t, sheet, err) : st;

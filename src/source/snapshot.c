@@ -75,7 +75,7 @@ tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table,
     } else if (st == TM_OK) {
         st = write_file(ctx, table, temp, path, err);
     }
-    st = st == TM_OK ? tm__bucket_keep(path, err) : st;
+    st = st == TM_OK ? tm__bucket_keep(NULL, path, err) : st;
     tm__mem_free(path);
     tm__mem_free(temp);
     if (st == TM_OK) {
@@ -138,7 +138,7 @@ tm_status tm__snapshot_load(tm_ctx *ctx, const char *dir, const tm_hash *hash, t
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a snapshot");
     }
     bool is_fetched = false;
-    tm_status st = tm__bucket_find(path, &is_fetched, err);
+    tm_status st = tm__bucket_find(NULL, path, &is_fetched, err);
     if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_NONE) {
         st = TM_FAIL(err, TM_E_NOT_FOUND, "no snapshot '%s'", path);
         tm_err_hint(err, "It was deleted or never written; train on the source again.");

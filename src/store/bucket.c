@@ -3,9 +3,6 @@
  *   keep   file ── is the object there? no ──> put ──┐
  *   find   no file ── is the object there? ──> get ──┴─> is the folder too large? ──> the oldest
  * that the bucket has go
- *
- * Each call reads bucket.json and opens a client of its own: calls are as rare as trainings, and
- * wait for the network anyway.
  */
 #include "store/bucket.h"
 
@@ -14,132 +11,15 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "store/s3_priv.h"
+#include "store/bucket_priv.h"
 
-#define PLACE_BYTES_MAX ((size_t)64 << 10)
-#define CACHE_BYTES ((uint64_t)10 << 30)
 #define RECENT_US (INT64_C(600) * 1000000) /* so long after its use a file stays */
-
-/* A file and where its object is. */
-typedef struct placed {
-    char *home;         /* folder */
-    const char *folder; /* "bundles/NAME", within path */
-    char bucket[64];
-    tm_buf key;
-    uint64_t cache_bytes;
-    tm_s3 *s3;
-} placed;
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-/* ---- Where ---- */
-
-/* The home of HOME/FOLDER/NAME; *out NULL when a path is not like that. */
-static bool split(const char *path, placed *p) {
-    const char *name = strrchr(path, '/');
-    const char *folder = name;
-    while (folder != NULL && folder > path && folder[-1] != '/') {
-        folder--;
-    }
-    if (folder == NULL || folder <= path + 1) {
-        return true;
-    }
-    p->folder = folder;
-    p->home = tm__mem_alloc((size_t)(folder - path), 1);
-    if (p->home != NULL) {
-        memcpy(p->home, path, (size_t)(folder - path) - 1);
-        p->home[folder - path - 1] = '\0';
-    }
-    return p->home != NULL;
-}
-
-static tm_status bad_place(const char *file, tm_err *err) {
-    (void)TM_FAIL(err, TM_E_DATA, "'%s' does not say where the bucket is", file);
-    tm_err_hint(err,
-                "It reads {\"url\": \"s3://BUCKET/PREFIX\", \"credentials\": \"/absolute/s3.ini\", "
-                "\"cache\": \"10G\"}.");
-    tm_err_at(err, file, 0, 0);
-    return TM_E_DATA;
-}
-
-static tm_status read_place(placed *p, const char *file, const json_t *place,
-                            char **out_credentials, tm_err *err) {
-    const char *const url = tm__json_text(place, "url", "");
-    const char *const credentials = tm__json_text(place, "credentials", "");
-    const char *const cache = tm__json_text(place, "cache", NULL);
-    tm_str rest = tm__str(url);
-    if (!tm__str_has_prefix(rest, "s3://") || credentials[0] != '/') {
-        return bad_place(file, err);
-    }
-    rest = (tm_str){rest.ptr + 5, rest.len - 5};
-    const tm_str bucket = tm__str_cut(&rest, '/');
-    p->cache_bytes = CACHE_BYTES;
-    if (!tm__s3_is_bucket(bucket) || !tm__str_copy(p->bucket, sizeof(p->bucket), bucket) ||
-        (cache != NULL && !tm__str_to_bytes(tm__str(cache), &p->cache_bytes))) {
-        return bad_place(file, err);
-    }
-    while (rest.len > 0 && rest.ptr[rest.len - 1] == '/') {
-        rest.len--;
-    }
-    tm__buf_append(&p->key, rest.ptr, rest.len);
-    tm__buf_printf(&p->key, "%s%s", rest.len > 0 ? "/" : "", p->folder);
-    *out_credentials = tm__mem_strdup(credentials);
-    return p->key.failed || *out_credentials == NULL ? no_memory(err) : TM_OK;
-}
-
-static tm_status open_place(placed *p, const char *file, tm_err *err) {
-    tm_buf text;
-    json_t *place = NULL;
-    char *credentials = NULL;
-    tm__buf_init(&text, PLACE_BYTES_MAX);
-    tm_status st = tm__fs_read_all(file, &text, err);
-    if (st == TM_OK) {
-        st = tm__json_parse(text.data, text.len, 8, &place, NULL);
-        st = st == TM_OK || st == TM_E_NOMEM ? st : bad_place(file, err);
-    }
-    st = st == TM_OK ? read_place(p, file, place, &credentials, err) : st;
-    if (st == TM_OK) {
-        const tm_s3_options options = {.credentials = credentials};
-        st = tm__s3_open(NULL, &options, &p->s3, err);
-    }
-    tm__mem_free(credentials);
-    json_decref(place);
-    tm__buf_done(&text);
-    return st;
-}
-
-static void place_done(placed *p) {
-    tm__s3_close(p->s3);
-    tm__buf_done(&p->key);
-    tm__mem_free(p->home);
-}
-
-bool tm__bucket_is_used(const char *home) {
-    char *const file = tm__fs_join(home, TM_HOME_BUCKET);
-    const bool is_used = file != NULL && tm__fs_info(file).kind == TM_PATH_FILE;
-    tm__mem_free(file);
-    return is_used;
-}
-
-/* p->s3 NULL: the home keeps nothing in a bucket. */
-static tm_status place_open(placed *p, const char *path, tm_err *err) {
-    *p = (placed){0};
-    tm__buf_init(&p->key, TM_S3_KEY_MAX);
-    if (!split(path, p)) {
-        return no_memory(err);
-    }
-    if (p->home == NULL || !tm__bucket_is_used(p->home)) {
-        return TM_OK;
-    }
-    char *const file = tm__fs_join(p->home, TM_HOME_BUCKET);
-    const tm_status st = file == NULL ? no_memory(err) : open_place(p, file, err);
-    tm__mem_free(file);
-    return st;
-}
-
-static const char *key_of(const placed *p) {
+static const char *key_of(const tm_bucket_placed *p) {
     return (const char *)p->key.data;
 }
 
@@ -160,13 +40,13 @@ static bool see(void *arg, const tm_s3_object *found) {
     return false; /* keys come in order, and this one before those that it begins */
 }
 
-static tm_status look(const placed *p, object *out, tm_err *err) {
+static tm_status look(const tm_bucket_placed *p, object *out, tm_err *err) {
+    tm_bucket_client *const c = p->client;
     *out = (object){.key = key_of(p)};
-    const tm_s3_list list = {.bucket = p->bucket, .prefix = out->key, .fn = see, .arg = out};
-    return tm__s3_list(p->s3, &list, err);
+    const tm_s3_list list = {.bucket = c->bucket, .prefix = out->key, .fn = see, .arg = out};
+    TM_TRY(tm__bucket_connect(c, err));
+    return tm__s3_list(c->s3, &list, err);
 }
-
-/* ---- The cache ---- */
 
 typedef struct naming {
     size_t skip; /* of the keys' beginning */
@@ -180,19 +60,21 @@ static bool name_it(void *arg, const tm_s3_object *found) {
 }
 
 /* Those of the key's folder. */
-static tm_status list_names(placed *p, bool (*fn)(void *arg, const char *name), void *arg,
-                            tm_err *err) {
+static tm_status list_names(const tm_bucket_placed *p, bool (*fn)(void *arg, const char *name),
+                            void *arg, tm_err *err) {
+    tm_bucket_client *const c = p->client;
     naming n = {.fn = fn, .arg = arg};
     const char *const slash = strrchr(key_of(p), '/');
     tm_buf prefix;
+    TM_TRY(tm__bucket_connect(c, err));
     n.skip = (size_t)(slash - key_of(p)) + 1;
     tm__buf_init(&prefix, TM_S3_KEY_MAX);
     const tm_s3_list list = {
-        .bucket = p->bucket,
+        .bucket = c->bucket,
         .prefix = tm__buf_append(&prefix, p->key.data, n.skip) ? (const char *)prefix.data : "",
         .fn = name_it,
         .arg = &n};
-    const tm_status st = prefix.failed ? no_memory(err) : tm__s3_list(p->s3, &list, err);
+    const tm_status st = prefix.failed ? no_memory(err) : tm__s3_list(c->s3, &list, err);
     tm__buf_done(&prefix);
     return st;
 }
@@ -201,108 +83,219 @@ static bool note_name(void *arg, const char *name) {
     return json_object_set_new(arg, name, json_true()) == 0;
 }
 
+/* The names of the key's folder, at hand until another folder's are asked for. */
+static tm_status have_names(const tm_bucket_placed *p, tm_err *err) {
+    tm_bucket_client *const c = p->client;
+    const size_t n = (size_t)(strrchr(key_of(p), '/') - key_of(p)) + 1;
+    if (c->names != NULL && c->names_of.len == n && memcmp(c->names_of.data, p->key.data, n) == 0) {
+        return TM_OK;
+    }
+    json_decref(c->names);
+    c->names = json_object();
+    tm__buf_reset(&c->names_of);
+    tm_status st = c->names == NULL || !tm__buf_append(&c->names_of, p->key.data, n)
+                       ? no_memory(err)
+                       : list_names(p, note_name, c->names, err);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(c->names);
+        c->names = NULL;
+    }
+    return st;
+}
+
+/* The object was put, or removed. */
+static void note(const tm_bucket_placed *p, bool is_there) {
+    tm_bucket_client *const c = p->client;
+    const char *const name = strrchr(key_of(p), '/') + 1;
+    const size_t n = (size_t)(name - key_of(p));
+    if (c->names == NULL || c->names_of.len != n || memcmp(c->names_of.data, p->key.data, n) != 0) {
+        return;
+    }
+    if (!is_there) {
+        (void)json_object_del(c->names, name);
+    } else if (json_object_set_new(c->names, name, json_true()) != 0) {
+        json_decref(c->names);
+        c->names = NULL;
+    }
+}
+
+/* ---- The cache ---- */
+
 static bool is_kept(void *arg, const char *name) {
     return json_object_get(arg, name) != NULL;
 }
 
-static tm_status make_room_in(placed *p, const char *dir, tm_err *err) {
-    tm_s3_cache_room room = {
-        .dir = dir, .size_bytes = p->cache_bytes, .n_files = SIZE_MAX, .recent_us = RECENT_US};
+static tm_status make_room_in(const tm_bucket_placed *p, const char *dir, tm_err *err) {
+    tm_s3_cache_room room = {.dir = dir,
+                             .size_bytes = p->client->cache_bytes,
+                             .n_files = SIZE_MAX,
+                             .recent_us = RECENT_US};
     TM_TRY(tm__s3_cache_is_full(&room, err));
     if (!room.is_full) {
         return TM_OK;
     }
-    json_t *const kept = json_object();
+    TM_TRY(have_names(p, err));
     room.may_go = is_kept;
-    room.arg = kept;
-    tm_status st = kept == NULL ? no_memory(err) : list_names(p, note_name, kept, err);
-    st = st == TM_OK ? tm__s3_cache_make_room(&room, err) : st;
-    json_decref(kept);
-    return st;
+    room.arg = p->client->names;
+    return tm__s3_cache_make_room(&room, err);
 }
 
-static tm_status make_room(placed *p, const char *path, tm_err *err) {
-    char *const dir = tm__mem_strdup(path);
-    if (dir == NULL) {
-        return no_memory(err);
-    }
-    *strrchr(dir, '/') = '\0';
-    const tm_status st = make_room_in(p, dir, err);
+static tm_status make_room(const tm_bucket_placed *p, const char *path, tm_err *err) {
+    char *const dir = tm__mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+    const tm_status st = dir == NULL ? no_memory(err) : make_room_in(p, dir, err);
     tm__mem_free(dir);
     return st;
 }
 
 /* ---- Both ways ---- */
 
-tm_status tm__bucket_keep(const char *path, tm_err *err) {
-    placed p;
-    object o;
-    tm_status st = place_open(&p, path, err);
-    if (st == TM_OK && p.s3 != NULL) {
-        const tm_s3_place place = {p.bucket, key_of(&p)};
-        st = look(&p, &o, err);
-        if (st == TM_OK && (!o.is_there || o.size_bytes != tm__fs_info(path).size_bytes)) {
-            st = tm__s3_put(p.s3, &place, path, err);
-        }
-        st = st == TM_OK ? make_room(&p, path, err) : st;
-    }
-    place_done(&p);
+/* What is done with an object: p->client is not NULL. */
+typedef tm_status (*work_fn)(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err);
+
+static tm_status with(tm_bucket *bucket, const char *path, work_fn work, void *arg, tm_err *err) {
+    tm_bucket own = {0};
+    tm_bucket_placed p;
+    tm_status st = tm__bucket_place(bucket == NULL ? &own : bucket, path, &p, err);
+    st = st == TM_OK && p.client != NULL ? work(&p, path, arg, err) : st;
+    tm__bucket_placed_done(&p);
+    tm__bucket_done(&own);
     return st;
 }
 
-static tm_status fetch(placed *p, const object *o, const char *path, tm_err *err) {
-    const tm_s3_object found = {p->bucket, o->key, o->etag, o->size_bytes};
-    TM_TRY(tm__s3_get_to(p->s3, &found, path, err));
+static tm_status say_yes(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    (void)p;
+    (void)path;
+    (void)err;
+    *(bool *)arg = true;
+    return TM_OK;
+}
+
+tm_status tm__bucket_takes(tm_bucket *bucket, const char *path, bool *out, tm_err *err) {
+    *out = false;
+    return with(bucket, path, say_yes, out, err);
+}
+
+static tm_status claim(const tm_bucket_placed *p, tm_err *err) {
+    return p->is_segment ? tm__bucket_claim(p->client, err) : TM_OK;
+}
+
+static tm_status put(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    const tm_s3_place place = {p->client->bucket, key_of(p)};
+    (void)arg;
+    TM_TRY(claim(p, err));
+    TM_TRY(tm__bucket_connect(p->client, err));
+    TM_TRY(tm__s3_put(p->client->s3, &place, path, err));
+    note(p, true);
     return make_room(p, path, err);
 }
 
-/* It is there; in a cache its time is that of its last use. */
-static tm_status use(const char *path, tm_err *err) {
-    placed p = {0};
-    const bool has_home = split(path, &p);
-    const tm_status st = !has_home                                      ? no_memory(err)
-                         : p.home != NULL && tm__bucket_is_used(p.home) ? tm__fs_touch(path, err)
-                                                                        : TM_OK;
-    tm__mem_free(p.home);
+tm_status tm__bucket_replace(tm_bucket *bucket, const char *path, tm_err *err) {
+    return with(bucket, path, put, NULL, err);
+}
+
+/* What was removed from the tables goes from the bucket before it comes anew. */
+static tm_status is_going(const char *path, tm_err *err) {
+    tm_buf mark;
+    tm__buf_init(&mark, 8192);
+    const bool is_made = tm__buf_printf(&mark, "%s%s", path, TM_BUCKET_DROP);
+    const bool is_going = is_made && tm__fs_info((const char *)mark.data).kind == TM_PATH_FILE;
+    tm__buf_done(&mark);
+    if (is_going) {
+        (void)TM_FAIL(err, TM_E_UNAVAILABLE, "the same rows are about to go from the bucket");
+        tm_err_hint(err, "Nothing is lost; 'tidemill data compact' ends it, then try again.");
+        tm_err_at(err, path, 0, 0);
+        return TM_E_UNAVAILABLE;
+    }
+    return is_made ? TM_OK : no_memory(err);
+}
+
+static tm_status keep(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    object o;
+    TM_TRY(is_going(path, err));
+    TM_TRY(claim(p, err));
+    TM_TRY(look(p, &o, err));
+    return o.is_there && o.size_bytes == tm__fs_info(path).size_bytes ? make_room(p, path, err)
+                                                                      : put(p, path, arg, err);
+}
+
+tm_status tm__bucket_keep(tm_bucket *bucket, const char *path, tm_err *err) {
+    return with(bucket, path, keep, NULL, err);
+}
+
+static tm_status make_folder(const char *path, tm_err *err) {
+    char *const dir = tm__mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+    const tm_status st = dir == NULL ? no_memory(err) : tm__fs_mkdir(dir, err);
+    tm__mem_free(dir);
     return st;
 }
 
-tm_status tm__bucket_find(const char *path, bool *out_fetched, tm_err *err) {
-    placed p;
-    object o = {0};
+static tm_status fetch(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    object o;
+    TM_TRY(look(p, &o, err));
+    if (!o.is_there) {
+        return TM_OK;
+    }
+    const tm_s3_object found = {p->client->bucket, o.key, o.etag, o.size_bytes};
+    TM_TRY(make_folder(path, err));
+    TM_TRY(tm__s3_get_to(p->client->s3, &found, path, err));
+    *(bool *)arg = true;
+    return make_room(p, path, err);
+}
+
+/* It is here; in a cache its time is that of its last use. */
+static tm_status touch(const char *path, tm_err *err) {
+    bool is_near = false;
+    TM_TRY(tm__bucket_is_near(path, &is_near, err));
+    return is_near ? tm__fs_touch(path, err) : TM_OK;
+}
+
+tm_status tm__bucket_find(tm_bucket *bucket, const char *path, bool *out_fetched, tm_err *err) {
+    bool is_fetched = false;
     *out_fetched = false;
     if (tm__fs_info(path).kind == TM_PATH_FILE) {
-        return use(path, err);
+        return touch(path, err);
     }
-    tm_status st = place_open(&p, path, err);
-    st = st == TM_OK && p.s3 != NULL ? look(&p, &o, err) : st;
-    if (st == TM_OK && o.is_there) {
-        st = fetch(&p, &o, path, err);
-        *out_fetched = st == TM_OK;
-    }
-    place_done(&p);
+    const tm_status st = with(bucket, path, fetch, &is_fetched, err);
+    *out_fetched = st == TM_OK && is_fetched;
     return st;
 }
 
-tm_status tm__bucket_has(const char *path, bool *out, tm_err *err) {
-    placed p;
-    object o = {0};
-    tm_status st = place_open(&p, path, err);
-    st = st == TM_OK && p.s3 != NULL ? look(&p, &o, err) : st;
-    *out = st == TM_OK && o.is_there;
-    place_done(&p);
+static tm_status see_one(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    object o;
+    (void)path;
+    TM_TRY(look(p, &o, err));
+    *(bool *)arg = o.is_there;
+    return TM_OK;
+}
+
+static tm_status find_name(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    (void)path;
+    TM_TRY(have_names(p, err));
+    *(bool *)arg = is_kept(p->client->names, strrchr(key_of(p), '/') + 1);
+    return TM_OK;
+}
+
+tm_status tm__bucket_has(tm_bucket *bucket, const char *path, bool *out, tm_err *err) {
+    bool has = false;
+    const tm_status st = with(bucket, path, bucket == NULL ? see_one : find_name, &has, err);
+    *out = st == TM_OK && has;
     return st;
 }
 
-tm_status tm__bucket_drop(const char *path, tm_err *err) {
-    placed p;
-    tm_status st = place_open(&p, path, err);
-    if (st == TM_OK && p.s3 != NULL) {
-        const tm_s3_place place = {p.bucket, key_of(&p)};
-        st = tm__s3_drop(p.s3, &place, err);
-    }
-    place_done(&p);
-    return st;
+static tm_status drop(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    const tm_s3_place place = {p->client->bucket, key_of(p)};
+    (void)path;
+    (void)arg;
+    TM_TRY(claim(p, err));
+    TM_TRY(tm__bucket_connect(p->client, err));
+    TM_TRY(tm__s3_drop(p->client->s3, &place, err));
+    note(p, false);
+    return TM_OK;
+}
+
+tm_status tm__bucket_drop(tm_bucket *bucket, const char *path, tm_err *err) {
+    return with(bucket, path, drop, NULL, err);
 }
 
 void tm__bucket_refuse(const char *path) {
@@ -310,15 +303,22 @@ void tm__bucket_refuse(const char *path) {
     (void)st; /* it is refused by each who reads it */
 }
 
-tm_status tm__bucket_list(const char *dir, bool (*fn)(void *arg, const char *name), void *arg,
-                          tm_err *err) {
-    placed p;
+typedef struct listing {
+    bool (*fn)(void *arg, const char *name);
+    void *arg;
+} listing;
+
+static tm_status list(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    const listing *const l = arg;
+    (void)path;
+    return list_names(p, l->fn, l->arg, err);
+}
+
+tm_status tm__bucket_list(tm_bucket *bucket, const char *dir,
+                          bool (*fn)(void *arg, const char *name), void *arg, tm_err *err) {
+    listing l = {fn, arg};
     char *const path = tm__fs_join(dir, "x");
-    tm_status st = path == NULL ? no_memory(err) : place_open(&p, path, err);
-    if (path != NULL) {
-        st = st == TM_OK && p.s3 != NULL ? list_names(&p, fn, arg, err) : st;
-        place_done(&p);
-    }
+    const tm_status st = path == NULL ? no_memory(err) : with(bucket, path, list, &l, err);
     tm__mem_free(path);
     return st;
 }

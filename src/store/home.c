@@ -185,7 +185,7 @@ tm_status tm__home_bundle_save(const tm_home *home, const tm_hash *hash, const v
     /* Publishing is atomic, so a file that is there is whole; its notes may differ from these. */
     tm_status st = tm__fs_info(path).kind == TM_PATH_FILE ? tm__fs_ensure(path, err)
                                                           : tm__vault_publish(path, data, len, err);
-    st = st == TM_OK ? tm__bucket_keep(path, err) : st;
+    st = st == TM_OK ? tm__bucket_keep(NULL, path, err) : st;
     tm__mem_free(path);
     return st;
 }

@@ -35,7 +35,10 @@ tm_status tm__s3_open(tm_ctx *ctx, const tm_s3_options *options, tm_s3 **out, tm
     s3->options = *options;
     s3->options.credentials = NULL; /* borrowed for this call */
     s3->jitter = tm__rng_split(seed, "s3", 0);
-    tm_status st = tm__s3_credentials_read(options->credentials, &s3->credentials, err);
+    s3->credentials_path = tm__mem_strdup(options->credentials);
+    tm_status st = s3->credentials_path == NULL
+                       ? no_memory(err)
+                       : tm__s3_credentials_read(options->credentials, &s3->credentials, err);
     if (st == TM_OK) {
         st = tm__curl_api_load(NULL, &s3->api, err);
     }
@@ -62,6 +65,7 @@ void tm__s3_close(tm_s3 *s3) {
         s3->api.easy_cleanup(s3->curl);
     }
     explicit_bzero(&s3->credentials, sizeof(s3->credentials));
+    tm__mem_free(s3->credentials_path);
     tm__mem_free(s3);
 }
 

@@ -8,6 +8,8 @@
  * 3. What may pass (no answer, 429, 500 to 504) is asked again after a wait that doubles; then it
  *    is TM_E_UNAVAILABLE. What a person must mend is another status, with a hint.
  * 4. No address comes from an answer: redirects are errors.
+ * 5. When the server says that keys have expired, their file is read again, and other keys in it
+ * are used.
  *
  * Not for a thread that serves: calls wait for the network.
  */
@@ -31,8 +33,9 @@ typedef struct tm_s3_options {
     uint64_t part_bytes;     /* of an object that are asked for at a time; 0: 8 MiB */
 } tm_s3_options;
 
-/** ctx stays the caller's and is asked whether to stop; NULL: never. TM_E_UNAVAILABLE with the
- * package's name when libcurl is not there; TM_E_USAGE for a file of credentials that is not one.
+/** The file stays where it is. ctx stays the caller's and is asked whether to stop; NULL: never.
+ * TM_E_UNAVAILABLE with the package's name when libcurl is not there; TM_E_USAGE for a file of
+ * credentials that is not one.
  */
 TM_NODISCARD tm_status tm__s3_open(tm_ctx *ctx, const tm_s3_options *options, tm_s3 **out,
                                    tm_err *err);
@@ -74,7 +77,8 @@ typedef struct tm_s3_place {
 } tm_s3_place;
 TM_NODISCARD tm_status tm__s3_put(tm_s3 *s3, const tm_s3_place *place, const char *path,
                                   tm_err *err);
-/** One that is not there is no error. */
+/** With all its versions, where the bucket keeps them: TM_E_NOT_ALLOWED when some stay because the
+ * key may not remove them (or a lock keeps them). One that is not there is no error. */
 TM_NODISCARD tm_status tm__s3_drop(tm_s3 *s3, const tm_s3_place *place, tm_err *err);
 
 typedef struct tm_s3_cache {

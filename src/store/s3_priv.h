@@ -6,9 +6,11 @@
  *     s3_credentials.c  the file with keys, place and form of addresses
  *     s3_request.c      one request: address, signature, tries, what an error means
  *     s3.c              list and get
- *     s3_put.c          put, in parts when it is large, and delete
+ *     s3_put.c          put, in parts when it is large
+ *     s3_drop.c         delete, with all versions of an object
  *     s3_cache.c        files of objects, within a size
- *     bucket.c          files of a home
+ *     bucket_place.c    where files of a home are, and whose
+ *     bucket.c          files of a home, both ways
  */
 #ifndef TM_STORE_S3_PRIV_H
 #define TM_STORE_S3_PRIV_H
@@ -63,6 +65,7 @@ struct tm_s3 {
     CURL *curl;
     tm_ctx *ctx; /* may be NULL */
     tm_s3_options options;
+    char *credentials_path;
     tm_s3_credentials credentials;
     tm_rng jitter;
 };
@@ -82,6 +85,7 @@ typedef struct tm_s3_answer {
     long status;
     uint64_t range_start, range_end, range_total; /* of 206 */
     char etag[TM_S3_ETAG_MAX];
+    bool is_marker; /* a delete left a mark before versions that stay */
 } tm_s3_answer;
 void tm__s3_answer_init(tm_s3_answer *answer, uint64_t body_bytes_max);
 void tm__s3_answer_done(tm_s3_answer *answer);

@@ -168,12 +168,3 @@ tm_status tm__s3_put(tm_s3 *s3, const tm_s3_place *place, const char *path, tm_e
     tm__file_close(u.file);
     return st;
 }
-
-tm_status tm__s3_drop(tm_s3 *s3, const tm_s3_place *place, tm_err *err) {
-    const tm_s3_request request = {.bucket = place->bucket, .key = place->key, .method = "DELETE"};
-    tm_s3_answer answer;
-    tm__s3_answer_init(&answer, ANSWER_BYTES_MAX);
-    const tm_status st = tm__s3_ask(s3, &request, &answer, err);
-    tm__s3_answer_done(&answer);
-    return st;
-}

@@ -111,6 +111,9 @@ static const meaning meanings[] = {
     {"InvalidToken", 0, TM_E_NOT_ALLOWED, false,
      "the server of bucket '%s' does not take the session token",
      "Look at aws_session_token in the file of credentials; keys that last need none."},
+    {"NotImplemented", 0, TM_E_UNSUPPORTED, false,
+     "the server of bucket '%s' does not know what it is asked for",
+     "Look whether endpoint_url leads to a server that speaks S3."},
     {"RequestTimeTooSkewed", 0, TM_E_NOT_ALLOWED, false,
      "this machine's clock is too far from that of the server of bucket '%s'",
      "Set this machine's clock; run an NTP client."},
@@ -227,6 +230,7 @@ typedef struct try_state {
     tm_s3_answer *answer;
     tm_buf refusal; /* body of what is not 200 or 206 */
     char region[64];
+    bool has_expired;  /* the keys, says the server */
     int64_t date_us;   /* of the server; 0: none */
     uint32_t retry_ms; /* that the server asks to wait; 0: none */
     bool is_too_long;
@@ -296,6 +300,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg) {
         take_range(value, t->answer);
     } else if (header_is(line, "x-amz-bucket-region", &value)) {
         (void)tm__str_copy(t->region, sizeof(t->region), value);
+    } else if (header_is(line, "x-amz-delete-marker", &value)) {
+        t->answer->is_marker = tm__str_is(value, "true");
     } else if (header_is(line, "date", &value)) {
         t->date_us = http_date(value);
     } else if (header_is(line, "retry-after", &value) && tm__str_to_u64(value, &seconds)) {
@@ -458,6 +464,27 @@ static tm_status curl_failed(const try_state *t, CURLcode code, bool *out_again,
     return st;
 }
 
+static bool is_expired(const tm_buf *refusal) {
+    char code[64];
+    error_member((tm_str){(const char *)refusal->data, refusal->len}, "Code", code, sizeof(code));
+    return strcmp(code, "ExpiredToken") == 0 || strcmp(code, "InvalidToken") == 0;
+}
+
+/* Keys that last an hour are written into their file again and again: false when there are no
+ * others in it by now. */
+static bool read_keys_again(tm_s3 *s3) {
+    tm_s3_credentials now = {0};
+    const bool is_other = tm__s3_credentials_read(s3->credentials_path, &now, NULL) == TM_OK &&
+                          strcmp(now.endpoint, s3->credentials.endpoint) == 0 &&
+                          (strcmp(now.session_token, s3->credentials.session_token) != 0 ||
+                           strcmp(now.access_key, s3->credentials.access_key) != 0);
+    if (is_other) {
+        s3->credentials = now;
+    }
+    explicit_bzero(&now, sizeof(now));
+    return is_other;
+}
+
 /* Ask once. */
 static tm_status ask_once(try_state *t, const tm_s3_request *request, const char *url,
                           bool *out_again, tm_err *err) {
@@ -467,9 +494,10 @@ static tm_status ask_once(try_state *t, const tm_s3_request *request, const char
     tm__buf_reset(&t->refusal);
     t->answer->status = 0;
     t->answer->etag[0] = '\0';
+    t->answer->is_marker = false;
     t->answer->range_start = t->answer->range_end = t->answer->range_total = 0;
     t->retry_ms = 0;
-    t->is_too_long = false;
+    t->is_too_long = t->has_expired = false;
     *out_again = false;
     const bool is_ready = make_headers(s3, request, &headers) && prepare(t, url, headers) &&
                           (request->method == NULL || prepare_body(s3, request));
@@ -491,6 +519,7 @@ static tm_status ask_once(try_state *t, const tm_s3_request *request, const char
                 .skew_s = t->date_us == 0 ? 0 : (t->date_us - tm__now_us()) / 1000000,
             };
             st = tm__s3_refused(&refusal, out_again, err);
+            t->has_expired = is_expired(&t->refusal);
         }
     }
     /* The handle must not look at headers that are gone, nor keep the keys. */
@@ -534,7 +563,7 @@ tm_status tm__s3_ask(tm_s3 *s3, const tm_s3_request *request, tm_s3_answer *answ
     for (uint32_t n = 0; again; n++) {
         tm_err failure = {0};
         st = ask_once(&t, request, (const char *)url.data, &again, &failure);
-        again = again && n + 1 < n_tries;
+        again = (again || (t.has_expired && read_keys_again(s3))) && n + 1 < n_tries;
         if (again && !wait_for_try(s3, n, t.retry_ms)) {
             st = TM_FAIL(&failure, TM_E_CANCELLED, "stopped");
             again = false;

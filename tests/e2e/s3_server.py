@@ -92,6 +92,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(403, "SignatureDoesNotMatch")
         if abs(age.total_seconds() + bucket.skew_s) > 900:
             return self.refuse(403, "RequestTimeTooSkewed")
+        if bucket.token is not None and self.headers["x-amz-security-token"] != bucket.token:
+            bucket.when_expired()
+            return self.refuse(400, "ExpiredToken")
         if fault in ("503", "500"):
             return self.refuse(int(fault), "SlowDown")
         path, _, query = self.path.partition("?")
@@ -100,7 +103,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(404, "NoSuchBucket")
         if self.command != "GET":
             return self.change(bucket, key, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), body)
-        return self.get_object(bucket, key, fault) if key else self.get_list(bucket, dict(urllib.parse.parse_qsl(query, keep_blank_values=True)), fault)
+        query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        if "versions" in query:
+            return self.get_versions(bucket, query["prefix"])
+        return self.get_object(bucket, key, fault) if key else self.get_list(bucket, query, fault)
 
     def change(self, bucket, key, query, body):
         if hashlib.sha256(body).hexdigest() != self.headers["x-amz-content-sha256"]:
@@ -123,10 +129,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 bucket.objects[key] = b"".join(parts[n] for n in sorted(parts))
                 return self.reply(200, b"<CompleteMultipartUploadResult/>")
             if self.command == "DELETE":
-                (bucket.uploads if upload else bucket.objects).pop(upload or key, None)
-                return self.reply(204)
+                return self.remove(bucket, key, upload, query.get("versionId"))
+            bucket.keep_version(key)
             bucket.objects[key] = body
             return self.reply(200, headers={"ETag": f'"{etag(body)}"'})
+
+    def remove(self, bucket, key, upload, version):
+        headers = {}
+        if upload:
+            bucket.uploads.pop(upload, None)
+        elif version not in (None, "null"):
+            bucket.versions[key].pop(int(version[1:]))
+        elif version is None and bucket.keeps:
+            bucket.keep_version(key)
+            headers = {"x-amz-delete-marker": "true"}
+        if not upload and version in (None, "null"):
+            bucket.objects.pop(key, None)
+        return self.reply(204, headers=headers)
+
+    def get_versions(self, bucket, prefix):
+        if not bucket.lists_versions:
+            return self.refuse(403, "AccessDenied")
+        with bucket.lock:
+            found = [(k, "null") for k in bucket.objects if k.startswith(prefix)]
+            found += [(k, f"v{i}") for k, all_of in bucket.versions.items() if k.startswith(prefix) for i in reversed(range(len(all_of)))]
+        inside = "".join(f"<Version><Key>{escape(k)}</Key><VersionId>{v}</VersionId></Version>" for k, v in sorted(found, key=lambda f: (f[0], f[1] != 'null', f[1])[:2]))
+        return self.reply(200, f"<ListVersionsResult><IsTruncated>false</IsTruncated>{inside}</ListVersionsResult>".encode())
 
     def get_list(self, bucket, query, fault):
         with bucket.lock:
@@ -171,11 +199,13 @@ def etag(data):
 
 class Bucket:
     """objects: key -> bytes. faults: one for each request to come: None, 503, 500, cut, stall, short, change, remove, malformed.
-    forbidden: keys that are listed and may not be read. falls: pages are listed from their end."""
+    forbidden: keys that are listed and may not be read. falls: pages are listed from their end. keeps: old versions stay, in versions. token: of a
+    session, when it is asked for; when_expired is called before another is refused."""
 
     def __init__(self, name="rows"):
         self.name, self.objects, self.faults, self.requests, self.uploads = name, {}, [], [], {}
         self.forbidden, self.falls = set(), False
+        self.keeps, self.versions, self.lists_versions, self.token, self.when_expired = False, {}, True, None, lambda: None
         self.access, self.secret, self.page, self.skew_s, self.sent = "AKTEST", "se/cr+et=", 1000, 0, 0
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -183,6 +213,10 @@ class Bucket:
         self.server.bucket = self
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
+
+    def keep_version(self, key):
+        if self.keeps and key in self.objects:
+            self.versions.setdefault(key, []).append(self.objects[key])
 
     @property
     def endpoint(self):

@@ -49,12 +49,12 @@ static canned_server *server_of(const char *const *answers, size_t n) {
 static void without_a_bucket_nothing_is_asked(void **state) {
     (void)state;
     bool is_fetched = true, has = true;
-    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK);
-    assert_int_equal(tm__bucket_has(file, &has, NULL), TM_OK);
+    assert_int_equal(tm__bucket_find(NULL, file, &is_fetched, NULL), TM_OK);
+    assert_int_equal(tm__bucket_has(NULL, file, &has, NULL), TM_OK);
     assert_false(is_fetched || has);
-    assert_int_equal(tm__bucket_keep(file, NULL), TM_OK);
-    assert_int_equal(tm__bucket_drop(file, NULL), TM_OK);
-    assert_int_equal(tm__bucket_keep("f.tmb", NULL), TM_OK);
+    assert_int_equal(tm__bucket_keep(NULL, file, NULL), TM_OK);
+    assert_int_equal(tm__bucket_drop(NULL, file, NULL), TM_OK);
+    assert_int_equal(tm__bucket_keep(NULL, "f.tmb", NULL), TM_OK);
 }
 
 static void a_file_is_put_once(void **state) {
@@ -62,9 +62,9 @@ static void a_file_is_put_once(void **state) {
     const char *const answers[] = {NONE, HEAD, ONE};
     canned_server *const server = server_of(answers, 3);
     assert_int_equal(tm__fs_publish(file, "abc", 3, NULL), TM_OK);
-    assert_int_equal(tm__bucket_keep(file, NULL), TM_OK);
+    assert_int_equal(tm__bucket_keep(NULL, file, NULL), TM_OK);
     assert_non_null(strstr(canned_server_request(server, 1), "PUT /abc/a/bundles/f.tmb "));
-    assert_int_equal(tm__bucket_keep(file, NULL), TM_OK); /* it is there */
+    assert_int_equal(tm__bucket_keep(NULL, file, NULL), TM_OK); /* it is there */
     canned_server_close(server);
 }
 
@@ -75,24 +75,86 @@ static void a_file_that_went_comes_back(void **state) {
                                    "e\r\nContent-Range: bytes 0-2/3\r\n\r\nabc"};
     canned_server *const server = server_of(answers, 3);
     bool is_fetched = true;
-    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK);
+    assert_int_equal(tm__bucket_find(NULL, file, &is_fetched, NULL), TM_OK);
     assert_false(is_fetched);
-    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK);
+    assert_int_equal(tm__bucket_find(NULL, file, &is_fetched, NULL), TM_OK);
     assert_true(is_fetched);
     assert_int_equal(tm__fs_info(file).size_bytes, 3);
-    assert_int_equal(tm__bucket_find(file, &is_fetched, NULL), TM_OK); /* no question */
+    assert_int_equal(tm__bucket_find(NULL, file, &is_fetched, NULL), TM_OK); /* no question */
     assert_false(is_fetched);
     tm__bucket_refuse(file);
     assert_int_equal(tm__fs_info(file).kind, TM_PATH_NONE);
     canned_server_close(server);
 }
 
-static void an_object_is_removed(void **state) {
+#define GONE "HTTP/1.1 204 Gone\r\nConnection: close\r\n"
+#define DENIED "HTTP/1.1 403 No\r\nConnection: close\r\n\r\n"
+#define VERSIONS(inside) HEAD "<ListVersionsResult>" inside "</ListVersionsResult>"
+#define VERSION(key, id) "<Version><Key>" key "</Key><VersionId>" id "</VersionId></Version>"
+#define MARK "<DeleteMarker><Key>a/bundles/f.tmb</Key><VersionId>m</VersionId></DeleteMarker>"
+
+static void an_object_is_removed_with_its_versions(void **state) {
     (void)state;
-    const char *const answers[] = {"HTTP/1.1 204 Gone\r\nConnection: close\r\n\r\n"};
+    const char *const answers[] = {
+        VERSIONS(MARK VERSION("a/bundles/f.tmb", "v/2") VERSION("a/bundles/f.tmb2", "v9")),
+        GONE "\r\n", GONE "\r\n"};
+    canned_server *const server = server_of(answers, 3);
+    assert_int_equal(tm__bucket_drop(NULL, file, NULL), TM_OK);
+    assert_non_null(
+        strstr(canned_server_request(server, 0), "GET /abc?prefix=a%2Fbundles%2Ff.tmb&versions= "));
+    assert_non_null(
+        strstr(canned_server_request(server, 1), "DELETE /abc/a/bundles/f.tmb?versionId=m "));
+    assert_non_null(
+        strstr(canned_server_request(server, 2), "DELETE /abc/a/bundles/f.tmb?versionId=v%2F2 "));
+    assert_int_equal(canned_server_count(server), 3);
+    canned_server_close(server);
+}
+
+static void versions_that_stay_are_said(void **state) {
+    static const struct {
+        const char *answer;
+        tm_status want;
+    } cases[] = {{GONE "\r\n", TM_OK},
+                 {GONE "x-amz-delete-marker: true\r\n\r\n", TM_E_NOT_ALLOWED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *const answers[] = {DENIED, cases[i].answer};
+        tm_err err = {0};
+        canned_server *const server = server_of(answers, 2);
+        assert_int_equal(tm__bucket_drop(NULL, file, &err), cases[i].want);
+        assert_non_null(strstr(canned_server_request(server, 1), "DELETE /abc/a/bundles/f.tmb "));
+        assert_true(cases[i].want == TM_OK || strstr(err.hint, "s3:DeleteObjectVersion") != NULL);
+        canned_server_close(server);
+    }
+}
+
+static void one_client_serves_all_calls(void **state) {
+    (void)state;
+    const char *const answers[] = {ONE};
     canned_server *const server = server_of(answers, 1);
-    assert_int_equal(tm__bucket_drop(file, NULL), TM_OK);
-    assert_non_null(strstr(canned_server_request(server, 0), "DELETE /abc/a/bundles/f.tmb "));
+    tm_bucket bucket = {0};
+    char other[256];
+    bool has = false;
+    test_folder_join(&folder, "bundles/g.tmb", other, sizeof(other));
+    assert_int_equal(tm__bucket_has(&bucket, file, &has, NULL), TM_OK);
+    assert_true(has);
+    assert_int_equal(tm__bucket_has(&bucket, other, &has, NULL), TM_OK); /* the same list */
+    assert_false(has);
+    assert_int_equal(canned_server_count(server), 1);
+    tm__bucket_done(&bucket);
+    canned_server_close(server);
+}
+
+static void segments_stay_unless_their_folder_is_named(void **state) {
+    (void)state;
+    char path[256];
+    bool takes = true;
+    canned_server *const server = server_of(NULL, 0);
+    test_folder_join(&folder, "segments/s/f.parquet", path, sizeof(path));
+    assert_int_equal(tm__bucket_takes(NULL, path, &takes, NULL), TM_OK);
+    assert_false(takes);
+    assert_int_equal(tm__bucket_takes(NULL, file, &takes, NULL), TM_OK);
+    assert_true(takes);
     canned_server_close(server);
 }
 
@@ -103,7 +165,10 @@ int main(void) {
         CASE(without_a_bucket_nothing_is_asked),
         CASE(a_file_is_put_once),
         CASE(a_file_that_went_comes_back),
-        CASE(an_object_is_removed),
+        CASE(an_object_is_removed_with_its_versions),
+        CASE(versions_that_stay_are_said),
+        CASE(one_client_serves_all_calls),
+        CASE(segments_stay_unless_their_folder_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
