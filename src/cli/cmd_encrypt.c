@@ -93,7 +93,7 @@ static void say(const encrypting *e) {
     tm__cli_print(e->cli, "%llu records of databases not sealed with this key\n",
                   (unsigned long long)n->n_cells);
     tm__cli_note(
-        e->cli, "Not sealed: names, counts and what labels say in the databases, online features.");
+        e->cli, "Not sealed: names, counts and what labels say in the databases.");
 }
 
 static tm_status report(const encrypting *e, tm_err *err) {

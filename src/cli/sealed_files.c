@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments, snapshots, model files, checkpoints: each by its head.
+ * Segments, snapshots, model files, checkpoints: each by its head. Online features count as one.
  *
  * A file that is written anew must not come back when somebody removes it meanwhile. Segments are
  * removed under files.lock, which is held here; snapshots and model files by a transaction of
@@ -16,6 +16,7 @@
 #include "registry/collect.h"
 #include "source/intake.h"
 #include "source/intake_cells.h"
+#include "store/online.h"
 #include "store/vault.h"
 
 typedef struct walking {
@@ -28,6 +29,13 @@ typedef struct walking {
     tm_err *err;
 } walking;
 
+static void count_one(walking *w, bool is_sealed, bool is_current) {
+    uint64_t *const n = w->walk->key[0] != '\0' && is_current ? &w->count->n_sealed
+                        : is_sealed                           ? &w->count->n_earlier
+                                                              : &w->count->n_plain;
+    (*n)++;
+}
+
 static tm_status look_at(walking *w, const char *path) {
     tm_vault_look look;
     TM_TRY(tm__vault_look(path, &look, w->err));
@@ -39,10 +47,7 @@ static tm_status look_at(walking *w, const char *path) {
         is_current = true;
         tm__ctx_progress(w->ctx, "sealing", w->count->n_renewed, 0, "files");
     }
-    uint64_t *const n = w->walk->key[0] != '\0' && is_current ? &w->count->n_sealed
-                        : look.is_sealed                      ? &w->count->n_earlier
-                                                              : &w->count->n_plain;
-    (*n)++;
+    count_one(w, look.is_sealed, is_current);
     return tm__ctx_cancelled(w->ctx)
                ? TM_FAIL(w->err, TM_E_CANCELLED, "stopped; the same command goes on")
                : TM_OK;
@@ -88,6 +93,30 @@ static tm_status walk_folder(walking *w, const tm_home *home, const char *folder
     return st;
 }
 
+/* Values of online features, as one file. Who keeps them seals them anew by himself. */
+static tm_status walk_online(const tm_home *home, walking *w) {
+    tm_online_look look;
+    TM_TRY(tm__online_look(home, &look, w->err));
+    if (!look.is_there) {
+        return TM_OK;
+    }
+    bool is_current = strcmp(look.key, w->walk->key) == 0;
+    if (!is_current && w->walk->registry != NULL) {
+        tm_err why = {0};
+        const tm_status st = tm__online_renew(home, &why);
+        if (st != TM_OK && st != TM_E_CONFLICT) {
+            if (w->err != NULL) {
+                *w->err = why;
+            }
+            return st;
+        }
+        is_current = st == TM_OK;
+        w->count->n_renewed += is_current;
+    }
+    count_one(w, look.key[0] != '\0', is_current);
+    return TM_OK;
+}
+
 /* Cells that are sealed by the call are not left: it ends with those that came meanwhile. */
 static tm_status walk_cells(const tm_home *home, const tm_sealed_walk *walk, tm_sealed_count *count,
                             tm_err *err) {
@@ -118,6 +147,7 @@ tm_status tm__sealed_walk(const tm_ctx *ctx, const tm_home *home, const tm_seale
     st = st == TM_OK ? walk_folder(&w, home, "bundles") : st;
     w.stays = true;
     st = st == TM_OK ? walk_folder(&w, home, "checkpoints") : st;
+    st = st == TM_OK ? walk_online(home, &w) : st;
     st = st == TM_OK ? walk_cells(home, walk, &count, err) : st;
     if (st == TM_OK) {
         *out = count;

@@ -59,9 +59,18 @@ struct tm_seal_reader {
 
 /* ---- Keys ---- */
 
-bool tm__envelope_key_from_text(tm_str text, tm_envelope_key *out) {
+void tm__envelope_key_of(const uint8_t bytes[32], tm_envelope_key *out) {
     static const char mark[] = "tidemill.envelope";
     tm_hash secret, id;
+    memcpy(secret.bytes, bytes, sizeof(secret.bytes));
+    tm__hash_keyed(&secret, mark, sizeof(mark) - 1, &id);
+    memcpy(out->bytes, secret.bytes, sizeof(out->bytes));
+    memcpy(out->id, id.bytes, sizeof(out->id));
+    sodium_memzero(&secret, sizeof(secret));
+}
+
+bool tm__envelope_key_from_text(tm_str text, tm_envelope_key *out) {
+    tm_hash secret;
     size_t n = 0;
     if (text.len != 64 ||
         sodium_hex2bin(secret.bytes, sizeof(secret.bytes), text.ptr, text.len, NULL, &n, NULL) !=
@@ -69,9 +78,7 @@ bool tm__envelope_key_from_text(tm_str text, tm_envelope_key *out) {
         n != sizeof(secret.bytes)) {
         return false;
     }
-    tm__hash_keyed(&secret, mark, sizeof(mark) - 1, &id);
-    memcpy(out->bytes, secret.bytes, sizeof(out->bytes));
-    memcpy(out->id, id.bytes, sizeof(out->id));
+    tm__envelope_key_of(secret.bytes, out);
     sodium_memzero(&secret, sizeof(secret));
     return true;
 }

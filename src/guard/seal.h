@@ -39,6 +39,8 @@ typedef struct tm_envelope_ring {
 
 /** The key that 64 hexadecimal digits mean; false for anything else. */
 bool tm__envelope_key_from_text(tm_str text, tm_envelope_key *out);
+/** The key that 32 bytes are. */
+void tm__envelope_key_of(const uint8_t bytes[32], tm_envelope_key *out);
 /** out holds TM_ENVELOPE_ID_TEXT bytes. */
 void tm__envelope_id_to_text(const uint8_t id[TM_ENVELOPE_ID_BYTES], char *out);
 /** Overwrite all keys. */

@@ -52,6 +52,7 @@ typedef struct upkeep {
     uint64_t n_rows;
     uint64_t settled; /* number of what was asked last (store/settle.h) */
     bool must_begin_anew;
+    bool must_open_again; /* another key seals the home */
 } upkeep;
 
 static tm_status no_memory(tm_err *err) {
@@ -378,10 +379,20 @@ static bool is_asked_to_begin_anew(upkeep *u) {
     return is_new;
 }
 
+/* A store that is being built is left for the one that is under the key of before. */
+static tm_status look_at_asked(upkeep *u, tm_err *err) {
+    bool is_current = true;
+    TM_TRY(tm__online_is_current(u->online, &is_current, err));
+    u->must_begin_anew = is_asked_to_begin_anew(u);
+    u->must_open_again = u->must_begin_anew || !is_current;
+    return TM_OK;
+}
+
 static tm_status go_on(upkeep *u, bool follows, tm_err *err) {
+    u->must_open_again = false;
     for (bool more = true; more || follows;) {
-        u->must_begin_anew = follows && is_asked_to_begin_anew(u);
-        if (u->must_begin_anew) {
+        TM_TRY(follows ? look_at_asked(u, err) : TM_OK);
+        if (u->must_open_again) {
             return TM_OK;
         }
         if (tm__ctx_cancelled(u->ctx)) {
@@ -430,11 +441,11 @@ tm_status tm__upkeep_run(tm_ctx *ctx, const tm_home *home, const tm_upkeep_optio
         was_anew = was_anew || is_anew;
         st = st == TM_OK ? go_on(&u, options->follows, err) : st;
         /* Damage that shows in the middle: once more with an empty store. */
-        again = (st == TM_E_INTEGRITY && !is_anew) || (st == TM_OK && u.must_begin_anew);
+        again = (st == TM_E_INTEGRITY && !is_anew) || (st == TM_OK && u.must_open_again);
         forget(&u);
         tm__online_unref(u.online);
         u.online = NULL;
-        how.begins_anew = true;
+        how.begins_anew = st != TM_OK || u.must_begin_anew;
         st = again ? TM_OK : st;
     }
     tm__registry_close(u.registry);

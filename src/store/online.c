@@ -6,6 +6,8 @@
  *     "R" mark (32)                    record of a view
  *     "V" u32 view, 0, key             a value (key of at most KEY_SHORT bytes)
  *     "V" u32 view, 1, BLAKE2b-256     a value; the whole key stands before it
+ *     "V" u32 view, 2, keyed hash      a sealed value, as store/online_seal.h has it
+ *     "S"                              the keys of a sealed generation
  *
  * Each value is u32 CRC32C of its key and all that follows, u32 length of the key where only its
  * hash is the key (else 0), that key, the bytes. So a page that was put in another's place shows,
@@ -27,7 +29,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "store/online_priv.h"
+#include "store/online_seal.h"
 
 #define MAP_MAX ((size_t)1 << 38) /* 256 GiB: a 47-bit address space holds hundreds of it */
 #define MAP_MIN ((size_t)1 << 28)
@@ -158,6 +160,7 @@ static void close_store(tm_online *online) {
     if (online->env != NULL) {
         mdb_env_close(online->env);
     }
+    tm__online_seal_done(online);
     tm__file_close(online->lock);
     tm__mem_free(online->folder);
     tm__mem_free(online->path);
@@ -220,40 +223,69 @@ static tm_status check_length(const tm_online *online, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status check_format(tm_online *online, tm_err *err) {
-    MDB_txn *txn = NULL;
+static tm_status refuse_format(uint32_t format, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_INTEGRITY,
+                                 "the online store is of another format (%u) than %u or %u", format,
+                                 ONLINE_FORMAT, ONLINE_FORMAT_SEALED);
+    tm_err_hint(err, "'tidemill online rebuild' makes it anew from the sources.");
+    return st;
+}
+
+static tm_status find_format(tm_online *online, MDB_txn *txn, uint32_t *out, tm_err *err) {
     MDB_val value, key = {1, (char[]){'F'}};
-    int code = mdb_txn_begin(online->env, NULL, MDB_RDONLY, &txn);
-    code = code == 0 ? mdb_dbi_open(txn, NULL, 0, &online->dbi) : code;
+    int code = mdb_dbi_open(txn, NULL, 0, &online->dbi);
     code = code == 0 ? mdb_get(txn, online->dbi, &key, &value) : code;
+    if (code != 0 && code != MDB_NOTFOUND) {
+        return tm__online_fail(code, "format", err);
+    }
     tm_reader in;
     tm__reader_init(&in, code == 0 ? value.mv_data : NULL, code == 0 ? value.mv_size : 0);
-    const uint32_t format = tm__reader_u32(&in);
-    if (txn != NULL) {
-        mdb_txn_abort(txn);
+    *out = tm__reader_u32(&in);
+    return *out == ONLINE_FORMAT || *out == ONLINE_FORMAT_SEALED ? TM_OK : refuse_format(*out, err);
+}
+
+/* Which key of the home sealed it, and with has_keys the keys under it. */
+static tm_status read_format(tm_online *online, MDB_txn *txn, bool has_keys, tm_err *err) {
+    uint32_t format = 0;
+    TM_TRY(find_format(online, txn, &format, err));
+    return format == ONLINE_FORMAT ? TM_OK
+           : has_keys              ? tm__online_seal_load(online, txn, err)
+                                   : tm__online_seal_look(online, txn, err);
+}
+
+static tm_status check_format(tm_online *online, bool has_keys, tm_err *err) {
+    MDB_txn *txn = NULL;
+    const int code = mdb_txn_begin(online->env, NULL, MDB_RDONLY, &txn);
+    if (code != 0) {
+        return tm__online_fail(code, "format", err);
     }
-    if (code == MDB_NOTFOUND || (code == 0 && format != ONLINE_FORMAT)) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_INTEGRITY, "the online store is of another format (%u) than %u",
-                    format, ONLINE_FORMAT);
-        tm_err_hint(err, "'tidemill online rebuild' makes it anew from the sources.");
-        return st;
+    const tm_status st = read_format(online, txn, has_keys, err);
+    mdb_txn_abort(txn);
+    return st;
+}
+
+static tm_status put_format_in(tm_online *online, MDB_txn *txn, tm_err *err) {
+    int code = mdb_dbi_open(txn, NULL, 0, &online->dbi);
+    if (code != 0) {
+        return tm__online_fail(code, "begin", err);
     }
-    return code == 0 ? TM_OK : tm__online_fail(code, "format", err);
+    TM_TRY(tm__online_seal_begin(online, txn, err));
+    uint8_t bytes[4] = {online->values.n > 0 ? ONLINE_FORMAT_SEALED : ONLINE_FORMAT, 0, 0, 0};
+    MDB_val key = {1, (char[]){'F'}}, value = {4, bytes};
+    code = mdb_put(txn, online->dbi, &key, &value, 0);
+    return code == 0 ? TM_OK : tm__online_fail(code, "begin", err);
 }
 
 static tm_status put_format(tm_online *online, tm_err *err) {
-    uint8_t bytes[4] = {ONLINE_FORMAT, 0, 0, 0};
-    MDB_val key = {1, (char[]){'F'}}, value = {4, bytes};
     MDB_txn *txn = NULL;
     int code = mdb_txn_begin(online->env, NULL, 0, &txn);
-    code = code == 0 ? mdb_dbi_open(txn, NULL, 0, &online->dbi) : code;
-    code = code == 0 ? mdb_put(txn, online->dbi, &key, &value, 0) : code;
     if (code != 0) {
-        if (txn != NULL) {
-            mdb_txn_abort(txn);
-        }
         return tm__online_fail(code, "begin", err);
+    }
+    const tm_status st = put_format_in(online, txn, err);
+    if (st != TM_OK) {
+        mdb_txn_abort(txn);
+        return st;
     }
     code = mdb_txn_commit(txn);
     return code == 0 ? TM_OK : tm__online_fail(code, "begin", err);
@@ -267,6 +299,7 @@ static tm_status open_at(const char *folder, const char *path, uint64_t number, 
         return no_memory(err);
     }
     atomic_init(&online->refs, 1);
+    tm__buf_init(&online->buf, SIZE_MAX / 2);
     online->generation = number;
     online->folder = tm__mem_strdup(folder);
     online->path = tm__mem_strdup(path);
@@ -287,9 +320,9 @@ static void leave_lock(tm_online *online) {
     tm__online_unref(online);
 }
 
-/* A generation; number 0: there is none. */
-static tm_status open_number(const char *folder, uint64_t number, tm_file *lock, tm_online **out,
-                             tm_err *err) {
+/* A generation; number 0: there is none. Without has_keys its values are not to be read. */
+static tm_status open_any(const char *folder, uint64_t number, bool has_keys, tm_file *lock,
+                          tm_online **out, tm_err *err) {
     if (number == 0) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "there is no online store");
     }
@@ -300,13 +333,18 @@ static tm_status open_number(const char *folder, uint64_t number, tm_file *lock,
     tm__mem_free(path);
     TM_TRY(st);
     st = check_length(online, err);
-    st = st == TM_OK ? check_format(online, err) : st;
+    st = st == TM_OK ? check_format(online, has_keys, err) : st;
     if (st != TM_OK) {
         leave_lock(online);
         return st;
     }
     *out = online;
     return TM_OK;
+}
+
+static tm_status open_number(const char *folder, uint64_t number, tm_file *lock, tm_online **out,
+                             tm_err *err) {
+    return open_any(folder, number, true, lock, out, err);
 }
 
 tm_status tm__online_open(const tm_home *home, uint64_t generation, tm_online **out, tm_err *err) {
@@ -367,17 +405,51 @@ tm_status tm__online_publish(tm_online *online, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status say(const tm_err *why, tm_err *err) {
+    if (err != NULL) {
+        *err = *why;
+    }
+    return why->status;
+}
+
+/* A copy that the home's key seals takes the place of one that it did not. */
+static tm_status reseal(const char *folder, tm_online **online, tm_err *err) {
+    tm_online *const old = *online;
+    tm_online *made = NULL;
+    bool is_current = false;
+    TM_TRY(tm__online_is_current(old, &is_current, err));
+    if (is_current) {
+        return TM_OK;
+    }
+    TM_TRY(open_aside(folder, old->generation + 1, old->lock, &made, err));
+    tm_status st = tm__online_copy(old, made, err);
+    st = st == TM_OK ? tm__online_publish(made, err) : st;
+    if (st != TM_OK) {
+        leave_lock(made);
+        return st;
+    }
+    leave_lock(old);
+    *online = made;
+    return TM_OK;
+}
+
 /* What is there, or an empty one where it is damaged, of another format or not wanted. */
 static tm_status open_some(const char *folder, tm_file *lock, bool begins_anew, tm_online **out,
                            tm_err *err) {
     const uint64_t newest = newest_in(folder);
     tm_err why = {0};
-    const tm_status st =
-        begins_anew ? TM_E_INTEGRITY : open_number(folder, newest, lock, out, &why);
+    tm_status st = begins_anew ? TM_E_INTEGRITY : open_number(folder, newest, lock, out, &why);
+    if (st == TM_OK) {
+        st = reseal(folder, out, &why);
+        if (st != TM_OK) {
+            leave_lock(*out);
+            *out = NULL;
+        }
+    }
     if (st == TM_E_NOT_FOUND || st == TM_E_INTEGRITY) {
         return open_aside(folder, newest + 1, lock, out, err);
     }
-    return st == TM_OK ? TM_OK : TM_FAIL(err, st, "%s", why.message);
+    return st == TM_OK ? TM_OK : say(&why, err);
 }
 
 tm_status tm__online_open_write(const tm_home *home, bool begins_anew, tm_online **out,
@@ -403,6 +475,42 @@ tm_status tm__online_open_write(const tm_home *home, bool begins_anew, tm_online
     }
     return TM_OK;
 }
+
+/* ---- Sealing ---- */
+
+tm_status tm__online_renew(const tm_home *home, tm_err *err) {
+    tm_online *online = NULL;
+    bool is_anew = false;
+    if (tm__online_newest(home) == 0) {
+        return TM_OK;
+    }
+    TM_TRY(tm__online_open_write(home, false, &online, &is_anew, err));
+    tm__online_unref(online); /* an empty one stays aside: whoever keeps it begins it anew */
+    return TM_OK;
+}
+
+tm_status tm__online_look(const tm_home *home, tm_online_look *out, tm_err *err) {
+    char *const folder = home_file(home, "online");
+    tm_online *online = NULL;
+    tm_err why = {0};
+    *out = (tm_online_look){0};
+    const tm_status st = folder == NULL
+                             ? no_memory(&why)
+                             : open_any(folder, newest_in(folder), false, NULL, &online, &why);
+    tm__mem_free(folder);
+    if (st == TM_E_NOT_FOUND || st == TM_E_INTEGRITY) {
+        return TM_OK;
+    }
+    if (st != TM_OK) {
+        return say(&why, err);
+    }
+    memcpy(out->key, online->sealed_by, sizeof(out->key));
+    out->is_there = true;
+    tm__online_unref(online);
+    return TM_OK;
+}
+
+/* ---- The end ---- */
 
 static bool remove_any(void *arg, const char *name) {
     const char *const folder = arg;

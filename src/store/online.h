@@ -11,6 +11,9 @@
  * here is derived: a store that is damaged, of another format or in doubt is left for an empty one
  * of the next number, and whoever has the old one open keeps it until it looks again.
  *
+ * In a home that is sealed, so are values, and their keys are keyed hashes; a generation has the key
+ * of the home that it was made under, and gives way to a copy when another one seals.
+ *
  * LMDB believes its pages. Values and records carry a check sum over key and bytes, and a file that
  * is shorter than its pages is refused when it is opened; tm__online_check() walks all of it, which
  * is for a process that may die of it.
@@ -23,6 +26,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "guard/seal.h"
 #include "store/home.h"
 
 #define TM_ONLINE_KEY_MAX                                                                          \
@@ -38,7 +42,8 @@ typedef struct tm_online tm_online; /* one generation; shared by count, any thre
  * is damaged or of another format. */
 TM_NODISCARD tm_status tm__online_open(const tm_home *home, uint64_t generation, tm_online **out,
                                        tm_err *err);
-/** Same to write too. Where there is none, where it is damaged or of another format, and with
+/** Same to write too. One that the home's key did not seal is copied into one of the next number
+ * that it does, and published, at a cost of its size. Where there is none, where it is damaged or of another format, and with
  * begins_anew, an empty one of the next number is made aside (*out_anew), which nobody sees before
  * tm__online_publish(). TM_E_CONFLICT while another process writes. */
 TM_NODISCARD tm_status tm__online_open_write(const tm_home *home, bool begins_anew, tm_online **out,
@@ -56,6 +61,19 @@ uint64_t tm__online_generation(const tm_online *online);
 uint64_t tm__online_newest(const tm_home *home);
 /** Bytes of the file. */
 uint64_t tm__online_bytes(const tm_online *online);
+/** Whether the key that seals the home now sealed it, or none does. */
+TM_NODISCARD tm_status tm__online_is_current(const tm_online *online, bool *out, tm_err *err);
+
+/* How the newest generation stands. */
+typedef struct tm_online_look {
+    bool is_there;
+    char key[TM_ENVELOPE_ID_TEXT]; /* of the home that sealed it; empty: it is plain */
+} tm_online_look;
+/** Needs no key. What is damaged is not there: it gives way to an empty one. */
+TM_NODISCARD tm_status tm__online_look(const tm_home *home, tm_online_look *out, tm_err *err);
+/** Have the newest generation sealed by the key that seals the home now. TM_E_CONFLICT while another
+ * process writes, which does it by itself. */
+TM_NODISCARD tm_status tm__online_renew(const tm_home *home, tm_err *err);
 
 /* What is known of a view. Texts are cut to their room. */
 typedef struct tm_online_view {
@@ -95,8 +113,9 @@ void tm__online_reader_free(tm_online_reader *reader);
 /** TM_E_NOT_FOUND when there is no such view. */
 TM_NODISCARD tm_status tm__online_find_view(tm_online_reader *reader, const tm_hash *mark,
                                             tm_online_view *out, tm_err *err);
-/** The value of a key, a view until the reader ends; TM_E_NOT_FOUND without err when it has none,
- * TM_E_INTEGRITY when its check sum is wrong. O(log n), no allocation. */
+/** The value of a key, a view until the next call or until the reader ends; TM_E_NOT_FOUND without
+ * err when it has none, TM_E_INTEGRITY when it is damaged. O(log n), no allocation but for a larger
+ * value than before in a sealed home. */
 TM_NODISCARD tm_status tm__online_get(tm_online_reader *reader, uint32_t view, tm_str key,
                                       tm_str *out, tm_err *err);
 /** All views, one call each until one returns false. */
@@ -116,7 +135,7 @@ TM_NODISCARD tm_status tm__online_commit(tm_online *online, tm_err *err);
 void tm__online_rollback(tm_online *online);
 /** Add a view (id 0, which is set) or put its record in place of the old one. */
 TM_NODISCARD tm_status tm__online_put_view(tm_online *online, tm_online_view *view, tm_err *err);
-/** As tm__online_get(), of the transaction. */
+/** As tm__online_get(), of the transaction; a view until the next call. */
 TM_NODISCARD tm_status tm__online_get_mine(tm_online *online, uint32_t view, tm_str key,
                                            tm_str *out, tm_err *err);
 /** TM_E_LIMIT when the file has its largest size. */

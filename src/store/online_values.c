@@ -4,21 +4,19 @@
 
 #include "base/le.h"
 #include "base/mem.h"
-#include "store/online_priv.h"
+#include "store/online_seal.h"
 
-#define KEY_SHORT 400u /* LMDB takes keys of 511 bytes */
-#define KEY_HEAD 6u    /* 'V', view, how the key is kept */
 #define HEAD 8u        /* check sum, length of the key that stands before the bytes */
 #define RECORD_MAX 4096u
 #define DROP_MAX 20000u
 #define READERS_EVERY 64u /* transactions between looks for readers that died */
 
-/* A key as LMDB has it. */
-typedef struct stored_key {
-    uint8_t bytes[KEY_HEAD + KEY_SHORT];
-    size_t len;
-    bool is_hashed;
-} stored_key;
+/* Where values are read, and opened when they are sealed. */
+typedef struct place {
+    const tm_online *online;
+    MDB_txn *txn;
+    tm_buf *buf;
+} place;
 
 static void put_view(uint8_t *to, uint32_t view) {
     to[0] = 'V';
@@ -27,21 +25,29 @@ static void put_view(uint8_t *to, uint32_t view) {
     }
 }
 
-static void make_key(uint32_t view, tm_str key, stored_key *out) {
+static uint32_t load_view(const uint8_t *from) {
+    return (uint32_t)from[1] << 24 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 8 | from[4];
+}
+
+static void make_key(const tm_online *online, uint32_t view, tm_str key, online_key *out) {
     put_view(out->bytes, view);
-    out->is_hashed = key.len > KEY_SHORT;
+    if (online->values.n > 0) {
+        tm__online_seal_key(online, key, out);
+        return;
+    }
+    out->is_hashed = key.len > ONLINE_KEY_SHORT;
     out->bytes[5] = out->is_hashed;
     if (out->is_hashed) {
         tm_hash hash;
         tm__hash_bytes(key.ptr, key.len, &hash);
-        memcpy(out->bytes + KEY_HEAD, hash.bytes, TM_HASH_BYTES);
+        memcpy(out->bytes + ONLINE_KEY_HEAD, hash.bytes, TM_HASH_BYTES);
     } else if (key.len > 0) {
-        memcpy(out->bytes + KEY_HEAD, key.ptr, key.len);
+        memcpy(out->bytes + ONLINE_KEY_HEAD, key.ptr, key.len);
     }
-    out->len = KEY_HEAD + (out->is_hashed ? TM_HASH_BYTES : key.len);
+    out->len = ONLINE_KEY_HEAD + (out->is_hashed ? TM_HASH_BYTES : key.len);
 }
 
-static void make_record_key(const tm_hash *mark, stored_key *out) {
+static void make_record_key(const tm_hash *mark, online_key *out) {
     out->bytes[0] = 'R';
     memcpy(out->bytes + 1, mark->bytes, TM_HASH_BYTES);
     out->len = 1 + TM_HASH_BYTES;
@@ -53,7 +59,7 @@ static tm_status damaged(tm_err *err) {
 }
 
 /* The bytes of a value that was found under a key, after its check. */
-static tm_status open_value(const stored_key *key, const MDB_val *value, tm_str whole, tm_str *out,
+static tm_status open_value(const online_key *key, const MDB_val *value, tm_str whole, tm_str *out,
                             tm_err *err) {
     const uint8_t *const data = value->mv_data;
     if (value->mv_size < HEAD) {
@@ -73,15 +79,35 @@ static tm_status open_value(const stored_key *key, const MDB_val *value, tm_str 
     return TM_OK;
 }
 
-static tm_status get(MDB_txn *txn, MDB_dbi dbi, const stored_key *key, tm_str whole, tm_str *out,
-                     tm_err *err) {
-    MDB_val k = {key->len, (void *)(uintptr_t)key->bytes}, value;
-    const int code = mdb_get(txn, dbi, &k, &value);
-    return code == 0 ? open_value(key, &value, whole, out, err)
-                     : tm__online_fail(code, "read", err);
+static bool is_sealed(const online_key *key) {
+    return key->bytes[0] == 'V' && key->bytes[ONLINE_KEY_HEAD - 1] == ONLINE_KEY_SEALED;
 }
 
-static tm_status put(tm_online *online, const stored_key *key, tm_str whole, tm_str bytes,
+static tm_status get(const place *p, const online_key *key, tm_str whole, tm_str *out,
+                     tm_err *err) {
+    MDB_val k = {key->len, (void *)(uintptr_t)key->bytes}, value;
+    const int code = mdb_get(p->txn, p->online->dbi, &k, &value);
+    if (code != 0) {
+        return tm__online_fail(code, "read", err);
+    }
+    if (!is_sealed(key)) {
+        return open_value(key, &value, whole, out, err);
+    }
+    tm_str other;
+    TM_TRY(tm__online_unseal_value(p->online, key, &value, p->buf, &other, out, err));
+    return tm__str_eq(other, whole) ? TM_OK : TM_E_NOT_FOUND;
+}
+
+static tm_status put_sealed(tm_online *online, const online_key *key, tm_str whole, tm_str bytes,
+                            tm_err *err) {
+    MDB_val k = {key->len, (void *)(uintptr_t)key->bytes};
+    MDB_val value = {tm__online_seal_size(whole, bytes), NULL};
+    const int code = mdb_put(online->txn, online->dbi, &k, &value, MDB_RESERVE);
+    return code == 0 ? tm__online_seal_value(online, key, whole, bytes, value.mv_data, err)
+                     : tm__online_fail(code, "write", err);
+}
+
+static tm_status put(tm_online *online, const online_key *key, tm_str whole, tm_str bytes,
                      tm_err *err) {
     const uint32_t n_key = key->is_hashed ? (uint32_t)whole.len : 0;
     MDB_val k = {key->len, (void *)(uintptr_t)key->bytes};
@@ -149,10 +175,11 @@ static tm_status read_record(const tm_hash *mark, tm_str bytes, tm_online_view *
 
 tm_status tm__online_find_view(tm_online_reader *reader, const tm_hash *mark, tm_online_view *out,
                                tm_err *err) {
-    stored_key key;
+    online_key key;
     tm_str bytes = {0};
+    const place p = {reader->online, reader->txn, &reader->buf};
     make_record_key(mark, &key);
-    TM_TRY(get(reader->txn, reader->online->dbi, &key, (tm_str){0}, &bytes, err));
+    TM_TRY(get(&p, &key, (tm_str){0}, &bytes, err));
     return read_record(mark, bytes, out, err);
 }
 
@@ -166,7 +193,7 @@ static tm_status walk_views(MDB_cursor *cursor, const walk *w, tm_err *err) {
     MDB_val key = {1, first}, value;
     int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     while (code == 0 && key.mv_size > 0 && *(const char *)key.mv_data == 'R') {
-        stored_key stored;
+        online_key stored;
         tm_online_view view;
         tm_hash mark;
         tm_str bytes = {0};
@@ -210,7 +237,7 @@ static bool note_id(void *arg, const tm_online_view *view) {
 }
 
 tm_status tm__online_put_view(tm_online *online, tm_online_view *view, tm_err *err) {
-    stored_key key;
+    online_key key;
     tm_buf bytes;
     uint32_t id = view->id;
     if (id == 0) {
@@ -237,25 +264,28 @@ tm_status tm__online_put_view(tm_online *online, tm_online_view *view, tm_err *e
 
 tm_status tm__online_get(tm_online_reader *reader, uint32_t view, tm_str key, tm_str *out,
                          tm_err *err) {
-    stored_key stored;
-    make_key(view, key, &stored);
-    return get(reader->txn, reader->online->dbi, &stored, key, out, err);
+    online_key stored;
+    const place p = {reader->online, reader->txn, &reader->buf};
+    make_key(reader->online, view, key, &stored);
+    return get(&p, &stored, key, out, err);
 }
 
 tm_status tm__online_get_mine(tm_online *online, uint32_t view, tm_str key, tm_str *out,
                               tm_err *err) {
-    stored_key stored;
-    make_key(view, key, &stored);
-    return get(online->txn, online->dbi, &stored, key, out, err);
+    online_key stored;
+    const place p = {online, online->txn, &online->buf};
+    make_key(online, view, key, &stored);
+    return get(&p, &stored, key, out, err);
 }
 
 tm_status tm__online_put(tm_online *online, uint32_t view, tm_str key, tm_str value, tm_err *err) {
-    stored_key stored;
+    online_key stored;
     if (key.len > TM_ONLINE_KEY_MAX || value.len > UINT32_MAX / 2) {
         return TM_FAIL(err, TM_E_LIMIT, "a value is too large for the online store");
     }
-    make_key(view, key, &stored);
-    return put(online, &stored, key, value, err);
+    make_key(online, view, key, &stored);
+    return is_sealed(&stored) ? put_sealed(online, &stored, key, value, err)
+                              : put(online, &stored, key, value, err);
 }
 
 static bool is_of(const MDB_val *key, uint32_t view) {
@@ -266,7 +296,7 @@ static bool is_of(const MDB_val *key, uint32_t view) {
 
 tm_status tm__online_drop_some(tm_online *online, const tm_online_view *view, bool *out_more,
                                tm_err *err) {
-    stored_key record;
+    online_key record;
     uint8_t head[5];
     MDB_cursor *cursor = NULL;
     put_view(head, view->id);
@@ -339,6 +369,7 @@ tm_status tm__online_reader_create(tm_online *online, tm_online_reader **out, tm
     }
     mdb_txn_reset(reader->txn);
     reader->online = tm__online_ref(online);
+    tm__buf_init(&reader->buf, SIZE_MAX / 2);
     *out = reader;
     return TM_OK;
 }
@@ -367,26 +398,93 @@ void tm__online_reader_end(tm_online_reader *reader) {
 void tm__online_reader_free(tm_online_reader *reader) {
     if (reader != NULL) {
         mdb_txn_abort(reader->txn);
+        tm__buf_done(&reader->buf);
         tm__online_unref(reader->online);
         tm__mem_free(reader);
     }
 }
 
+/* ---- All values ---- */
+
+/* Keys that LMDB has, but for those of records. */
+static tm_status take_key(const MDB_val *key, online_key *out, tm_err *err) {
+    if (key->mv_size > sizeof(out->bytes) || key->mv_size < ONLINE_KEY_HEAD) {
+        return damaged(err);
+    }
+    out->len = key->mv_size;
+    memcpy(out->bytes, key->mv_data, key->mv_size);
+    out->is_hashed = out->bytes[ONLINE_KEY_HEAD - 1] == 1;
+    return TM_OK;
+}
+
+static tm_status read_entry(tm_online_reader *reader, const MDB_val *k, const MDB_val *value,
+                            online_entry *out, tm_err *err) {
+    online_key key;
+    TM_TRY(take_key(k, &key, err));
+    out->view = load_view(key.bytes);
+    if (is_sealed(&key)) {
+        return tm__online_unseal_value(reader->online, &key, value, &reader->buf, &out->key,
+                                       &out->bytes, err);
+    }
+    TM_TRY(open_value(&key, value, (tm_str){0}, &out->bytes, err));
+    const char *const inner = (const char *)value->mv_data + HEAD;
+    out->key = key.is_hashed ? (tm_str){inner, (size_t)(out->bytes.ptr - inner)}
+                             : (tm_str){(const char *)k->mv_data + ONLINE_KEY_HEAD,
+                                        key.len - ONLINE_KEY_HEAD};
+    return TM_OK;
+}
+
+typedef struct value_walk {
+    tm_status (*fn)(void *arg, const online_entry *entry, tm_err *err);
+    void *arg;
+} value_walk;
+
+static tm_status walk_values(tm_online_reader *reader, MDB_cursor *cursor, const value_walk *w,
+                             tm_err *err) {
+    char first[] = "V";
+    MDB_val key = {1, first}, value;
+    int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    while (code == 0) {
+        online_entry entry = {0};
+        TM_TRY(read_entry(reader, &key, &value, &entry, err));
+        TM_TRY(w->fn(w->arg, &entry, err));
+        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    return code == MDB_NOTFOUND ? TM_OK : tm__online_fail(code, "read", err);
+}
+
+tm_status tm__online_values(tm_online_reader *reader,
+                            tm_status (*fn)(void *arg, const online_entry *entry, tm_err *err),
+                            void *arg, tm_err *err) {
+    const value_walk w = {fn, arg};
+    MDB_cursor *cursor = NULL;
+    const int code = mdb_cursor_open(reader->txn, reader->online->dbi, &cursor);
+    if (code != 0) {
+        return tm__online_fail(code, "read", err);
+    }
+    const tm_status st = walk_values(reader, cursor, &w, err);
+    mdb_cursor_close(cursor);
+    return st;
+}
+
 /* ---- Checking ---- */
 
-static tm_status check_value(const MDB_val *key, const MDB_val *value, tm_err *err) {
-    stored_key stored = {.len = key->mv_size};
+static tm_status check_value(tm_online_reader *reader, const MDB_val *key, const MDB_val *value,
+                             tm_err *err) {
+    online_key stored = {.len = key->mv_size};
+    online_entry entry;
     tm_str bytes;
     const char kind = key->mv_size > 0 ? *(const char *)key->mv_data : 0;
-    if (kind == 'F') {
+    if (kind == 'F' || kind == 'S') {
         return TM_OK;
     }
-    if (key->mv_size > sizeof(stored.bytes) || (kind != 'V' && kind != 'R') ||
-        (kind == 'V' && key->mv_size < KEY_HEAD)) {
+    if (kind == 'V') {
+        return read_entry(reader, key, value, &entry, err);
+    }
+    if (key->mv_size > sizeof(stored.bytes) || kind != 'R') {
         return damaged(err);
     }
     memcpy(stored.bytes, key->mv_data, key->mv_size);
-    stored.is_hashed = kind == 'V' && stored.bytes[5] != 0;
     return open_value(&stored, value, (tm_str){0}, &bytes, err);
 }
 
@@ -401,7 +499,7 @@ tm_status tm__online_check(tm_online_reader *reader, uint64_t *out_values, tm_er
     tm_status st = TM_OK;
     code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     while (code == 0 && st == TM_OK) {
-        st = check_value(&key, &value, err);
+        st = check_value(reader, &key, &value, err);
         n++;
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }

@@ -2,16 +2,15 @@
 """A sealed home with all that keeps rows in use: which of its files hold a planted value in clear, in any form. docs/privacy.md lists the same."""
 import re
 import secrets
+import time
 
 import s3_server
 from conftest import Server
 from planted_values import where
 from test_subject import seal
 
-# What is not sealed, and why: docs/privacy.md, "Not sealed". A file that is not here must hold none; one that is here must hold one, or this list is out of date.
-CLEAR = {
-    "online/N/data.mdb": "states of entities, which are mapped",
-}
+# Files that hold values in clear, and why: docs/privacy.md, "Not sealed". A file that is not here must hold none; one that is here must hold one, or this list is out of date.
+CLEAR = {}
 
 
 def rows_of(tokens):
@@ -67,3 +66,25 @@ def test_each_file_of_a_sealed_home_is_looked_into(tm):
     assert {name.removesuffix("-wal") for name in shown} == set(CLEAR)
     inside = {name.split("(")[1].split(" ")[0].rstrip(")") for _, name in where(home, tokens, key) if "(" in name}
     assert {"unpacked", "opened", "batches.rows", "quarantine.bytes", "blocks.data", "profiles.profile"} <= inside | {"opened"}
+    change_key(tm, tokens)
+
+
+def change_key(tm, tokens):
+    """Another key for all of it, beside a process that keeps online features: they are the same, and the old key is forgotten."""
+    home = tm.folder / ".tidemill"
+    before = tm.ok("online", "show", "seen", f"id={tokens[3]}", "--at", "2026-02-01", "--json").json
+    follower = tm.popen([str(tm.program), "online", "update", "--follow"], cwd=tm.folder, env=tm.env)
+    tm.write("second.key", secrets.token_hex(32)).chmod(0o600)
+    state = tm.ok("encrypt", "--key", "file:second.key", "--json").json
+    end = time.monotonic() + 20
+    while state["earlier"] > 0 and time.monotonic() < end:
+        time.sleep(0.02)
+        state = tm.ok("encrypt", "--json").json
+    assert (state["earlier"], state["plain"], state["records"]) == (0, 0, 0)
+    tm.ok("encrypt", "--forget", state["keys"][1]["id"])
+    (tm.folder / "data.key").unlink()
+    after = tm.ok("online", "show", "seen", f"id={tokens[3]}", "--at", "2026-02-01", "--json").json
+    assert after["features"] == before["features"] and before["features"], (before, after)
+    follower.terminate()
+    assert follower.wait() in (0, 143)
+    assert tm.ok("online", "check", "--json").json["values"] > 0 and not where(home, tokens)
