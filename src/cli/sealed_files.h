@@ -21,9 +21,9 @@ typedef struct tm_sealed_walk {
     tm_registry *registry; /* write every file anew that this key did not seal; NULL: look only */
 } tm_sealed_walk;
 
-/** Look at segments, snapshots, model files, checkpoints and online features. With a registry those that stand
- * otherwise are sealed one by one (but checkpoints, which are short-lived): a kill leaves each
- * whole and the next call goes on. */
+/** Look at segments, snapshots, model files, checkpoints and online features. With a registry those
+ * that stand otherwise are sealed one by one (but checkpoints, which are short-lived): a kill
+ * leaves each whole and the next call goes on. */
 TM_NODISCARD tm_status tm__sealed_walk(const tm_ctx *ctx, const tm_home *home,
                                        const tm_sealed_walk *walk, tm_sealed_count *out,
                                        tm_err *err);

@@ -224,9 +224,9 @@ static tm_status check_length(const tm_online *online, tm_err *err) {
 }
 
 static tm_status refuse_format(uint32_t format, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_INTEGRITY,
-                                 "the online store is of another format (%u) than %u or %u", format,
-                                 ONLINE_FORMAT, ONLINE_FORMAT_SEALED);
+    const tm_status st =
+        TM_FAIL(err, TM_E_INTEGRITY, "the online store is of another format (%u) than %u or %u",
+                format, ONLINE_FORMAT, ONLINE_FORMAT_SEALED);
     tm_err_hint(err, "'tidemill online rebuild' makes it anew from the sources.");
     return st;
 }

@@ -11,8 +11,8 @@
  * here is derived: a store that is damaged, of another format or in doubt is left for an empty one
  * of the next number, and whoever has the old one open keeps it until it looks again.
  *
- * In a home that is sealed, so are values, and their keys are keyed hashes; a generation has the key
- * of the home that it was made under, and gives way to a copy when another one seals.
+ * In a home that is sealed, so are values, and their keys are keyed hashes; a generation has the
+ * key of the home that it was made under, and gives way to a copy when another one seals.
  *
  * LMDB believes its pages. Values and records carry a check sum over key and bytes, and a file that
  * is shorter than its pages is refused when it is opened; tm__online_check() walks all of it, which
@@ -43,9 +43,10 @@ typedef struct tm_online tm_online; /* one generation; shared by count, any thre
 TM_NODISCARD tm_status tm__online_open(const tm_home *home, uint64_t generation, tm_online **out,
                                        tm_err *err);
 /** Same to write too. One that the home's key did not seal is copied into one of the next number
- * that it does, and published, at a cost of its size. Where there is none, where it is damaged or of another format, and with
- * begins_anew, an empty one of the next number is made aside (*out_anew), which nobody sees before
- * tm__online_publish(). TM_E_CONFLICT while another process writes. */
+ * that it does, and published, at a cost of its size. Where there is none, where it is damaged or
+ * of another format, and with begins_anew, an empty one of the next number is made aside
+ * (*out_anew), which nobody sees before tm__online_publish(). TM_E_CONFLICT while another process
+ * writes. */
 TM_NODISCARD tm_status tm__online_open_write(const tm_home *home, bool begins_anew, tm_online **out,
                                              bool *out_anew, tm_err *err);
 /** Let readers see one that was made aside, and remove those before it; else a no-op. */
@@ -71,8 +72,8 @@ typedef struct tm_online_look {
 } tm_online_look;
 /** Needs no key. What is damaged is not there: it gives way to an empty one. */
 TM_NODISCARD tm_status tm__online_look(const tm_home *home, tm_online_look *out, tm_err *err);
-/** Have the newest generation sealed by the key that seals the home now. TM_E_CONFLICT while another
- * process writes, which does it by itself. */
+/** Have the newest generation sealed by the key that seals the home now. TM_E_CONFLICT while
+ * another process writes, which does it by itself. */
 TM_NODISCARD tm_status tm__online_renew(const tm_home *home, tm_err *err);
 
 /* What is known of a view. Texts are cut to their room. */

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sealed values of the online store.
+ *
+ * 1. Keys of a generation are random, made with it and never changed: a copy has others.
+ * 2. A value is bound to the hash of its key and to its view, the keys to the generation's number.
+ * 3. Opened values are in a buffer of the reader or of the one that writes, until the next call.
+ */
 #include "store/online_seal.h"
 
 #include <stdio.h>
@@ -35,11 +42,6 @@ static void take_keys(tm_online *online, const uint8_t bytes[KEYS_BYTES]) {
     memcpy(online->names.bytes, bytes + TM_HASH_BYTES, TM_HASH_BYTES);
 }
 
-static MDB_val keys_name(void) {
-    static char name[] = "S";
-    return (MDB_val){1, name};
-}
-
 /* Two hashes, to be overwritten as such. */
 typedef union both_keys {
     tm_hash each[2];
@@ -57,7 +59,7 @@ static tm_status put_keys(tm_online *online, MDB_txn *txn, const tm_envelope_key
     char text[24];
     both_keys keys;
     const tm_cell_place place = place_of_keys(online, text);
-    MDB_val name = keys_name(), value = {sizeof(cell), cell};
+    MDB_val name = {1, (char[]){'S'}}, value = {sizeof(cell), cell};
     tm__random_bytes(keys.bytes, KEYS_BYTES);
     tm__seal_cell(key, &place, keys.bytes, KEYS_BYTES, cell);
     const int code = mdb_put(txn, online->dbi, &name, &value, 0);
@@ -80,7 +82,7 @@ tm_status tm__online_seal_begin(tm_online *online, MDB_txn *txn, tm_err *err) {
 /* The record, and which key sealed it. */
 static tm_status find_keys(tm_online *online, MDB_txn *txn, MDB_val *out, tm_err *err) {
     tm_cell_head head;
-    MDB_val name = keys_name();
+    MDB_val name = {1, (char[]){'S'}};
     const int code = mdb_get(txn, online->dbi, &name, out);
     if (code != 0 && code != MDB_NOTFOUND) {
         return tm__online_fail(code, "read", err);

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "store/online_seal.h"
 
-#define HEAD 8u        /* check sum, length of the key that stands before the bytes */
+#define HEAD 8u /* check sum, length of the key that stands before the bytes */
 #define RECORD_MAX 4096u
 #define DROP_MAX 20000u
 #define READERS_EVERY 64u /* transactions between looks for readers that died */
