@@ -572,7 +572,8 @@ static bool is_batch(const tm_exchange *x) {
 static bool has_waited_too_long(const tm_conn *conn) {
     const tm_exchange *x = &conn->x;
     return x->arrived_ns > x->deadline_ns ||
-           x->arrived_ns - conn->conns->ready_ns > conn->conns->limits.wait_ms_max * MS;
+           (x->arrived_ns > conn->conns->ready_ns &&
+            x->arrived_ns - conn->conns->ready_ns > conn->conns->limits.wait_ms_max * MS);
 }
 
 static void hand_over(tm_conn *conn, tm_queue queue) {
@@ -603,7 +604,11 @@ static void dispatch(tm_conn *conn) {
     tm_exchange *x = &conn->x;
     if (x->status == 0) {
         x->arrived_ns = tm__mono_ns();
-        x->current = tm__published_answer(conn->conns->published);
+        bool has_waited = false;
+        x->current = tm__published_answer(conn->conns->published, &has_waited);
+        if (has_waited) { /* nobody else is late by it */
+            conn->conns->ready_ns = tm__mono_ns();
+        }
         tm__json_reset();
         const tm_endpoint *endpoint = x->match.endpoint;
         /* Room for a short reply comes first: what is done durably must not lack the memory to say

@@ -9,8 +9,8 @@
  *    times here: before the first one the old version answers, after the second one the new one,
  * and who asks in between waits. Whoever was told a new version was told after the moment, by any
  *    clock; so no later question meets one that is before it.
- * 2. A look shows every change that takes effect within TM_DB_KNOWN_MS of its beginning, if the
- *    commit itself took less than what is between that and TM_DB_LEAD_MS.
+ * 2. A look shows every change that takes effect within TM_DB_KNOWN_MS of its beginning
+ *    (store/db_pg_moment.c).
  * 3. Who looked too late does not know what answers up to the moment, and waits for it.
  */
 #include "serve/moment.h"
@@ -25,7 +25,7 @@ tm_current *tm__moment_publish(tm_published *published, tm_current *current,
     const bool lies_ahead = moment->is_shared && left_ns + MARGIN_NS > 0;
     const uint64_t surely_ns = (uint64_t)((int64_t)moment->told_ns + left_ns + MARGIN_NS);
     const bool is_first = tm__published_view(published) == NULL;
-    if (!lies_ahead || is_first) {
+    if (is_first || (!lies_ahead && !tm__published_is_staged(published))) {
         for (uint64_t now = tm__mono_ns(); lies_ahead && now < surely_ns; now = tm__mono_ns()) {
             tm__sleep_ms((uint32_t)((surely_ns - now) / 1000000) + 1);
         }

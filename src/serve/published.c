@@ -7,7 +7,6 @@
 #include "base/mem.h"
 
 #define AWAY UINT64_MAX
-#define WAIT_NS UINT64_C(500000000)
 
 typedef struct slot {
     _Alignas(64) _Atomic uint64_t epoch; /* when it came in, or AWAY */
@@ -17,12 +16,12 @@ struct tm_published {
     tm_current *_Atomic current;
     _Atomic uint64_t epoch;
     _Atomic uint64_t known_ns; /* see tm__published_know() */
-    uint32_t n_readers;
+    uint32_t n_readers, n_waits_max;
     slot *readers;               /* [n_readers] */
     tm_current *staged, *before; /* the writer's: before the moment of staged, before; or NULL */
 };
 
-tm_published *tm__published_create(uint32_t n_readers) {
+tm_published *tm__published_create(uint32_t n_readers, uint32_t n_waits_max) {
     tm_published *p = tm__mem_zalloc(1, sizeof *p);
     slot *readers = tm__mem_zalloc(n_readers, sizeof *readers);
     if (p == NULL || readers == NULL) {
@@ -35,6 +34,7 @@ tm_published *tm__published_create(uint32_t n_readers) {
     }
     p->readers = readers;
     p->n_readers = n_readers;
+    p->n_waits_max = n_waits_max;
     return p;
 }
 
@@ -87,6 +87,10 @@ tm_current *tm__published_stage(tm_published *p, tm_current *current, uint64_t f
     return is_again ? old : NULL;
 }
 
+bool tm__published_is_staged(const tm_published *p) {
+    return p->before != NULL;
+}
+
 uint32_t tm__published_wait_ms(const tm_published *p) {
     const uint64_t now_ns = tm__mono_ns();
     return p->before == NULL || p->staged->surely_ns <= now_ns
@@ -109,25 +113,24 @@ void tm__published_know(tm_published *p, uint64_t until_ns) {
     atomic_store(&p->known_ns, until_ns);
 }
 
-/* Longer than that nobody waits for a registry: answers go on by what is there. */
-static void wait_until_known(tm_published *p) {
-    const uint64_t end_ns = tm__mono_ns() + WAIT_NS;
+/* Waits until a look has ended, well or badly. Waits are counted, and not what a clock says: who
+ * was stopped meanwhile gives the look its time. True when it waited. */
+static bool wait_until_known(tm_published *p) {
     uint64_t known_ns = atomic_load(&p->known_ns);
-    for (uint64_t now_ns = tm__mono_ns(); known_ns != 0 && now_ns > known_ns;
-         now_ns = tm__mono_ns()) {
-        if (now_ns > end_ns) {
+    uint32_t n = 0;
+    for (; known_ns != 0 && tm__mono_ns() > known_ns; n++) {
+        if (n == p->n_waits_max) {
             (void)atomic_compare_exchange_strong(&p->known_ns, &known_ns, 0);
-            return;
+            break;
         }
         tm__sleep_ms(1);
         known_ns = atomic_load(&p->known_ns);
     }
+    return n > 0;
 }
 
-tm_current *tm__published_answer(tm_published *p) {
-    if (atomic_load(&p->known_ns) != 0) {
-        wait_until_known(p);
-    }
+tm_current *tm__published_answer(tm_published *p, bool *out_has_waited) {
+    *out_has_waited = atomic_load(&p->known_ns) != 0 && wait_until_known(p);
     tm_current *const current = atomic_load(&p->current);
     tm_current *const before = current == NULL ? NULL : atomic_load(&current->before);
     if (before == NULL) {
@@ -138,6 +141,7 @@ tm_current *tm__published_answer(tm_published *p) {
         return before;
     }
     for (; now_ns < current->surely_ns; now_ns = tm__mono_ns()) {
+        *out_has_waited = true;
         tm__sleep_ms(1);
     }
     return current;

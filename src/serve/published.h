@@ -12,8 +12,11 @@
 
 typedef struct tm_published tm_published;
 
-/** NULL when memory is out; readers are 0 .. n_readers - 1, all away. */
-tm_published *tm__published_create(uint32_t n_readers);
+#define TM_PUBLISHED_WAITS 5000u /* of a millisecond: longer nobody waits for a registry */
+
+/** NULL when memory is out; readers are 0 .. n_readers - 1, all away. n_waits_max: see
+ * TM_PUBLISHED_WAITS. */
+tm_published *tm__published_create(uint32_t n_readers, uint32_t n_waits_max);
 /** Lets go of what is published; no reader may be in. */
 void tm__published_free(tm_published *published);
 
@@ -34,6 +37,8 @@ tm_current *tm__published_stage(tm_published *published, tm_current *current, ui
 /** What answered until the moment, once it has passed: the caller's again, as from a swap; else
  * NULL. Call it before each swap and stage. */
 tm_current *tm__published_settle(tm_published *published);
+/** Whether a moment has not been settled. The writer. */
+bool tm__published_is_staged(const tm_published *published);
 /** Milliseconds until the moment has passed; 0: none is waited for. The writer, or with its lock.
  */
 uint32_t tm__published_wait_ms(const tm_published *published);
@@ -41,8 +46,8 @@ uint32_t tm__published_wait_ms(const tm_published *published);
  * long as need be. */
 void tm__published_know(tm_published *published, uint64_t until_ns);
 /** Same as view(), of what answers a request at this moment: waits for a look at the registry that
- * is late, half a second at the most, and for the moment of a change. */
-tm_current *tm__published_answer(tm_published *published);
+ * is late, until it has ended, and for the moment of a change. */
+tm_current *tm__published_answer(tm_published *published, bool *out_has_waited);
 /** True when no reader can still look at what was swapped out in that epoch. */
 bool tm__published_is_past(tm_published *published, uint64_t epoch);
 

@@ -76,8 +76,11 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     if (!tm__home_has_server(server->home)) { /* there, who leads begins one (registry/leader.h) */
         TM_TRY(tm__registry_epoch_begin(tm__server_desk(server)->registry, &epoch, err));
     }
-    TM_TRY(tm__registry_generation(server->moves_registry, &server->generation, err));
+    tm_db_moment moment = {0};
+    TM_TRY(tm__registry_moment(server->moves_registry, &moment, err));
     TM_TRY(tm__server_refresh(server, server->watch_registry, NULL, err));
+    server->generation = moment.generation;
+    server->known_ns = tm__moment_know(server->shared.published, &moment);
     const tm_quota_time now = {.now_us = tm__now_us(), .now_ns = tm__mono_ns()};
     tm_err damage = {0};
     const tm_status kept = tm__quota_load(server->home, &server->latest->keyring, now, &damage);
@@ -147,7 +150,7 @@ static tm_status open_parts(tm_server *server, tm_err *err) {
     server->shared.post = post;
     server->shared.can_take = can_take;
     server->shared.post_arg = server;
-    server->shared.published = tm__published_create(server->n_workers);
+    server->shared.published = tm__published_create(server->n_workers, TM_PUBLISHED_WAITS);
     server->workers = tm__mem_zalloc(server->n_workers, sizeof(tm_worker *));
     if (server->refresh_lock == NULL || server->end_lock == NULL || server->end_cond == NULL ||
         server->wake_fd < 0 || server->poller == NULL || server->shared.published == NULL ||

@@ -110,6 +110,7 @@ struct tm_server {
     _Atomic bool must_reload;  /* the watch is to look at all that was declared or opened */
     _Atomic bool must_move;    /* `moves` is to load whatever the generation is */
     _Atomic bool must_keep;    /* something else is served: the watch is to open what is kept */
+    int64_t moves_us;          /* tm_db_moment of what was published last */
     int64_t generation;        /* that of `moves` */
     _Atomic uint64_t known_ns; /* see tm__moment_know() */
     tm_probe probe;            /* the watch's */

@@ -8,8 +8,6 @@
 #include "serve/prepare.h"
 #include "store/online.h"
 
-#define SAME_MS 100 /* moments of two changes are further apart */
-
 static void retire_locked(tm_server *server, tm_current *old) {
     if (old != NULL) {
         old->next_retired = server->retired;
@@ -19,9 +17,10 @@ static void retire_locked(tm_server *server, tm_current *old) {
 
 static void publish_locked(tm_server *server, tm_current *current, const tm_db_moment *moment) {
     const uint32_t wait_ms = tm__published_wait_ms(server->shared.published);
-    if (moment->left_us / 1000 > (int64_t)wait_ms + SAME_MS) { /* of the change before */
+    if (moment->moves_us != server->moves_us) { /* of the change before */
         tm__sleep_ms(wait_ms);
     }
+    server->moves_us = moment->moves_us;
     retire_locked(server, tm__published_settle(server->shared.published));
     const tm_current *const old = server->latest;
     retire_locked(server, tm__moment_publish(server->shared.published, tm__current_ref(current),

@@ -276,24 +276,9 @@ tm_status tm__db_changes_answers(tm_db *db, tm_err *err) {
 }
 
 tm_status tm__db_moment(tm_db *db, tm_db_moment *out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    bool has_row = false;
-    *out = (tm_db_moment){.is_shared = tm__db_is_postgres(db), .asked_ns = tm__mono_ns()};
-    if (!out->is_shared) {
-        return tm__db_data_version(db, &out->generation, err);
-    }
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT generation, moves_us - (extract(epoch FROM clock_timestamp())"
-                         " * 1000000)::bigint FROM tidemill",
-                         &stmt, err));
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK && has_row) {
-        out->generation = tm__stmt_i64(stmt, 0);
-        out->left_us = tm__stmt_i64(stmt, 1);
-        out->told_ns = tm__mono_ns();
-    }
-    tm__stmt_done(stmt);
-    return st;
+    *out = (tm_db_moment){.asked_ns = tm__mono_ns()};
+    return db->ops->moment != NULL ? db->ops->moment(db, out, err)
+                                   : tm__db_data_version(db, &out->generation, err);
 }
 
 tm_status tm__db_commit(tm_db *db, tm_err *err) {

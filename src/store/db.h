@@ -79,7 +79,9 @@ TM_NODISCARD tm_status tm__db_begin_read(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_data_version(tm_db *db, int64_t *out, tm_err *err);
 #define TM_DB_LEAD_MS                                                                              \
     400u /* from a commit that changes what answers to the moment it takes effect */
-#define TM_DB_KNOWN_MS 250u /* so long after a look no change that it did not show takes effect */
+#define TM_DB_KNOWN_MS                                                                             \
+    250u /* so long after a look no change that it did not show takes effect,                      \
+            also one that a release before wrote in 150 ms */
 /** What answers requests changes with the transaction at hand: it takes effect TM_DB_LEAD_MS after
  * it, by the server's clock, when all who look at tm__db_moment() have heard of it. Waits, under
  * the lock of writers, until the change before has taken effect. In a file: nothing, at once. */
@@ -87,9 +89,13 @@ TM_NODISCARD tm_status tm__db_changes_answers(tm_db *db, tm_err *err);
 typedef struct tm_db_moment {
     int64_t generation;         /* as tm__db_data_version() gives it */
     bool is_shared;             /* PostgreSQL; the rest is 0 of a file */
-    int64_t left_us;            /* until the last change takes effect; not above 0: it has */
+    int64_t moves_us;           /* when the last change takes effect, by the server's clock */
+    int64_t left_us;            /* until then; not above 0: it has */
     uint64_t asked_ns, told_ns; /* monotonic: the answer is of a moment between the two */
 } tm_db_moment;
+/** Outside a transaction. Waits for a commit that is on its way; a connection that broke is made
+ * anew once. TM_E_UNAVAILABLE when the server says nothing for two seconds, and no other connection
+ * is to be had. */
 TM_NODISCARD tm_status tm__db_moment(tm_db *db, tm_db_moment *out, tm_err *err);
 /**
  * Call a function with the pages of the write-ahead log after each commit that wrote, in the thread

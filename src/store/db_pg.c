@@ -13,9 +13,8 @@
  * 3. A commit whose answer was lost is looked up by its number on a new connection: TM_OK says that
  *    it is there, TM_E_UNAVAILABLE with words of its own that nobody could tell.
  * 4. A connection that breaks inside a transaction fails all of it; outside, the next call makes
- *    another one. After a failure to connect nobody tries again for a second.
+ *    another one. After a failure to connect nobody tries again for a moment.
  */
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,10 +24,11 @@
 #include "base/mem.h"
 #include "store/db_pg_priv.h"
 
-#define AGAIN_NS 1000000000u
+#define AGAIN_NS 200000000u
 #define DOUBT_MS 10000u /* so long a lost commit is looked for */
 #define DOUBT_STEP_MS 100u
-#define SILENCE_MS 10000u /* a server behind a broken network is given up then */
+#define SILENCE_MS 5000u /* a server behind a broken network is given up then */
+#define CONNECT_S 2u     /* the least that libpq waits */
 
 /* ---- The connection ---- */
 
@@ -63,7 +63,8 @@ tm_status tm__pg_connect(tm_pg_db *db, tm_err *err) {
         }
         return TM_E_UNAVAILABLE;
     }
-    const tm_pq_options options = {.is_read_only = db->is_read_only, .silence_ms = SILENCE_MS};
+    const tm_pq_options options = {
+        .is_read_only = db->is_read_only, .silence_ms = SILENCE_MS, .connect_s = CONNECT_S};
     tm_pq *pq = NULL;
     db->why = (tm_err){0};
     tm_status st = tm__pq_open(db->dsn_file, &options, &pq, &db->why);
@@ -219,37 +220,12 @@ static tm_status find_commit(tm_pg_db *db, tm_err *err) {
     return TM_E_UNAVAILABLE;
 }
 
-/* Of the commit that this is: the change before has taken effect by now. */
-static tm_status pg_changes_answers(tm_db *base, tm_err *err) {
-    tm_pg_db *db = tm__pg_of(base);
-    TM_ASSERT(db->is_open);
-    if (db->changes_answers) {
-        return TM_OK;
-    }
-    const tm_status st = tm__pq_exec(
-        db->pq,
-        "SELECT pg_sleep(CASE WHEN left_us > 0 THEN left_us / 1000000.0 ELSE 0 END) FROM (SELECT"
-        " moves_us - (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS left_us"
-        " FROM tidemill) t",
-        err);
-    db->changes_answers = st == TM_OK;
-    return tm__pg_fail(db, st, err);
-}
-
-static const char count[] = "UPDATE tidemill SET generation = generation + 1";
-static const char count_and_tell[] =
-    "UPDATE tidemill SET generation = generation + 1, moves_us ="
-    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 400000";
-static_assert(TM_DB_LEAD_MS == 400, "as the statement has it");
-
 tm_status tm__pg_commit(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(db->is_open);
-    tm_status st = TM_OK;
-    if (db->has_written) {
-        st = tm__pq_exec(db->pq, db->changes_answers ? count_and_tell : count, err);
-    }
-    st = st == TM_OK ? tm__pq_exec(db->pq, "COMMIT", err) : tm__pg_fail(db, st, err);
+    tm_status st = tm__pg_fail(
+        db, db->has_written ? tm__pg_commit_counted(db, err) : tm__pq_exec(db->pq, "COMMIT", err),
+        err);
     db->is_open = false;
     if (st != TM_OK && db->has_written && tm__pq_is_lost(db->pq)) {
         tm__pg_forget(db);
@@ -399,7 +375,8 @@ const tm_db_ops tm__db_pg = {
     .begin_read = pg_begin_read,
     .commit = tm__pg_commit,
     .rollback = tm__pg_rollback,
-    .changes_answers = pg_changes_answers,
+    .changes_answers = tm__pg_changes_answers,
+    .moment = tm__pg_moment,
     .is_in_transaction = pg_is_in_transaction,
     .exec = pg_exec,
     .data_version = pg_data_version,

@@ -36,6 +36,12 @@ void tm__pg_forget(tm_pg_db *db);
 /** A failure in the words of a database: who holds it, what its rules are. */
 tm_status tm__pg_fail(const tm_pg_db *db, tm_status st, tm_err *err);
 
+/** See tm__db_changes_answers() and tm__db_moment(). */
+TM_NODISCARD tm_status tm__pg_changes_answers(tm_db *base, tm_err *err);
+TM_NODISCARD tm_status tm__pg_moment(tm_db *base, tm_db_moment *out, tm_err *err);
+/** Count the commit of a transaction that wrote, say when it takes effect, and commit. */
+TM_NODISCARD tm_status tm__pg_commit_counted(tm_pg_db *db, tm_err *err);
+
 TM_NODISCARD tm_status tm__pg_begin(tm_db *base, tm_err *err);
 TM_NODISCARD tm_status tm__pg_commit(tm_db *base, tm_err *err);
 void tm__pg_rollback(tm_db *base);

@@ -33,6 +33,7 @@ typedef struct tm_db_ops {
     tm_status (*commit)(tm_db *db, tm_err *err);
     void (*rollback)(tm_db *db);
     tm_status (*changes_answers)(tm_db *db, tm_err *err); /* NULL: nothing is to be done */
+    tm_status (*moment)(tm_db *db, tm_db_moment *out, tm_err *err); /* NULL: at once */
     bool (*is_in_transaction)(const tm_db *db);
     tm_status (*exec)(tm_db *db, const char *sql, tm_err *err);
     tm_status (*data_version)(tm_db *db, int64_t *out, tm_err *err);

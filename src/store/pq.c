@@ -52,9 +52,13 @@ static tm_status check_dsn(const tm_pq_api *api, const char *dsn, const char *ds
     return TM_OK;
 }
 
-static tm_status connect_as(tm_pq *pq, const char *dsn, uint32_t silence_ms, tm_err *err) {
-    char silence[16];
-    (void)snprintf(silence, sizeof(silence), "%u", silence_ms == 0 ? SILENCE_MS : silence_ms);
+static tm_status connect_as(tm_pq *pq, const char *dsn, const tm_pq_options *options, tm_err *err) {
+    char silence[16], wait[16], idle[16], step[16];
+    const uint32_t silence_ms = options->silence_ms == 0 ? SILENCE_MS : options->silence_ms;
+    (void)snprintf(silence, sizeof(silence), "%u", silence_ms);
+    (void)snprintf(idle, sizeof(idle), "%u", silence_ms / 2000);
+    (void)snprintf(step, sizeof(step), "%u", silence_ms < 6000 ? 1 : silence_ms / 6000);
+    (void)snprintf(wait, sizeof(wait), "%u", options->connect_s == 0 ? 10 : options->connect_s);
     /* What stands before the DSN is a default, what stands behind it is not for it to say. */
     const char *const names[] = {"application_name",
                                  "connect_timeout",
@@ -65,7 +69,7 @@ static tm_status connect_as(tm_pq *pq, const char *dsn, uint32_t silence_ms, tm_
                                  "dbname",
                                  "client_encoding",
                                  NULL};
-    const char *const values[] = {"tidemill", "10", "30", "10", "3", silence, dsn, "UTF8", NULL};
+    const char *const values[] = {"tidemill", wait, idle, step, "3", silence, dsn, "UTF8", NULL};
     _Static_assert(sizeof(names) == sizeof(values), "a value for each name");
     pq->conn = pq->api.PQconnectdbParams(names, values, 1);
     if (pq->conn == NULL) {
@@ -95,6 +99,7 @@ static bool has_raw_texts(const tm_pq *pq) {
 
 tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq **out,
                       tm_err *err) {
+    const tm_pq_options none = {0};
     tm_buf dsn = {0};
     tm_status st = TM_OK;
     tm_pq *pq = tm__mem_zalloc(1, sizeof(*pq));
@@ -107,9 +112,9 @@ tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq 
     st = tm__pq_api_load(&pq->api, err);
     st = st != TM_OK ? st : tm__secret_read(dsn_file, &dsn, err);
     st = st != TM_OK ? st : check_dsn(&pq->api, (const char *)dsn.data, dsn_file, err);
-    st = st != TM_OK ? st
-                     : connect_as(pq, (const char *)dsn.data,
-                                  options == NULL ? 0 : options->silence_ms, err);
+    st = st != TM_OK
+             ? st
+             : connect_as(pq, (const char *)dsn.data, options == NULL ? &none : options, err);
     st = st != TM_OK ? st
                      : tm__pq_exec(pq,
                                    "SET datestyle TO 'ISO'; SET timezone TO 'UTC'; "
@@ -186,8 +191,12 @@ tm_status tm__pq_lost(tm_pq *pq, tm_err *err) {
     return TM_E_UNAVAILABLE;
 }
 
+void tm__pq_bear(tm_pq *pq, uint32_t n_waits) {
+    pq->n_waits_max = n_waits;
+}
+
 tm_status tm__pq_next(tm_pq *pq, PGresult **out, tm_err *err) {
-    for (;;) {
+    for (uint32_t n_waits = 0;; n_waits++) {
         const int left = pq->api.PQflush(pq->conn);
         if (left == 0 && pq->api.PQisBusy(pq->conn) == 0) {
             *out = pq->api.PQgetResult(pq->conn);
@@ -197,6 +206,9 @@ tm_status tm__pq_next(tm_pq *pq, PGresult **out, tm_err *err) {
             /* What the server said before it went says more than that it went. */
             *out = pq->api.PQgetResult(pq->conn);
             return *out != NULL ? TM_OK : tm__pq_lost(pq, err);
+        }
+        if (pq->n_waits_max > 0 && n_waits == pq->n_waits_max) {
+            return tm__pq_lost(pq, err);
         }
         TM_TRY(tm__pq_wait(pq, left > 0, err));
         if (pq->api.PQconsumeInput(pq->conn) == 0 && pq->api.PQisBusy(pq->conn) != 0) {
@@ -279,6 +291,14 @@ tm_status tm__pq_exec(tm_pq *pq, const char *sql, tm_err *err) {
         return tm__pq_lost(pq, err);
     }
     return tm__pq_finish(pq, NULL, err);
+}
+
+tm_status tm__pq_exec_rows(tm_pq *pq, const char *sql, tm_pq_rows **out_rows, tm_err *err) {
+    TM_TRY(check_idle(pq, err));
+    if (pq->api.PQsendQuery(pq->conn, sql) == 0) {
+        return tm__pq_lost(pq, err);
+    }
+    return tm__pq_take_rows(pq, out_rows, err);
 }
 
 struct tm_pq_rows {

@@ -31,6 +31,7 @@ typedef struct tm_pq_options {
     volatile _Atomic bool *cancel; /* may be NULL */
     bool is_read_only;             /* every transaction is */
     uint32_t silence_ms; /* a peer that says nothing to what was sent is lost then; 0: 60 s */
+    uint32_t connect_s;  /* an address that does not answer is given up; 0: 10 s */
 } tm_pq_options;
 
 /** Connect as a file says: conninfo text or a postgres:// URL. options may be NULL. */
@@ -45,6 +46,12 @@ void tm__pq_close(tm_pq *pq);
 TM_NODISCARD tm_status tm__pq_exec(tm_pq *pq, const char *sql, tm_err *err);
 
 typedef struct tm_pq_rows tm_pq_rows;
+/** Same; the rows of the last one. */
+TM_NODISCARD tm_status tm__pq_exec_rows(tm_pq *pq, const char *sql, tm_pq_rows **out_rows,
+                                        tm_err *err);
+/** From now on the connection is lost when so many waits of 100 ms brought no answer; 0: whatever
+ * they bring. A program that was stopped meanwhile counts its stop as one. */
+void tm__pq_bear(tm_pq *pq, uint32_t n_waits);
 /** Run one statement with parameters $1 ... as text; ptr NULL is null. Its rows are held in memory:
  * for small answers. out_rows may be NULL. */
 TM_NODISCARD tm_status tm__pq_query(tm_pq *pq, const char *sql, const tm_str *params,

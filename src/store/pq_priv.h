@@ -63,10 +63,11 @@ struct tm_pq {
     PGconn *conn;
     char *dsn_file; /* for messages */
     volatile _Atomic bool *cancel;
-    tm_buf text;       /* of COPY, on its way out */
-    char sqlstate[6];  /* of the last failure that the server told; "": none yet */
-    bool is_lost;      /* invariant 3 */
-    bool is_cancelled; /* the server was told to stop */
+    tm_buf text;          /* of COPY, on its way out */
+    uint32_t n_waits_max; /* see tm__pq_bear() */
+    char sqlstate[6];     /* of the last failure that the server told; "": none yet */
+    bool is_lost;         /* invariant 3 */
+    bool is_cancelled;    /* the server was told to stop */
     bool is_copying;
 };
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of meta.db in PostgreSQL 15: what the unit tests of the store and the registry ask of SQLite, asked of a server."""
+import concurrent.futures
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -13,7 +15,7 @@ from conftest import PROGRAM, Server
 from servers import Postgres, PASSWORD, POSTGRES_BIN
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
-SUITES = ["db", "db_move", "db_pg", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
+SUITES = ["db", "db_move", "db_pg", "db_pg_moment", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
           "registry_files", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
           "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch"]
 
@@ -83,6 +85,29 @@ def test_one_run_leads_and_the_other_takes_over(tm, dsn_file):
     finally:
         one.process.kill()
         assert two.stop() == 0
+
+
+def test_a_replica_that_was_stopped_over_a_change_answers_by_it(tm, dsn_file):
+    for name in ("one", "two"):
+        tm.write(f"{name}/store.json", json.dumps({"postgres": {"dsn_file": str(dsn_file), "schema": "moments"}}))
+    for seed in ("1", "2"):
+        tm.write("x.csv", "a,late\n" + "".join(f"{i},{i % (int(seed) + 2) == 0 and 1 or 0}\n" for i in range(200)))
+        tm.ok("train", "x.csv", "--target", "late", "--learner", "linear", "--home", "one")
+    (tm.folder / "two/bundles").symlink_to(tm.folder / "one/bundles")
+    one, two = (Server(tm, "--home", name) for name in ("one", "two"))
+    version = lambda server: server.request("POST", "/v1/routes/x/predict", {"rows": [{"a": 3}]})[2]["version"]
+    try:
+        with concurrent.futures.ThreadPoolExecutor(4) as clients:
+            for number in (2, 1, 2):
+                two.process.send_signal(signal.SIGSTOP)
+                tm.ok("model", "promote", f"x@{number}", "--force", "--home", "one")
+                wait_until(lambda n=number: version(one) == n)
+                asked = [clients.submit(version, two) for _ in range(4)]  # in its backlog
+                two.process.send_signal(signal.SIGCONT)
+                assert [answer.result() for answer in asked] == [number] * 4
+    finally:
+        two.process.send_signal(signal.SIGCONT)
+        assert (one.stop(), two.stop()) == (0, 0)
 
 
 @pytest.fixture(name="home")

@@ -30,7 +30,7 @@ void worker_case_open(worker_case *c, const tm_serve_limits *limits,
     c->shared.post = post;
     c->shared.can_take = take_all;
     c->shared.post_arg = arg;
-    c->shared.published = tm__published_create(1);
+    c->shared.published = tm__published_create(1, 500);
     tm_current *nothing = tm__mem_zalloc(1, sizeof *nothing);
     assert_non_null(nothing);
     atomic_init(&nothing->refs, 1);

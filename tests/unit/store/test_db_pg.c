@@ -102,45 +102,6 @@ static void a_writer_waits_for_the_one_before(void **state) {
     tm__db_close(db);
 }
 
-static void a_change_of_answers_takes_effect_after_it_is_known(void **state) {
-    (void)state;
-    needs_server();
-    tm_db *db = db_case_open(&db_case_make), *other = db_case_open(&db_case_make);
-    tm_db_moment moment = {0}, next = {0};
-    assert_int_equal(db_case_insert(db, "a", NULL), TM_OK);
-    assert_int_equal(tm__db_moment(other, &moment, NULL), TM_OK);
-    assert_true(moment.is_shared && moment.left_us <= 0 && moment.told_ns >= moment.asked_ns);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(tm__db_begin(db, NULL), TM_OK);
-        assert_int_equal(tm__db_changes_answers(db, NULL), TM_OK); /* waits for the one before */
-        assert_int_equal(tm__db_moment(other, &next, NULL), TM_OK);
-        assert_true(next.left_us <= 0);
-        assert_int_equal(tm__db_changes_answers(db, NULL), TM_OK);
-        assert_int_equal(db_case_insert(db, i == 0 ? "b" : "c", NULL), TM_OK);
-        assert_int_equal(tm__db_commit(db, NULL), TM_OK);
-        assert_int_equal(tm__db_moment(other, &next, NULL), TM_OK);
-        assert_true(next.generation == moment.generation + i + 1);
-        assert_true(next.left_us > 0 && next.left_us <= (int64_t)TM_DB_LEAD_MS * 1000);
-    }
-    assert_int_equal(db_case_insert(db, "d", NULL), TM_OK); /* another change leaves the moment */
-    assert_int_equal(tm__db_moment(other, &moment, NULL), TM_OK);
-    assert_true(moment.left_us < next.left_us);
-    tm__db_close(db);
-    tm__db_close(other);
-}
-
-static void a_schema_of_a_release_before_gets_what_it_lacks(void **state) {
-    (void)state;
-    needs_server();
-    tm_db *db = db_case_open(&db_case_make);
-    tm_db_moment moment = {0};
-    assert_int_equal(tm__db_exec(db, "ALTER TABLE tidemill DROP COLUMN moves_us", NULL), TM_OK);
-    tm__db_close(db);
-    db = db_case_open(&db_case_make);
-    assert_int_equal(tm__db_moment(db, &moment, NULL), TM_OK);
-    tm__db_close(db);
-}
-
 static void what_is_of_files_has_an_answer(void **state) {
     (void)state;
     needs_server();
@@ -162,8 +123,6 @@ int main(void) {
         TEST(a_broken_connection_is_made_anew_outside_a_transaction),
         TEST(a_connection_that_breaks_inside_a_transaction_fails_all_of_it),
         TEST(a_writer_waits_for_the_one_before),
-        TEST(a_change_of_answers_takes_effect_after_it_is_known),
-        TEST(a_schema_of_a_release_before_gets_what_it_lacks),
         TEST(what_is_of_files_has_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
