@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "table/told.h"
 
 static void put_number(tm_buf *out, tm_type type, double x) {
     char text[48];
@@ -34,6 +35,15 @@ static void put_share(tm_buf *out, double share) {
     tm__buf_text(out, text);
 }
 
+/* Words of an alarm are kept and sent to receivers: nobody in particular reads them. */
+static void put_level(const char *text, bool is_masked, tm_buf *out) {
+    if (is_masked) {
+        tm__told_mask(tm__str(text), out);
+    } else {
+        tm__buf_text(out, text);
+    }
+}
+
 /* What rows an event holds; true when the words are of all others, whose shares are the rest. */
 static bool put_event(const tm_bundle *bundle, uint32_t column, uint32_t cell, tm_buf *out) {
     const tm_ref_column *const c = &tm__bundle_reference(bundle)->columns[column];
@@ -41,13 +51,19 @@ static bool put_event(const tm_bundle *bundle, uint32_t column, uint32_t cell, t
     const tm_type type = column < inputs->n_cols ? inputs->cols[column].type : TM_TYPE_FLOAT;
     const char *const noun = c->kind == TM_REF_LENGTHS ? "texts of " : "values ";
     const char *const unit = c->kind == TM_REF_LENGTHS ? " bytes" : "";
+    const bool is_masked = tm__told_is_masked(
+        tm__bundle_policies(bundle), column < inputs->n_cols ? inputs->cols[column].name : "");
     if (cell < c->n_ordered) {
         const bool is_last = cell + 2 >= c->n_ordered;
         tm__buf_text(out, noun);
         tm__buf_text(out, cell == 0 ? "below the least of the training rows, "
                           : is_last ? "above the largest of the training rows, "
                                     : "up to ");
-        put_number(out, type, c->edges[is_last ? c->n_edges - 1 : cell]);
+        if (is_masked) {
+            tm__buf_text(out, TM_TOLD_STARS);
+        } else {
+            put_number(out, type, c->edges[is_last ? c->n_edges - 1 : cell]);
+        }
         tm__buf_text(out, unit);
         return is_last;
     }
@@ -56,7 +72,9 @@ static bool put_event(const tm_bundle *bundle, uint32_t column, uint32_t cell, t
     } else if (c->kind == TM_REF_CLASSES) {
         tm__buf_printf(out, "answers '%s'", tm__bundle_class(bundle, cell));
     } else if (c->kind == TM_REF_LEVELS && cell < c->n_levels) {
-        tm__buf_printf(out, "the level '%s'", c->levels[cell].text);
+        tm__buf_text(out, "the level '");
+        put_level(c->levels[cell].text, is_masked, out);
+        tm__buf_text(out, "'");
     } else if (c->kind == TM_REF_LEVELS) {
         tm__buf_text(out, cell == tm__ref_unseen(c) ? "levels that training rows did not have"
                                                     : "less frequent levels");

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "guard/guard.h"
 #include "source/consent.h"
 #include "source/expect.h"
 #include "source/feed.h"
@@ -84,6 +85,25 @@ static tm_status check_word(const char *const *words, const char *what, const ch
     return TM_E_USAGE;
 }
 
+/* Of "mask:admin,operator". */
+static tm_status check_roles(const char *name, const char *policy, tm_err *err) {
+    char role[TM_PRIVACY_TEXT];
+    const char *rest = policy[4] == ':' ? policy + 5 : "admin";
+    while (*rest != '\0') {
+        const size_t n = strcspn(rest, ",");
+        (void)tm__str_copy(role, sizeof(role), (tm_str){rest, n});
+        if (tm__guard_role_from_text(role) == TM_GUARD_NOBODY) {
+            (void)TM_FAIL(err, TM_E_USAGE, "column '%s' is shown to '%s', which is no role", name,
+                          role);
+            tm_err_hint(err, "Roles are client, viewer, analyst, trainer, deployer, operator, "
+                             "auditor and admin.");
+            return TM_E_USAGE;
+        }
+        rest += n + (rest[n] == ',' ? 1 : 0);
+    }
+    return TM_OK;
+}
+
 static tm_status check_policy(const char *name, const json_t *column, tm_err *err) {
     const char *const type = tm__json_text(column, "type", NULL);
     const char *const text = tm__json_text(column, "policy", NULL);
@@ -93,6 +113,7 @@ static tm_status check_policy(const char *name, const json_t *column, tm_err *er
     }
     TM_TRY(tm__privacy_parse(name, text, type == NULL ? TM_TYPE_NONE : tm__type_from_text(type),
                              &privacy, err));
+    TM_TRY(privacy.kind == TM_PRIVACY_MASK ? check_roles(name, text, err) : TM_OK);
     if (privacy.kind == TM_PRIVACY_DROP && json_is_true(json_object_get(column, "required"))) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "column '%s' is dropped and required", name);
         tm_err_hint(err, "Leave out one of both.");

@@ -8,8 +8,8 @@
 
 static json_t *policies_of(const tm_intake_columns *columns) {
     json_t *policies = json_object();
-    for (uint32_t i = 0; columns->n_private > 0 && i < columns->schema.n_cols; i++) {
-        if (tm__privacy_changes(&columns->rules[i].privacy)) {
+    for (uint32_t i = 0; columns->rules != NULL && i < columns->schema.n_cols; i++) {
+        if (columns->rules[i].privacy.kind != TM_PRIVACY_NONE) {
             json_object_set_new(policies, columns->schema.cols[i].name,
                                 json_string(columns->rules[i].policy));
         }

@@ -26,14 +26,14 @@
 /* ---- Words ---- */
 
 static tm_status unknown(const char *column, const char *text, tm_err *err) {
-    static const char *const words[] = {"drop", "pseudonym", "generalise"};
-    const char *const near = tm__str_nearest(tm__str(text), words, 3);
+    static const char *const words[] = {"drop", "pseudonym", "mask", "generalise"};
+    const char *const near = tm__str_nearest(tm__str(text), words, 4);
     (void)TM_FAIL(err, TM_E_USAGE, "column '%s' has no policy '%s'", column, text);
     if (near != NULL && strcmp(near, "generalise") != 0) {
         tm_err_hint(err, "Did you mean '%s'?", near);
     } else {
-        tm_err_hint(err, "Policies are plain, drop, pseudonym, and generalise:10, :month, :year, "
-                         ":prefix:3 or :ip.");
+        tm_err_hint(err, "Policies are plain, drop, pseudonym, mask, and generalise:10, :month, "
+                         ":year, :prefix:3 or :ip.");
     }
     return TM_E_USAGE;
 }
@@ -59,6 +59,25 @@ static bool parse_how(tm_str how, tm_privacy *out) {
     }
     out->kind = TM_PRIVACY_BAND;
     return tm__str_to_f64(how, &out->width) && out->width > 0 && out->width <= WIDTH_MAX;
+}
+
+/* "mask", or words with commas between them: which of them are roles is the declaration's to know.
+ */
+static bool parse_mask(tm_str words, tm_privacy *out) {
+    bool is_word = false;
+    if (!tm__str_has_prefix(words, "mask") || words.len >= TM_PRIVACY_TEXT ||
+        (words.len > 4 && words.ptr[4] != ':')) {
+        return false;
+    }
+    for (size_t i = 5; i < words.len; i++) {
+        const bool is_letter = words.ptr[i] >= 'a' && words.ptr[i] <= 'z';
+        if (!is_letter && (words.ptr[i] != ',' || !is_word)) {
+            return false;
+        }
+        is_word = is_letter;
+    }
+    out->kind = TM_PRIVACY_MASK;
+    return is_word || words.len == 4;
 }
 
 static bool gives(tm_privacy_kind kind, tm_type type) {
@@ -89,6 +108,8 @@ tm_status tm__privacy_parse(const char *column, const char *text, tm_type type, 
         p.kind = TM_PRIVACY_DROP;
     } else if (strcmp(text, "pseudonym") == 0) {
         p.kind = TM_PRIVACY_PSEUDONYM;
+    } else if (parse_mask(words, &p)) {
+        /* any type */
     } else if (words.len >= TM_PRIVACY_TEXT || !tm__str_has_prefix(words, "generalise:") ||
                !parse_how((tm_str){text + 11, words.len - 11}, &p)) {
         return unknown(column, text, err);
@@ -110,7 +131,7 @@ tm_status tm__privacy_parse(const char *column, const char *text, tm_type type, 
 }
 
 bool tm__privacy_changes(const tm_privacy *privacy) {
-    return privacy->kind != TM_PRIVACY_NONE;
+    return privacy->kind != TM_PRIVACY_NONE && privacy->kind != TM_PRIVACY_MASK;
 }
 
 /* ---- Pseudonyms ---- */

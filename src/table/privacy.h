@@ -10,6 +10,8 @@
  *   generalise:month   a date or time becomes the first day of its month, or of its :year
  *   generalise:prefix:3  a text keeps so many characters
  *   generalise:ip      an address keeps its network: /24, or /48 of version 6
+ *   mask:admin,operator  the value as it came, told in full to these roles alone (told.h); `mask`
+ *                      names admin
  *
  * Each of them gives the same when it is applied to what it gave, so rows may come as they were or
  * as they are stored. A pseudonym carries a check of its own: no other text is taken for one.
@@ -24,7 +26,7 @@
 #include "table/table.h"
 
 #define TM_PRIVACY_ROOM 32 /* bytes that a made text needs at most */
-#define TM_PRIVACY_TEXT 32 /* of a policy in words, with its NUL */
+#define TM_PRIVACY_TEXT 96 /* of a policy in words, with its NUL */
 
 #define TM_PRIVACY_NO_KEY                                                                          \
     "Only the home whose rows were learned from has the key of its pseudonyms: ask there, or "     \
@@ -39,7 +41,8 @@ typedef enum tm_privacy_kind {
     TM_PRIVACY_MONTH,
     TM_PRIVACY_YEAR,
     TM_PRIVACY_PREFIX,
-    TM_PRIVACY_NETWORK
+    TM_PRIVACY_NETWORK,
+    TM_PRIVACY_MASK
 } tm_privacy_kind;
 
 typedef struct tm_privacy {
@@ -52,7 +55,8 @@ typedef struct tm_privacy {
  * declared, else TM_TYPE_NONE; one that the policy cannot give is refused. */
 TM_NODISCARD tm_status tm__privacy_parse(const char *column, const char *text, tm_type type,
                                          tm_privacy *out, tm_err *err);
-bool tm__privacy_changes(const tm_privacy *privacy); /* all kinds but NONE */
+bool tm__privacy_changes(const tm_privacy *privacy); /* something else is kept than what
+                                                           came: not NONE and not MASK */
 /**
  * Put what is kept of a value in its place. key: for PSEUDONYM. room: what a text that is made lies
  * in, as long as the cell is used. Without a key only a text of a pseudonym's form passes. False

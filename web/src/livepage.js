@@ -123,6 +123,7 @@ function Parts({ model, id }) {
     const x = (v) => 50 + (48 * v) / most;
     return html`<p>Version ${e.version} answered <b>${String(e.prediction)}</b>${e.probability != null && html`, probability ${figure(e.probability)}`}, <${Time} at=${e.at} />. It starts from ${figure(e.base)} and comes to ${figure(e.raw)}.</p>
       <${Table} label="What each column added" rows=${reasons} columns=${[{ title: "Column", isMain: true, cell: (r) => r.column },
+        ...(reasons.some((r) => r.value !== undefined) ? [{ title: "Value", cell: (r) => (r.value === undefined ? "" : String(r.value ?? "missing")) }] : []),
         { title: "", cell: (r) => html`<svg class="interval" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true"><path class="axis" d="M50 0V12" /><path class=${r.contribution < 0 ? "part less" : "part"} d=${`M50 6H${x(r.contribution)}`} /></svg>` },
         { title: "Adds", isNumber: true, cell: (r) => (r.contribution < 0 ? "−" : "+") + figure(Math.abs(r.contribution), 3) }]} />
       <p><${Command}>tidemill explain ${quoted(model)} ${quoted(id)}<//></p>`;

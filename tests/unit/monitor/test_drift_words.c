@@ -39,9 +39,37 @@ static void what_moved_is_said_in_words(void **state) {
     drift_case_close(&c);
 }
 
+/* Words of an alarm are kept and sent, so no role is asked. */
+static void values_of_masked_columns_are_not_said(void **state) {
+    (void)state;
+    drift_case c;
+    drift_case_open(&c, 1);
+    json_t *const info = (json_t *)(uintptr_t)tm__bundle_info(c.bundle);
+    json_object_set_new(info, "recipe",
+                        json_pack("{s:{s:{s:s, s:s}}}", "privacy", "columns", "age", "mask", "city",
+                                  "mask:viewer"));
+    const struct {
+        uint32_t column, cell;
+        const char *what;
+    } cases[] = {
+        {drift_case_column(&c, "age"), 1, "values up to ***: 25.0 % -> 50.0 %"},
+        {drift_case_column(&c, "city"), 0, "the level '***': 25.0 % -> 50.0 %"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const tm_shift_look look = {.cell = cases[i].cell, .was = 0.25, .is = 0.5};
+        tm_buf text;
+        tm__buf_init(&text, 1000);
+        tm__drift_what(c.bundle, cases[i].column, &look, &text);
+        assert_string_equal((const char *)text.data, cases[i].what);
+        tm__buf_done(&text);
+    }
+    drift_case_close(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_moved_is_said_in_words),
+        cmocka_unit_test(values_of_masked_columns_are_not_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,12 @@ static void policies_are_a_closed_list(void **state) {
                                         "generalise:prefix:0",
                                         "generalise:prefix:1001",
                                         "generalise:decade",
+                                        "masked",
+                                        "mask:",
+                                        "mask:admin,",
+                                        "mask:,admin",
+                                        "mask:Admin",
+                                        "mask admin",
                                         "generalise:10000000000000000000000000000000"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         tm_privacy p;
@@ -44,6 +50,8 @@ static void policies_are_a_closed_list(void **state) {
     assert_int_equal(tm__privacy_parse("c", "generalise:ip", TM_TYPE_DATE, &p, NULL), TM_E_USAGE);
     assert_int_equal(tm__privacy_parse("c", "generalise:10", TM_TYPE_INT, &p, NULL), TM_OK);
     assert_int_equal(tm__privacy_parse("c", "drop", TM_TYPE_DATE, &p, NULL), TM_OK);
+    assert_int_equal(tm__privacy_parse("c", "mask:admin,operator", TM_TYPE_DATE, &p, NULL), TM_OK);
+    assert_false(tm__privacy_changes(&p)); /* it is kept as it came */
 }
 
 static void texts_become_what_is_kept_of_them(void **state) {
