@@ -16,7 +16,7 @@ static tm_status append(tm_registry *registry, const tm_cli_deed *deed, const tm
     (void)snprintf(object, sizeof(object), "%s%s%.*s", deed->kind, deed->name == NULL ? "" : ":",
                    (int)TM_MAX_NAME, deed->name == NULL ? "" : deed->name);
     TM_TRY(tm__json_check(err));
-    if (deed->subject_id != NULL) {
+    if (deed->subject_id.len > 0) {
         TM_TRY(tm__audit_subject_make(registry, deed->subject_id, &subject, err));
         note.subject = &subject;
     }

@@ -8,12 +8,12 @@
 
 /* One thing that a command did. */
 typedef struct tm_cli_deed {
-    const char *event;      /* "source.added" */
-    const char *kind;       /* of its object: "source" */
-    const char *name;       /* of its object: "flights"; NULL: the kind stands alone */
-    const char *model;      /* NULL: none */
-    const char *subject_id; /* whose data it was; NULL: nobody's alone */
-    json_t *details;        /* taken over; NULL: none */
+    const char *event; /* "source.added" */
+    const char *kind;  /* of its object: "source" */
+    const char *name;  /* of its object: "flights"; NULL: the kind stands alone */
+    const char *model; /* NULL: none */
+    tm_str subject_id; /* whose data it was; empty: nobody's alone */
+    json_t *details;   /* taken over; NULL: none */
 } tm_cli_deed;
 
 /** Append it to the chain of a home, by the user who runs the command. An error leaves done what

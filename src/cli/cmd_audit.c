@@ -67,7 +67,7 @@ tm_status cmd_audit_tail(tm_cli *cli, tm_err *err) {
         has_subject ? tm__cli_subject_read(tm__cli_text(cli, "subject"), &id, err) : TM_OK;
     st = st == TM_OK ? tm__place_open(cli, false, &place, err) : st;
     if (st == TM_OK && has_subject) {
-        st = tm__audit_subject_find(place.registry, id, &can_be, &subject, err);
+        st = tm__audit_subject_find(place.registry, tm__str(id), &can_be, &subject, err);
         filter.subject = &subject;
     }
     if (st == TM_OK && can_be) {

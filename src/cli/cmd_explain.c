@@ -102,7 +102,7 @@ static tm_status find_row(const tm_place *place, const char *text, json_t **out,
                               .kind = "prediction",
                               .name = text,
                               .model = place->version.model,
-                              .subject_id = tm__json_text(answer, "entity", NULL)};
+                              .subject_id = tm__str(tm__json_text(answer, "entity", ""))};
     const tm_status noted = tm__cli_audit(home, &deed, err);
     if (noted == TM_OK) {
         *out = read_of(tm__bundle_schema(place->bundle), json_object_get(answer, "row"));

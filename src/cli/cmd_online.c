@@ -116,7 +116,7 @@ tm_status cmd_online_show(tm_cli *cli, tm_err *err) {
         const tm_cli_deed deed = {.event = "online.read",
                                   .kind = "online",
                                   .model = ask.model,
-                                  .subject_id = equals == NULL ? NULL : equals + 1};
+                                  .subject_id = equals == NULL ? (tm_str){0} : tm__str(equals + 1)};
         st = tm__cli_audit(home, &deed, err);
     }
     if (st == TM_OK && cli->json) {

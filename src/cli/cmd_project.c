@@ -286,7 +286,7 @@ static tm_status make_key(tm_registry *registry, const tm_project *project, tm_e
             needs_key = needs_key || strcmp(tm__json_text(column, "policy", ""), "pseudonym") == 0;
         }
     }
-    return needs_key ? tm__audit_subject_make(registry, "", &made, err) : TM_OK;
+    return needs_key ? tm__audit_subject_make(registry, tm__str(""), &made, err) : TM_OK;
 }
 
 static tm_status apply_sources(tm_cli *cli, const tm_home *home, const tm_project *project,

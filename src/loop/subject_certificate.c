@@ -57,7 +57,7 @@ static tm_status say_models(const tm_certificate_facts *e, json_t *list, tm_err 
     size_t i = 0;
     const json_t *one = NULL;
     const char *last = "";
-    json_array_foreach(json_object_get(e->found, "versions"), i, one) {
+    json_array_foreach(json_object_get(e->group->found, "versions"), i, one) {
         const char *const model = tm__json_text(one, "model", "");
         tm_version version = {0};
         char hash[TM_HASH_TEXT];
@@ -120,29 +120,48 @@ static const char *policy_of(const tm_certificate_facts *e) {
                                                      : "list";
 }
 
+/* Whose it is: of one subject what stands for it, of several how much each had as well. */
+static void say_subjects(const tm_subject_group *group, json_t *body) {
+    char text[TM_HASH_TEXT];
+    if (group->n == 1) {
+        tm__hash_to_text(&group->hashes[0], text);
+        json_object_set_new(body, "subject", json_string(text));
+        return;
+    }
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < group->n; i++) {
+        tm__hash_to_text(&group->hashes[i], text);
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I}", "subject", text, "rows",
+                                              (json_int_t)group->at_first.rows[i], "training_rows",
+                                              (json_int_t)group->at_first.training_rows[i],
+                                              "answers", (json_int_t)group->at_first.answers[i]));
+    }
+    json_object_set_new(body, "subjects", list);
+}
+
 tm_status tm__certificate_make(const tm_certificate_facts *e, json_t **out, tm_err *err) {
-    char subject[TM_HASH_TEXT], at[48];
+    char at[48];
     const json_t *const unasked = json_object_get(e->now, "not_looked_into");
     const bool is_complete = !tm__certificate_keeps_any(e) && json_array_size(unasked) == 0;
     json_t *models = json_array(), *rest = json_array();
-    tm__hash_to_text(&e->subject, subject);
     at[tm__time_to_text(tm__now_us(), at)] = '\0';
     tm_status st = say_models(e, models, err);
     st = st == TM_OK ? say_backups(e, rest, err) : st;
-    st = st == TM_OK && e->has_found ? tm__subject_say_sinks(e->home, e->found, rest, err) : st;
-    if (json_array_size(json_object_get(e->found, "sources")) > 0) {
+    st = st == TM_OK && e->has_found ? tm__subject_say_sinks(e->home, e->group->found, rest, err)
+                                     : st;
+    if (json_array_size(json_object_get(e->group->found, "sources")) > 0) {
         say_not_reached(rest, "files and databases that sources read",
                         "they lie outside of the home; of a source with a key no row is taken "
                         "twice");
     }
-    json_t *body =
-        json_pack("{s:s, s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema",
-                  "tidemill.erasure/1", "subject", subject, "at", at, "complete", is_complete,
-                  "policy", policy_of(e), "found", e->found, "models", models, "refused",
-                  e->refused, "scanned", e->can_scan && !tm__certificate_keeps_any(e),
-                  "not_looked_into", unasked, "not_reached", rest);
+    json_t *body = json_pack("{s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema",
+                             "tidemill.erasure/1", "at", at, "complete", is_complete, "policy",
+                             policy_of(e), "found", e->group->found, "models", models, "refused",
+                             e->refused, "scanned", e->can_scan && !tm__certificate_keeps_any(e),
+                             "not_looked_into", unasked, "not_reached", rest);
     json_decref(models);
     json_decref(rest);
+    say_subjects(e->group, body);
     st = st == TM_OK ? tm__json_check(err) : st;
     st = st == TM_OK && e->erasure->models == TM_SUBJECT_RETIRE ? say_retiring(e, body, err) : st;
     if (st == TM_OK) {

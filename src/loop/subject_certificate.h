@@ -3,15 +3,14 @@
 #ifndef TM_LOOP_SUBJECT_CERTIFICATE_H
 #define TM_LOOP_SUBJECT_CERTIFICATE_H
 
-#include "base/hash.h"
 #include "loop/subject.h"
+#include "loop/subject_group.h"
 
 typedef struct tm_certificate_facts {
     const tm_home *home;
     tm_registry *registry;
     const tm_subject_erasure *erasure;
-    tm_hash subject;
-    const json_t *found;   /* at first */
+    const tm_subject_group *group;
     const json_t *now;     /* in the end */
     const json_t *refused; /* versions that a gate refused */
     bool has_found;        /* rows, versions or answers */

@@ -22,6 +22,7 @@
 #include "loop/subject_beside.h"
 #include "loop/subject_certificate.h"
 #include "loop/subject_derived.h"
+#include "loop/subject_group.h"
 #include "loop/subject_refit.h"
 #include "loop/subject_scan.h"
 #include "monitor/monitor_erase.h"
@@ -37,16 +38,20 @@ typedef struct erasing {
     const tm_home *home;
     tm_registry *registry;
     const tm_subject_erasure *erasure;
-    tm_hash subject;
-    json_t *now;     /* what is there; owned */
-    json_t *found;   /* what was there at first; owned */
-    json_t *refused; /* versions that a gate refused; owned */
-    tm_buf numbers;  /* of answers in the log that are there */
+    tm_subject_group group;
+    tm_needles *needles[2]; /* ids, and what they are pseudonyms of; owned */
+    json_t *now;            /* what is there; owned */
+    json_t *refused;        /* versions that a gate refused; owned */
+    tm_buf numbers;         /* of answers in the log that are there */
     tm_beside beside;
 } erasing;
 
 static tm_status look(erasing *e, tm_err *err) {
-    const tm_subject_ask ask = {.id = e->erasure->id, .counts_only = true, .numbers = &e->numbers};
+    const tm_subject_ask ask = {.ids = e->erasure->ids,
+                                .counts_only = true,
+                                .numbers = &e->numbers,
+                                .counts = e->group.now};
+    tm__subject_group_look(&e->group);
     json_decref(e->now);
     e->now = NULL;
     tm__buf_reset(&e->numbers);
@@ -72,21 +77,15 @@ static bool is_any(const char *entry) {
     return true;
 }
 
-static bool is_long(const char *id) {
-    return id != NULL && strlen(id) >= TM_SCAN_ID_BYTES_MIN;
-}
-
 static bool can_scan(const erasing *e) {
-    return is_long(e->erasure->id) &&
-           (e->erasure->id_before == NULL || is_long(e->erasure->id_before));
+    return tm__needles_are_all(e->needles[0]) && tm__needles_are_all(e->needles[1]);
 }
 
-/* Files that hold the id, or the one that it is the pseudonym of. */
+/* Files that hold an id, or what it is the pseudonym of. */
 static tm_status scan_files(const erasing *e, bool (*is_asked)(const char *entry), json_t *files,
                             tm_err *err) {
-    const char *const ids[] = {e->erasure->id, e->erasure->id_before};
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-        TM_TRY(is_long(ids[i]) ? tm__subject_scan(e->home, ids[i], is_asked, files, err) : TM_OK);
+    for (size_t i = 0; i < 2; i++) {
+        TM_TRY(tm__subject_scan(e->home, e->needles[i], is_asked, files, err));
     }
     return tm__json_check(err);
 }
@@ -127,7 +126,7 @@ static bool is_champion(const erasing *e, const char *model, int64_t number) {
     return is;
 }
 
-/* Call fn for each champion that learned from the subject. */
+/* Call fn for each champion that learned from them. */
 static tm_status each_champion(erasing *e,
                                tm_status (*fn)(erasing *e, const tm_version *version,
                                                const json_t *columns, tm_err *err),
@@ -179,7 +178,7 @@ static tm_status collect(const erasing *e, bool is_dry, tm_err *err) {
     size_t i = 0;
     const tm_actor actor = {.name = e->erasure->actor->name, .reason = "a subject was erased"};
     /* Those that were marked before a kill still have their files. */
-    json_array_foreach(json_object_get(is_dry ? e->now : e->found, "versions"), i, one) {
+    json_array_foreach(json_object_get(is_dry ? e->now : e->group.found, "versions"), i, one) {
         if (is_dry || !is_kept(e, one)) {
             json_array_append(only, one);
         }
@@ -205,88 +204,18 @@ static tm_status refuse(erasing *e, tm_err *err) {
                 err);
 }
 
-/* ---- What was found at first ---- */
-
-static bool is_same(const json_t *a, const json_t *b) {
-    return strcmp(tm__json_text(a, "source", ""), tm__json_text(b, "source", "")) == 0 &&
-           strcmp(tm__json_text(a, "model", ""), tm__json_text(b, "model", "")) == 0 &&
-           strcmp(tm__json_text(a, "sink", ""), tm__json_text(b, "sink", "")) == 0 &&
-           tm__json_i64(a, "version", 0) == tm__json_i64(b, "version", 0);
-}
-
-static void add_some(json_t *found, const json_t *now, const char *name, bool came) {
-    json_t *list = json_object_get(found, name);
-    size_t i = 0, k = 0;
-    json_t *one = NULL, *other = NULL;
-    json_array_foreach(json_object_get(now, name), i, one) {
-        json_t *before = NULL;
-        json_array_foreach(list, k, other) {
-            before = before == NULL && is_same(one, other) ? other : before;
-        }
-        if (before == NULL) {
-            json_array_append(list, one);
-        } else if (came) {
-            const int64_t n = tm__json_i64(before, "n", 0) + tm__json_i64(one, "n", 0);
-            json_object_set_new(before, "n", json_integer((json_int_t)n));
-        }
-    }
-}
-
-/* What is there now and was not at first is found too. came: after what was there had gone, so that
- * numbers add up; versions stay until the end. */
-static void add_found(erasing *e, bool came) {
-    add_some(e->found, e->now, "sources", came);
-    add_some(e->found, e->now, "versions", false);
-    add_some(e->found, e->now, "answers", came);
-    add_some(e->found, e->now, "delivered", false);
-}
-
-/* Go on with an erasure that was not ended, or begin one. */
-static tm_status begin(erasing *e, tm_err *err) {
-    json_t *entries = NULL;
-    int64_t next = 0;
-    const tm_audit_filter filter = {.subject = &e->subject, .event = "subject", .newest = 100};
-    TM_TRY(tm__audit_list(e->registry, &filter, &entries, &next, err));
-    size_t i = 0;
-    const json_t *one = NULL;
-    json_array_foreach(entries, i, one) {
-        const char *const event = tm__json_text(one, "event", "");
-        if (strcmp(event, "subject.erasing") == 0 || strcmp(event, "subject.erased") == 0) {
-            json_decref(e->found);
-            e->found = strcmp(event, "subject.erasing") == 0
-                           ? json_incref(json_object_get(one, "details"))
-                           : NULL;
-        }
-    }
-    json_decref(entries);
-    const bool goes_on = e->found != NULL;
-    e->found = goes_on ? e->found
-                       : json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers",
-                                   "delivered");
-    add_found(e, false);
-    TM_TRY(tm__json_check(err));
-    if (goes_on) {
-        return TM_OK;
-    }
-    const tm_audit_note note = {.event = "subject.erasing",
-                                .object = "subject",
-                                .subject = &e->subject,
-                                .details = e->found};
-    return tm__audit_append(e->registry, &note, e->erasure->actor, err);
-}
-
 /* ---- Steps ---- */
 
 static tm_status erase_sources(void *arg, tm_err *err) {
     erasing *const e = arg;
     size_t i = 0;
     const json_t *one = NULL;
-    json_array_foreach(json_object_get(e->found, "sources"), i, one) {
+    json_array_foreach(json_object_get(e->group.found, "sources"), i, one) {
         tm_intake_erased erased = {0};
         TM_TRY(tm__intake_erase(e->ctx, e->home, tm__json_text(one, "source", ""),
-                                json_object_get(one, "columns"), e->erasure->id, &erased, err));
+                                json_object_get(one, "columns"), e->erasure->ids, &erased, err));
     }
-    return json_array_size(json_object_get(e->found, "sources")) == 0
+    return json_array_size(json_object_get(e->group.found, "sources")) == 0
                ? TM_OK
                : tm__intake_vacuum(e->home, err);
 }
@@ -308,16 +237,16 @@ static tm_status erase_answers(void *arg, tm_err *err) {
         memcpy(numbers, e->numbers.data, n * sizeof(*numbers));
         qsort(numbers, n, sizeof(*numbers), by_number);
     }
-    const tm_log_erasure what = {.entity = e->erasure->id, .numbers = numbers, .n = n};
+    const tm_log_erasure what = {.entities = e->erasure->ids, .numbers = numbers, .n = n};
     const tm_status st = tm__log_erase(e->home, &what, &erased, err);
     tm__mem_free(numbers);
     return st;
 }
 
 static bool has_found(const erasing *e) {
-    return json_array_size(json_object_get(e->found, "sources")) > 0 ||
-           json_array_size(json_object_get(e->found, "versions")) > 0 ||
-           json_array_size(json_object_get(e->found, "answers")) > 0;
+    return json_array_size(json_object_get(e->group.found, "sources")) > 0 ||
+           json_array_size(json_object_get(e->group.found, "versions")) > 0 ||
+           json_array_size(json_object_get(e->group.found, "answers")) > 0;
 }
 
 static tm_status remove_derived(void *arg, tm_err *err) {
@@ -361,14 +290,9 @@ static bool keeps_any(const erasing *e) {
             json_array_size(json_object_get(e->now, "versions")) > 0);
 }
 
-static tm_status note_cleared(erasing *e, tm_err *err) {
-    const tm_audit_note note = {
-        .event = "subject.cleared", .object = "subject", .subject = &e->subject};
-    return tm__audit_append(e->registry, &note, e->erasure->actor, err);
-}
-
 static tm_status check_gone(erasing *e, tm_err *err) {
-    TM_TRY(note_cleared(e, err)); /* who learned before and registers later is refused */
+    /* Who learned before and registers later is refused. */
+    TM_TRY(tm__subject_group_note(&e->group, "subject.cleared", NULL, err));
     TM_TRY(look(e, err));
     const bool keeps_models = keeps_any(e);
     if (json_array_size(json_object_get(e->now, "sources")) > 0 ||
@@ -402,7 +326,7 @@ static tm_status erase_until_gone(erasing *e, tm_err *err) {
     for (uint32_t round = 0; round < ROUNDS && (st == TM_E_CONFLICT || st == TM_E_INTEGRITY);
          round++) {
         if (round > 0) {
-            add_found(e, true);
+            tm__subject_group_came(&e->group, e->now);
         }
         TM_TRY(erase_all(e, round, err));
         st = check_gone(e, &own);
@@ -420,8 +344,7 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
     const tm_certificate_facts facts = {.home = e->home,
                                         .registry = e->registry,
                                         .erasure = e->erasure,
-                                        .subject = e->subject,
-                                        .found = e->found,
+                                        .group = &e->group,
                                         .now = e->now,
                                         .refused = e->refused,
                                         .has_found = has_found(e),
@@ -432,8 +355,10 @@ static tm_status certify(const erasing *e, json_t **out, tm_err *err) {
 /* The versions that are there in the end: one that came meanwhile is found by the last look. */
 static tm_status note_retiring(const erasing *e, tm_err *err) {
     const json_t *const versions = json_object_get(e->now, "versions");
-    const tm_retiring retiring = {
-        .versions = versions, .by_us = e->erasure->retire_by_us, .subject = &e->subject};
+    const tm_retiring retiring = {.versions = versions,
+                                  .by_us = e->erasure->retire_by_us,
+                                  .subjects = e->group.hashes,
+                                  .n_subjects = e->group.n};
     return e->erasure->models != TM_SUBJECT_RETIRE || json_array_size(versions) == 0
                ? TM_OK
                : tm__retiring_note(e->registry, &retiring, e->erasure->actor, err);
@@ -443,10 +368,12 @@ static tm_status erase(erasing *e, json_t **out, tm_err *err) {
     uint32_t n_retired = 0;
     TM_TRY(tm__beside_look(&e->beside, err));
     TM_TRY(tm__retire_due(e->registry, tm__now_us(), e->erasure->actor, &n_retired, err));
-    TM_TRY(tm__audit_subject_make(e->registry, e->erasure->id, &e->subject, err));
+    TM_TRY(tm__subject_group_init(&e->group, e->registry, e->erasure, err));
+    TM_TRY(tm__needles_create(e->erasure->ids, &e->needles[0], err));
+    TM_TRY(tm__needles_create(e->erasure->before, &e->needles[1], err));
     TM_TRY(look(e, err));
     TM_TRY(refuse(e, err));
-    TM_TRY(begin(e, err));
+    TM_TRY(tm__subject_group_begin(&e->group, e->now, err));
     TM_TRY(erase_until_gone(e, err));
     TM_TRY(note_retiring(e, err));
     return certify(e, out, err);
@@ -467,21 +394,29 @@ tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *regis
     tm__buf_done(&e.numbers);
     tm__beside_end(&e.beside);
     json_decref(e.now);
-    json_decref(e.found);
+    tm__needles_free(e.needles[0]);
+    tm__needles_free(e.needles[1]);
+    tm__subject_group_done(&e.group);
     return st;
 }
 
 tm_status tm__subject_erased(tm_registry *registry, const tm_subject_erasure *erasure,
                              const tm_hash *certificate, tm_err *err) {
     char hash[TM_HASH_TEXT];
-    tm_hash subject;
-    TM_TRY(tm__audit_subject_make(registry, erasure->id, &subject, err));
-    tm__hash_to_text(certificate, hash);
-    json_t *details = json_pack("{s:s}", "certificate", hash);
-    const tm_audit_note note = {
-        .event = "subject.erased", .object = "subject", .subject = &subject, .details = details};
-    const tm_status st = details == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                                         : tm__audit_append(registry, &note, erasure->actor, err);
+    tm_subject_group group = {0};
+    tm_status st = tm__subject_group_init(&group, registry, erasure, err);
+    json_t *details = NULL;
+    if (certificate != NULL) {
+        tm__hash_to_text(certificate, hash);
+        details = json_pack("{s:s}", "certificate", hash);
+    } else {
+        details = json_pack("{s:b}", "restored", 1);
+    }
+    if (st == TM_OK && details == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    st = st == TM_OK ? tm__subject_group_note(&group, "subject.erased", details, err) : st;
     json_decref(details);
+    tm__subject_group_done(&group);
     return st;
 }

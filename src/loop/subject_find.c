@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One walk over what a home holds of everybody, keeping what is of one subject.
+ * One walk over what a home holds of everybody, keeping what is of some subjects.
  *
  *   intake.db, segments ──> sources ┐
  *   snapshots of versions ──────────┼──> JSON
@@ -69,14 +69,14 @@ static tm_status take_row(finding *f, const tm_table *table, uint64_t row, json_
     return TM_OK;
 }
 
-/* Rows in which any of the columns is the id; rows NULL: they are only counted. */
+/* Rows in which any of the columns is an id; rows NULL: they are only counted. */
 static tm_status take_rows(finding *f, const tm_table *table, const json_t *names, json_t *rows,
-                           uint64_t *out_n, tm_err *err) {
+                           uint64_t *counts, uint64_t *out_n, tm_err *err) {
     const uint64_t n_rows = tm__table_rows(table);
     uint8_t *is_theirs = tm__mem_alloc(n_rows + 1, 1);
     tm_status st = is_theirs == NULL
                        ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                       : tm__whose_rows(table, names, f->ask->id, is_theirs, out_n, err);
+                       : tm__whose_rows(table, names, f->ask->ids, is_theirs, out_n, counts, err);
     for (uint64_t row = 0; st == TM_OK && rows != NULL && row < n_rows; row++) {
         st = is_theirs[row] ? take_row(f, table, row, rows, err) : TM_OK;
     }
@@ -86,6 +86,16 @@ static tm_status take_rows(finding *f, const tm_table *table, const json_t *name
 
 /* ---- Sources ---- */
 
+static tm_status tell_consent(finding *f, const json_t *source, json_t **out, tm_err *err) {
+    const tm_str id = tm__dict_get(f->ask->ids, 0);
+    tm__buf_reset(&f->text);
+    tm__buf_append(&f->text, id.ptr, id.len);
+    if (!tm__buf_byte(&f->text, '\0')) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    return tm__subject_consent(f->ctx, f->home, source, (const char *)f->text.data, out, err);
+}
+
 static tm_status look_in_source(finding *f, const json_t *source, const json_t *columns,
                                 tm_err *err) {
     const char *const name = tm__json_text(source, "source", "");
@@ -94,15 +104,15 @@ static tm_status look_in_source(finding *f, const json_t *source, const json_t *
     uint64_t n = 0;
     json_t *rows = f->ask->counts_only ? NULL : json_array();
     tm_status st = tm__intake_table(f->ctx, f->home, name, &table, err);
-    st = st == TM_OK ? take_rows(f, table, columns, rows, &n, err) : st;
+    st = st == TM_OK ? take_rows(f, table, columns, rows, f->ask->counts.rows, &n, err) : st;
     if (st == TM_OK && n > 0 && f->ask->counts_only) {
         const tm_subject_rows theirs = {
-            .source = name, .table = table, .columns = columns, .id = f->ask->id};
+            .source = name, .table = table, .columns = columns, .ids = f->ask->ids};
         st = tm__subject_delivered(f->home, &theirs, f->delivered, err);
     }
     tm__table_unref(table);
     if (st == TM_OK && n > 0 && !f->ask->counts_only) {
-        st = tm__subject_consent(f->ctx, f->home, source, f->ask->id, &consent, err);
+        st = tell_consent(f, source, &consent, err);
     }
     if (st == TM_OK && n > 0) {
         json_array_append_new(f->sources, json_pack("{s:s, s:O, s:I, s:O*, s:O*}", "source", name,
@@ -163,7 +173,8 @@ static tm_status look_in_snapshot(finding *f, const tm_version *version, const c
         *err = inner;
     }
     json_t *rows = f->ask->counts_only ? NULL : json_array();
-    st = st == TM_OK ? take_rows(f, table, columns, rows, &n, err) : st;
+    st = st == TM_OK ? take_rows(f, table, columns, rows, f->ask->counts.training_rows, &n, err)
+                     : st;
     tm__table_unref(table);
     if (st == TM_OK && n > 0) {
         json_array_append_new(f->versions,
@@ -194,13 +205,12 @@ static tm_status look_in_version(finding *f, const char *model, int64_t number, 
     TM_TRY(tm__registry_find(f->registry, name, &version, err));
     const char *const test = tm__json_text(version.info, "test_snapshot", "");
     tm_status st = tm__subject_columns_of_version(f->home, &version, &columns, err);
-    const bool is_there = strcmp(version.state, "collected") != 0; /* else its rows went with it */
-    if (st == TM_OK && is_there) {
+    if (st == TM_OK) {
         leave_out_events(f, &version);
     }
-    if (st == TM_OK && is_there && json_array_size(columns) == 0) {
+    if (st == TM_OK && json_array_size(columns) == 0) {
         leave_out(f, "version", name, "it was trained without an entity column");
-    } else if (st == TM_OK && is_there) {
+    } else if (st == TM_OK) {
         st = look_in_snapshot(f, &version, version.snapshot, columns, err);
         st = st == TM_OK ? look_in_snapshot(f, &version, test, columns, err) : st;
     }
@@ -216,7 +226,10 @@ static tm_status look_in_versions(finding *f, const char *model, tm_err *err) {
     TM_TRY(tm__registry_versions(f->registry, model, &list, err));
     tm_status st = TM_OK;
     json_array_foreach(list, i, one) {
-        st = st == TM_OK ? look_in_version(f, model, tm__json_i64(one, "version", 0), err) : st;
+        const bool is_gone = strcmp(tm__json_text(one, "state", ""), "collected") == 0;
+        st = st == TM_OK && !is_gone
+                 ? look_in_version(f, model, tm__json_i64(one, "version", 0), err)
+                 : st; /* rows of one that was collected went with it */
     }
     json_decref(list);
     return st;
@@ -273,15 +286,17 @@ static tm_status columns_of_answer(walking *w, const tm_walk_row *row, tm_err *e
     return st;
 }
 
-static tm_status is_theirs(walking *w, const tm_walk_row *row, bool *out, tm_err *err) {
-    tm_buf *const text = &w->f->text;
-    *out = row->entity.ptr != NULL && tm__str_is(row->entity, w->f->ask->id);
+/* Of its entity, else of the first column that names one: who else is named there is not counted.
+ */
+static tm_status whose(walking *w, const tm_walk_row *row, uint32_t *out, tm_err *err) {
+    const tm_dict *const ids = w->f->ask->ids;
+    *out = row->entity.ptr == NULL ? TM_CODE_MISSING : tm__dict_find(ids, row->entity);
     TM_TRY(columns_of_answer(w, row, err));
-    for (uint32_t i = 0; i < row->n_cells && !*out; i++) {
+    for (uint32_t i = 0; i < row->n_cells && *out == TM_CODE_MISSING; i++) {
         if (!tm__json_has_text(w->columns, row->names[i])) {
             continue;
         }
-        TM_TRY(tm__subject_cell_is(&row->cells[i], w->f->ask->id, text, out, err));
+        TM_TRY(tm__whose_cell(&row->cells[i], ids, &w->f->text, out, err));
     }
     return TM_OK;
 }
@@ -297,10 +312,13 @@ static tm_status take_answer(void *arg, const tm_walk_row *row, tm_err *err) {
     finding *const f = w->f;
     json_t *cells = NULL;
     char at[48], known[48] = "";
-    bool is_it = false;
-    TM_TRY(is_theirs(w, row, &is_it, err));
-    if (!is_it) {
+    uint32_t id = TM_CODE_MISSING;
+    TM_TRY(whose(w, row, &id, err));
+    if (id == TM_CODE_MISSING) {
         return TM_OK;
+    }
+    if (f->ask->counts.answers != NULL) {
+        f->ask->counts.answers[id]++;
     }
     f->n_answers++;
     w->n++;

@@ -56,20 +56,6 @@ tm_status tm__subject_columns_of_version(const tm_home *home, const tm_version *
     return tm__json_check(err);
 }
 
-tm_status tm__subject_cell_is(const tm_cell *cell, const char *id, tm_buf *room, bool *out,
-                              tm_err *err) {
-    tm__buf_reset(room);
-    if (cell->type == TM_TYPE_TEXT) {
-        *out = tm__str_is(cell->text, id);
-        return TM_OK;
-    }
-    if (!tm__cell_write_csv(cell, room)) {
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
-    }
-    *out = room->len > 0 && tm__str_is((tm_str){(const char *)room->data, room->len}, id);
-    return TM_OK;
-}
-
 typedef struct naming {
     tm_ctx *ctx;
     const tm_home *home;

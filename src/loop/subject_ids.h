@@ -18,18 +18,10 @@ json_t *tm__subject_columns_of_source(const json_t *source);
 TM_NODISCARD tm_status tm__subject_columns_of_version(const tm_home *home,
                                                       const tm_version *version, json_t **out,
                                                       tm_err *err);
-/**
- * The pseudonym of an id, when a source, or a version that learned from one, names subjects by
- * pseudonyms (table/privacy.h). *out_has false: none does.
- *
- * Errors: those of tm__privacy_key_read() when one does, and of files.
- */
-TM_NODISCARD tm_status tm__subject_pseudonym(const tm_home *home, tm_registry *registry,
-                                             const char *id, char out[TM_PRIVACY_ROOM],
-                                             bool *out_has, tm_err *err);
-/** Whether a cell is an id: a text as it is, another value as text. room: for that. TM_E_NOMEM. */
-TM_NODISCARD tm_status tm__subject_cell_is(const tm_cell *cell, const char *id, tm_buf *room,
-                                           bool *out, tm_err *err);
+/** Whether a source, or a version that learned from one, names subjects by pseudonyms
+ * (table/privacy.h). Errors of files. Cost: reads the record of each version. */
+TM_NODISCARD tm_status tm__subject_has_pseudonyms(const tm_home *home, tm_registry *registry,
+                                                  bool *out, tm_err *err);
 /** Call fn for the ids in these columns of sources and of the snapshots of versions, and of logged
  * answers; for many of them more than once. A snapshot that is gone is passed over. Errors: those
  * of fn, which end it, and of files. Cost: reads every source, snapshot and block of the log. */

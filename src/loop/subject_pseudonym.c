@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether subjects are kept by pseudonyms, and the one of an id. */
+/* Whether subjects are kept by pseudonyms. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "loop/subject_ids.h"
 #include "source/intake.h"
-#include "store/privacy_key.h"
 
 static bool has_pseudonym(const json_t *source) {
     json_t *names = tm__subject_columns_of_source(source);
@@ -82,16 +81,9 @@ static tm_status ask_models(tm_registry *registry, bool *out, tm_err *err) {
     return st;
 }
 
-tm_status tm__subject_pseudonym(const tm_home *home, tm_registry *registry, const char *id,
-                                char out[TM_PRIVACY_ROOM], bool *out_has, tm_err *err) {
-    tm_hash key;
-    *out_has = false;
-    TM_TRY(ask_sources(home, out_has, err));
-    TM_TRY(*out_has ? TM_OK : ask_models(registry, out_has, err));
-    if (*out_has) {
-        TM_TRY(tm__privacy_key_read(home, &key, err));
-        tm__privacy_pseudonym(&key, tm__str(id), out);
-        tm__hash_reset(&key);
-    }
-    return TM_OK;
+tm_status tm__subject_has_pseudonyms(const tm_home *home, tm_registry *registry, bool *out,
+                                     tm_err *err) {
+    *out = false;
+    TM_TRY(ask_sources(home, out, err));
+    return *out ? TM_OK : ask_models(registry, out, err);
 }

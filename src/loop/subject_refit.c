@@ -55,8 +55,8 @@ static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, char name[T
     TM_TRY(tm__snapshot_load(ctx, dir, &hash, &table, err));
     uint8_t *is_theirs = tm__mem_alloc(tm__table_rows(table) + 1, 1);
     tm_status st = is_theirs == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                                     : tm__whose_rows(table, order->columns, order->erasure->id,
-                                                      is_theirs, &n, err);
+                                     : tm__whose_rows(table, order->columns, order->erasure->ids,
+                                                      is_theirs, &n, NULL, err);
     st = st == TM_OK ? tm__whose_others(table, is_theirs, &left, err) : st;
     st = st == TM_OK ? tm__snapshot_save(ctx, dir, left, &hash, err) : st;
     tm__table_unref(left);

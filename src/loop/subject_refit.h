@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A version fitted anew on the rows that a subject left. Threads as registry.h. */
+/* A version fitted anew on the rows that subjects left. Threads as registry.h. */
 #ifndef TM_LOOP_SUBJECT_REFIT_H
 #define TM_LOOP_SUBJECT_REFIT_H
 
@@ -12,10 +12,10 @@ typedef struct tm_refit_order {
     const tm_home *home;
     tm_registry *registry;
     const tm_version *version;
-    const json_t *columns; /* of its rows that may hold the id */
+    const json_t *columns; /* of its rows that may hold ids */
     const tm_subject_erasure *erasure;
 } tm_refit_order;
-/** Train by its record on its rows without those in which one of the columns is the id, register
+/** Train by its record on its rows without those in which one of the columns is an id, register
  * it, let the model's gate judge it, and promote it unless the gate refuses and the policy keeps
  * the champion: then *out_refused is {"model", "version", "reason"} (a new reference), else NULL.
  * Its bytes follow from the rows that are left: `train --repeat` of the new version gives them

@@ -11,7 +11,8 @@
 #define DEPTH_MAX 4u /* segments/<source>/<file> */
 
 typedef struct scan {
-    const char *id, *dir, *below; /* below: of dir in the home; "": itself */
+    const tm_needles *ids;
+    const char *dir, *below; /* below: of dir in the home; "": itself */
     bool (*is_asked)(const char *entry);
     uint32_t depth;
     json_t *out;
@@ -25,14 +26,14 @@ static tm_status scan_folder(scan *s);
 static tm_status scan_whole(const scan *s, const char *path, bool *out_has, tm_err *err) {
     tm_map map = {0};
     TM_TRY(tm__vault_map_open(path, &map, err));
-    *out_has = memmem(map.data, map.len, s->id, strlen(s->id)) != NULL;
+    *out_has = tm__needles_stand_in(s->ids, map.data, map.len);
     tm__map_close(&map);
     return TM_OK;
 }
 
 /* A file that others may cut while it is read: a map of it would end the process. */
 static tm_status scan_changing(const scan *s, const char *path, bool *out_has, tm_err *err) {
-    const size_t id_len = strlen(s->id);
+    const size_t id_len = tm__needles_longest(s->ids);
     tm_file *file = NULL;
     uint8_t *const piece = tm__mem_alloc(PIECE_BYTES + id_len, 1);
     size_t kept = 0, n = 1;
@@ -44,7 +45,7 @@ static tm_status scan_changing(const scan *s, const char *path, bool *out_has, t
         st = tm__file_read(file, piece + kept, PIECE_BYTES, &n, err);
         if (st == TM_OK) {
             const size_t len = kept + n;
-            *out_has = memmem(piece, len, s->id, id_len) != NULL;
+            *out_has = tm__needles_stand_in(s->ids, piece, len);
             kept = len < id_len - 1 ? len : id_len - 1;
             memmove(piece, piece + len - kept, kept);
         }
@@ -108,13 +109,13 @@ static tm_status scan_folder(scan *s) {
     return s->st;
 }
 
-tm_status tm__subject_scan(const tm_home *home, const char *id, bool (*is_asked)(const char *entry),
-                           json_t *out, tm_err *err) {
-    scan s = {.id = id,
+tm_status tm__subject_scan(const tm_home *home, const tm_needles *ids,
+                           bool (*is_asked)(const char *entry), json_t *out, tm_err *err) {
+    scan s = {.ids = ids,
               .dir = tm__home_path(home),
               .below = "",
               .is_asked = is_asked,
               .out = out,
               .err = err};
-    return scan_folder(&s);
+    return tm__needles_longest(ids) == 0 ? TM_OK : scan_folder(&s);
 }

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is found of a subject by its files alone. Any thread. */
+/* What is found of subjects by the files of a home alone. Any thread. */
 #ifndef TM_LOOP_SUBJECT_SCAN_H
 #define TM_LOOP_SUBJECT_SCAN_H
 
 #include "base/json.h"
+#include "loop/subject_needles.h"
 #include "registry/registry.h"
 #include "store/home.h"
 
-#define TM_SCAN_ID_BYTES_MIN 6u /* what is shorter stands anywhere by chance */
-
-/** Append to out the names, below the home, of files that hold the id. is_asked: which entries of
- * the home are looked into. Cost: reads those files once. */
-TM_NODISCARD tm_status tm__subject_scan(const tm_home *home, const char *id,
+/** Append to out the names, below the home, of files that hold any of the ids. is_asked: which
+ * entries of the home are looked into. Cost: reads those files once. */
+TM_NODISCARD tm_status tm__subject_scan(const tm_home *home, const tm_needles *ids,
                                         bool (*is_asked)(const char *entry), json_t *out,
                                         tm_err *err);
 

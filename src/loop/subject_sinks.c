@@ -78,7 +78,8 @@ tm_status tm__subject_delivered(const tm_home *home, const tm_subject_rows *thei
     if (is_theirs == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
-    tm_status st = tm__whose_rows(theirs->table, theirs->columns, theirs->id, is_theirs, &n, err);
+    tm_status st =
+        tm__whose_rows(theirs->table, theirs->columns, theirs->ids, is_theirs, &n, NULL, err);
     st = st == TM_OK ? first_place(home, theirs->source, &c.first, err) : st;
     c.is_theirs = is_theirs;
     st = st == TM_OK ? each_sink(home, count_behind, &c, err) : st;

@@ -25,12 +25,12 @@ static tm_status no_memory(tm_err *err) {
 
 /* ---- Writing ---- */
 
-static tm_status add_line(tm_registry *registry, const char *id, bool is_first, tm_buf *out,
+static tm_status add_line(tm_registry *registry, tm_str id, bool is_first, tm_buf *out,
                           tm_err *err) {
     char hash[TM_HASH_TEXT], at[48];
     tm_hash subject;
     if (is_first) {
-        TM_TRY(tm__audit_subject_make(registry, KNOWN, &subject, err));
+        TM_TRY(tm__audit_subject_make(registry, tm__str(KNOWN), &subject, err));
         tm__hash_to_text(&subject, hash);
         tm__buf_text(out, MAGIC " ");
         tm__buf_text(out, hash);
@@ -45,8 +45,8 @@ static tm_status add_line(tm_registry *registry, const char *id, bool is_first, 
     return tm__buf_byte(out, '\n') ? TM_OK : no_memory(err);
 }
 
-tm_status tm__tombstone_add(const tm_home *home, tm_registry *registry, const char *id,
-                            tm_err *err) {
+tm_status tm__tombstones_add(const tm_home *home, tm_registry *registry, const tm_dict *ids,
+                             tm_err *err) {
     tm_buf text;
     char *const path = tm__fs_join(tm__home_path(home), TM_TOMBSTONES);
     tm__buf_init(&text, FILE_BYTES_MAX);
@@ -54,7 +54,9 @@ tm_status tm__tombstone_add(const tm_home *home, tm_registry *registry, const ch
     if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_FILE) {
         st = tm__fs_read_all(path, &text, err);
     }
-    st = st == TM_OK ? add_line(registry, id, text.len == 0, &text, err) : st;
+    for (uint32_t i = 0; st == TM_OK && i < tm__dict_count(ids); i++) {
+        st = add_line(registry, tm__dict_get(ids, i), text.len == 0, &text, err);
+    }
     st = st == TM_OK ? tm__fs_publish(path, text.data, text.len, err) : st;
     tm__buf_done(&text);
     tm__mem_free(path);
@@ -73,7 +75,7 @@ static tm_status check_key(tm_registry *registry, tm_str hash, tm_err *err) {
     char text[TM_HASH_TEXT] = "";
     tm_hash subject;
     bool has = false;
-    TM_TRY(tm__audit_subject_find(registry, KNOWN, &has, &subject, err));
+    TM_TRY(tm__audit_subject_find(registry, tm__str(KNOWN), &has, &subject, err));
     if (has) {
         tm__hash_to_text(&subject, text);
     }
@@ -112,60 +114,50 @@ static tm_status read_set(tm_registry *registry, const char *path, json_t *set, 
 typedef struct looking {
     tm_server_key key;
     const json_t *set;
-    json_t *ids; /* {ID: true} of the set that are there */
+    tm_dict *ids; /* of the set that are there */
 } looking;
 
 static tm_status look_at_id(void *arg, const char *id, tm_err *err) {
     const looking *const l = arg;
     char text[TM_HASH_TEXT];
     tm_hash subject;
-    (void)err;
     tm__audit_subject(&l->key, tm__str(id), &subject);
     tm__hash_to_text(&subject, text);
-    if (json_object_get(l->set, text) != NULL) {
-        json_object_set_new(l->ids, id, json_true());
-    }
-    return TM_OK;
+    return json_object_get(l->set, text) == NULL ||
+                   tm__dict_add(l->ids, tm__str(id)) != TM_CODE_MISSING
+               ? TM_OK
+               : no_memory(err);
 }
 
 static tm_status erase_again(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                              const tm_subject_erasure *erasure, tm_err *err) {
     json_t *body = NULL;
-    tm_hash subject;
     TM_TRY(tm__subject_erase(ctx, home, registry, erasure, &body, err));
     json_decref(body);
-    TM_TRY(tm__audit_subject_make(registry, erasure->id, &subject, err));
-    json_t *details = json_pack("{s:b}", "restored", 1);
-    const tm_audit_note note = {
-        .event = "subject.erased", .object = "subject", .subject = &subject, .details = details};
-    tm_status st =
-        details == NULL ? no_memory(err) : tm__audit_append(registry, &note, erasure->actor, err);
-    json_decref(details);
-    return st == TM_OK ? tm__tombstone_add(home, registry, erasure->id, err) : st;
+    TM_TRY(tm__subject_erased(registry, erasure, NULL, err));
+    return tm__tombstones_add(home, registry, erasure->ids, err);
 }
 
 tm_status tm__tombstones_apply(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                                const char *path, const tm_actor *actor, uint64_t *out_n,
                                tm_err *err) {
-    looking l = {.ids = json_object()};
+    looking l = {.ids = tm__dict_create()};
     bool has = false;
-    json_t *set = json_object(), *value = NULL;
-    const char *id = NULL;
+    json_t *set = json_object();
     l.set = set;
-    tm_status st = read_set(registry, path, set, err);
+    tm_status st = l.ids == NULL ? no_memory(err) : read_set(registry, path, set, err);
     st = st == TM_OK ? tm__registry_server_key(registry, &l.key, &has, err) : st;
     st = st == TM_OK ? tm__subject_ids(ctx, home, registry, look_at_id, &l, err) : st;
     st = st == TM_OK ? tm__json_check(err) : st;
-    json_object_foreach(l.ids, id, value) {
-        const tm_subject_erasure erasure = {
-            .id = id, .models = TM_SUBJECT_REFIT, .if_refused = TM_SUBJECT_PROMOTE, .actor = actor};
-        st = st == TM_OK ? erase_again(ctx, home, registry, &erasure, err) : st;
-    }
+    const uint32_t n = st == TM_OK ? tm__dict_count(l.ids) : 0;
+    const tm_subject_erasure erasure = {
+        .ids = l.ids, .models = TM_SUBJECT_REFIT, .if_refused = TM_SUBJECT_PROMOTE, .actor = actor};
+    st = st == TM_OK && n > 0 ? erase_again(ctx, home, registry, &erasure, err) : st;
     if (st == TM_OK) {
-        *out_n = json_object_size(l.ids);
+        *out_n = n;
     }
     tm__server_key_done(&l.key);
-    json_decref(l.ids);
+    tm__dict_free(l.ids);
     json_decref(set);
     return st;
 }

@@ -86,8 +86,7 @@ static tm_status remove_labels(cutting *c, const char *sql, tm_str text, int64_t
     return st;
 }
 
-static tm_status remove_labels_of_entity(cutting *c, tm_err *err) {
-    const tm_str entity = tm__str(c->what->entity);
+static tm_status remove_labels_of_entity(cutting *c, tm_str entity, tm_err *err) {
     int64_t n_waiting = 0;
     TM_TRY(count_waiting(c,
                          "SELECT count(*) FROM labels WHERE entity = lookup_text(?) AND state = 0",
@@ -95,6 +94,13 @@ static tm_status remove_labels_of_entity(cutting *c, tm_err *err) {
     TM_TRY(remove_labels(c, "DELETE FROM labels WHERE entity = lookup_text(?)", entity, 0, err));
     return tm__log_count_locked(c->db, "", tm__label_result_names[TM_LABEL_WAITING], -n_waiting,
                                 err);
+}
+
+static tm_status remove_labels_of_entities(cutting *c, tm_err *err) {
+    for (uint32_t i = 0; i < tm__dict_count(c->what->entities); i++) {
+        TM_TRY(remove_labels_of_entity(c, tm__dict_get(c->what->entities, i), err));
+    }
+    return TM_OK;
 }
 
 /* ---- Blocks ---- */
@@ -179,7 +185,7 @@ static tm_status erase_locked(cutting *c, tm_err *err) {
     int64_t next_seq = 0;
     TM_TRY(tm__log_end(c->db, &next_seq, err));
     TM_TRY(cut_blocks(c, err));
-    TM_TRY(remove_labels_of_entity(c, err));
+    TM_TRY(remove_labels_of_entities(c, err));
     if (c->done.n_answers + c->done.n_labels == 0) {
         return TM_OK;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers of one subject leave the log, with their labels and all that points to them; every other
- * answer keeps its number, its id and its label. What was counted of them stays: counters and
+ * Answers of some subjects leave the log, with their labels and all that points to them; every
+ * other answer keeps its number, its id and its label. What was counted of them stays: counters and
  * sketches hold no row.
  */
 #ifndef TM_MONITOR_MONITOR_ERASE_H
@@ -9,10 +9,11 @@
 
 #include "base/json.h"
 #include "store/home.h"
+#include "table/table.h"
 
 typedef struct tm_log_erasure {
-    const char *entity;     /* labels that name it go too, also those that wait */
-    const int64_t *numbers; /* [n] of answers, ascending; those that are gone are passed over */
+    const tm_dict *entities; /* labels that name one go too, also those that wait */
+    const int64_t *numbers;  /* [n] of answers, ascending; those that are gone are passed over */
     size_t n;
 } tm_log_erasure;
 typedef struct tm_log_erased {

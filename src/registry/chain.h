@@ -33,11 +33,15 @@ typedef struct tm_audit_note {
 TM_NODISCARD tm_status tm__audit_append(tm_registry *registry, const tm_audit_note *note,
                                         const tm_actor *actor, tm_err *err);
 
+/** Several, in one transaction. */
+TM_NODISCARD tm_status tm__audit_append_all(tm_registry *registry, const tm_audit_note *notes,
+                                            uint32_t n, const tm_actor *actor, tm_err *err);
+
 /** What stands for a subject in the chain; *out_has false when no subject can be in it yet. */
-TM_NODISCARD tm_status tm__audit_subject_find(tm_registry *registry, const char *id, bool *out_has,
+TM_NODISCARD tm_status tm__audit_subject_find(tm_registry *registry, tm_str id, bool *out_has,
                                               tm_hash *out, tm_err *err);
 /** Same for a note: makes the server key when there is none. */
-TM_NODISCARD tm_status tm__audit_subject_make(tm_registry *registry, const char *id, tm_hash *out,
+TM_NODISCARD tm_status tm__audit_subject_make(tm_registry *registry, tm_str id, tm_hash *out,
                                               tm_err *err);
 
 /* Which entries are wanted; zero: all. */

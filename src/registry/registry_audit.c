@@ -14,17 +14,17 @@
 /* ---- Appending ---- */
 
 typedef struct noting {
-    const tm_audit_note *note;
+    const tm_audit_note *notes; /* [n] */
+    uint32_t n;
     const tm_actor *actor;
 } noting;
 
-static tm_status append_locked(tm_registry *registry, void *arg, tm_err *err) {
-    const noting *in = arg;
-    const tm_audit_note *note = in->note;
+static tm_status append_one_locked(tm_registry *registry, const tm_audit_note *note,
+                                   const tm_actor *actor, tm_err *err) {
     const tm_event event = {
         .model = note->model == NULL ? "" : note->model,
         .event = note->event,
-        .actor = in->actor,
+        .actor = actor,
         .details = note->details,
         .object = note->object,
         .outcome = note->outcome,
@@ -33,34 +33,47 @@ static tm_status append_locked(tm_registry *registry, void *arg, tm_err *err) {
     return tm__history_append_locked(registry, &event, err);
 }
 
+static tm_status append_locked(tm_registry *registry, void *arg, tm_err *err) {
+    const noting *const in = arg;
+    for (uint32_t i = 0; i < in->n; i++) {
+        TM_TRY(append_one_locked(registry, &in->notes[i], in->actor, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__audit_append_all(tm_registry *registry, const tm_audit_note *notes, uint32_t n,
+                               const tm_actor *actor, tm_err *err) {
+    noting in = {notes, n, actor};
+    return tm__registry_transact(registry, append_locked, &in, err);
+}
+
 tm_status tm__audit_append(tm_registry *registry, const tm_audit_note *note, const tm_actor *actor,
                            tm_err *err) {
-    noting in = {note, actor};
-    return tm__registry_transact(registry, append_locked, &in, err);
+    return tm__audit_append_all(registry, note, 1, actor, err);
 }
 
 static tm_status server_key_locked(tm_registry *registry, void *arg, tm_err *err) {
     return tm__registry_server_key_locked(registry, arg, err);
 }
 
-tm_status tm__audit_subject_find(tm_registry *registry, const char *id, bool *out_has, tm_hash *out,
+tm_status tm__audit_subject_find(tm_registry *registry, tm_str id, bool *out_has, tm_hash *out,
                                  tm_err *err) {
     tm_server_key key;
     TM_TRY(tm__registry_server_key(registry, &key, out_has, err));
     if (*out_has) {
-        tm__audit_subject(&key, tm__str(id), out);
+        tm__audit_subject(&key, id, out);
         tm__server_key_done(&key);
     }
     return TM_OK;
 }
 
-tm_status tm__audit_subject_make(tm_registry *registry, const char *id, tm_hash *out, tm_err *err) {
+tm_status tm__audit_subject_make(tm_registry *registry, tm_str id, tm_hash *out, tm_err *err) {
     tm_server_key key;
     bool has = false;
     TM_TRY(tm__audit_subject_find(registry, id, &has, out, err));
     if (!has) {
         TM_TRY(tm__registry_transact(registry, server_key_locked, &key, err));
-        tm__audit_subject(&key, tm__str(id), out);
+        tm__audit_subject(&key, id, out);
         tm__server_key_done(&key);
     }
     return TM_OK;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "registry/chain.h"
 #include "registry/collect.h"
 #include "registry/experiment.h"
@@ -22,6 +23,23 @@
 #define LINEAGE_MAX 64u /* models that went on from each other */
 
 /* ---- What is to be retired ---- */
+
+static tm_status note_each(tm_registry *registry, const tm_retiring *retiring,
+                           const json_t *details, const tm_actor *actor, tm_err *err) {
+    tm_audit_note *notes = tm__mem_alloc((size_t)retiring->n_subjects + 1, sizeof(*notes));
+    if (notes == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    for (uint32_t i = 0; i < retiring->n_subjects; i++) {
+        notes[i] = (tm_audit_note){.event = EVENT,
+                                   .object = "subject",
+                                   .subject = &retiring->subjects[i],
+                                   .details = details};
+    }
+    const tm_status st = tm__audit_append_all(registry, notes, retiring->n_subjects, actor, err);
+    tm__mem_free(notes);
+    return st;
+}
 
 tm_status tm__retiring_note(tm_registry *registry, const tm_retiring *retiring,
                             const tm_actor *actor, tm_err *err) {
@@ -47,9 +65,7 @@ tm_status tm__retiring_note(tm_registry *registry, const tm_retiring *retiring,
     json_t *details = json_pack("{s:s, s:I, s:O}", "retire_by", by, "retire_by_us",
                                 (json_int_t)retiring->by_us, "versions", versions);
     st = st == TM_OK ? tm__json_check(err) : st;
-    const tm_audit_note note = {
-        .event = EVENT, .object = "subject", .subject = retiring->subject, .details = details};
-    st = st == TM_OK ? tm__audit_append(registry, &note, actor, err) : st;
+    st = st == TM_OK ? note_each(registry, retiring, details, actor, err) : st;
     json_decref(details);
     json_decref(versions);
     return st;

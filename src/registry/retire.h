@@ -10,12 +10,13 @@
 
 #include "registry/registry.h"
 
-/** Note that versions ([{"model", "version"}]) are to be retired at by_us. subject: who was erased,
- * as tm__audit_subject_make() gives it. */
+/** Note that versions ([{"model", "version"}]) are to be retired at by_us. subjects: who were
+ * erased, as tm__audit_subject_make() gives them: an entry each. */
 typedef struct tm_retiring {
     const json_t *versions;
     int64_t by_us;
-    const tm_hash *subject;
+    const tm_hash *subjects; /* [n] */
+    uint32_t n_subjects;
 } tm_retiring;
 TM_NODISCARD tm_status tm__retiring_note(tm_registry *registry, const tm_retiring *retiring,
                                          const tm_actor *actor, tm_err *err);

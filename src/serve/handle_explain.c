@@ -109,7 +109,7 @@ static tm_status note_read(const tm_exchange *x, const json_t *logged, tm_err *e
         .event = "answer.read", .object = object, .model = tm__json_text(logged, "model", "")};
     (void)snprintf(object, sizeof(object), "prediction:%.40s", tm__json_text(logged, "id", ""));
     if (entity != NULL) {
-        TM_TRY(tm__audit_subject_make(registry, entity, &subject, err));
+        TM_TRY(tm__audit_subject_make(registry, tm__str(entity), &subject, err));
         note.subject = &subject;
     }
     return tm__audit_append(registry, &note, &actor, err);

@@ -32,7 +32,7 @@ typedef struct erasing {
     char *dir; /* of its segments */
     tm_bucket bucket;
     const json_t *columns;
-    const char *id;
+    const tm_dict *ids;
     tm_intake_erased done;
 } erasing;
 
@@ -271,7 +271,8 @@ static tm_status erase_segment(erasing *e, segment *s, tm_err *err) {
         st = TM_FAIL(err, TM_E_INTEGRITY, "a segment of '%s' has other rows than are counted",
                      e->source.name);
     }
-    st = st == TM_OK ? tm__whose_rows(table, e->columns, e->id, is_theirs, &s->n_theirs, err) : st;
+    st = st == TM_OK ? tm__whose_rows(table, e->columns, e->ids, is_theirs, &s->n_theirs, NULL, err)
+                     : st;
     s->is_theirs = is_theirs;
     if (st == TM_OK && s->n_theirs > 0) {
         cut_parts(s, is_theirs);
@@ -382,8 +383,14 @@ static tm_status sweep_files(erasing *e, tm_err *err) {
 
 /* ---- Quarantine ---- */
 
-static bool holds(const char *text, const char *id) {
-    return text != NULL && strstr(text, id) != NULL;
+static bool holds(const char *text, const tm_dict *ids) {
+    bool is_there = false;
+    const size_t len = text == NULL ? 0 : strlen(text);
+    for (uint32_t i = 0; text != NULL && !is_there && i < tm__dict_count(ids); i++) {
+        const tm_str id = tm__dict_get(ids, i);
+        is_there = memmem(text, len, id.ptr, id.len) != NULL;
+    }
+    return is_there;
 }
 
 static tm_status erase_quarantine(erasing *e, tm_err *err) {
@@ -394,8 +401,8 @@ static tm_status erase_quarantine(erasing *e, tm_err *err) {
     TM_TRY(tm__intake_quarantine(e->home, e->source.name, &all, TM_QUARANTINE_ROWS, &list, err));
     tm_status st = TM_OK;
     json_array_foreach(list, i, row) {
-        if (st == TM_OK && (holds(tm__json_text(row, "bytes", NULL), e->id) ||
-                            holds(tm__json_text(row, "detail", NULL), e->id))) {
+        if (st == TM_OK && (holds(tm__json_text(row, "bytes", NULL), e->ids) ||
+                            holds(tm__json_text(row, "detail", NULL), e->ids))) {
             const int64_t number = tm__json_i64(row, "number", 0);
             const tm_intake_replay drop = {.choice = {.first = number, .last = number},
                                            .drop = true};
@@ -424,9 +431,9 @@ static tm_status erase(erasing *e, const char *name, tm_err *err) {
 }
 
 tm_status tm__intake_erase(tm_ctx *ctx, const tm_home *home, const char *name,
-                           const json_t *columns, const char *id, tm_intake_erased *out,
+                           const json_t *columns, const tm_dict *ids, tm_intake_erased *out,
                            tm_err *err) {
-    erasing e = {.ctx = ctx, .home = home, .columns = columns, .id = id};
+    erasing e = {.ctx = ctx, .home = home, .columns = columns, .ids = ids};
     uint64_t n_compacted = 0;
     TM_TRY(tm__intake_compact(ctx, home, name, 1, &n_compacted, err));
     tm_status st = erase(&e, name, err);

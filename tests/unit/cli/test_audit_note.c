@@ -13,7 +13,7 @@ static void a_deed_is_an_entry_by_its_user(void **state) {
     const tm_cli_deed deed = {.event = "source.pulled",
                               .kind = "source",
                               .name = "flights",
-                              .subject_id = "4711",
+                              .subject_id = tm__str("4711"),
                               .details = json_pack("{s:i}", "rows", 3)};
     const tm_cli_deed bare = {.event = "backup.made", .kind = "home"};
     assert_int_equal(tm__cli_audit(*state, &deed, NULL), TM_OK);

@@ -9,18 +9,20 @@ static const tm_actor actor = {.name = "test"};
 
 static void it_is_complete_when_nothing_stays_and_nothing_was_unasked(void **state) {
     tm_registry *registry = NULL;
-    json_t *found =
-        json_pack("{s:[], s:[], s:[], s:[]}", "sources", "versions", "answers", "delivered");
+    tm_subject_group group = {0};
+    tm_dict *ids = tm__dict_create();
     json_t *now = json_pack("{s:[]}", "not_looked_into"), *refused = json_array(), *body = NULL;
-    tm_subject_erasure erasure = {.id = "somebody", .actor = &actor};
+    tm_subject_erasure erasure = {.ids = ids, .actor = &actor};
     tm_certificate_facts facts = {.home = *state,
                                   .erasure = &erasure,
-                                  .found = found,
+                                  .group = &group,
                                   .now = now,
                                   .refused = refused,
                                   .can_scan = true};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     facts.registry = registry;
+    assert_int_equal(tm__dict_add(ids, tm__str("somebody")), 0);
+    assert_int_equal(tm__subject_group_init(&group, registry, &erasure, NULL), TM_OK);
     assert_false(tm__certificate_keeps_any(&facts));
     assert_int_equal(tm__certificate_make(&facts, &body, NULL), TM_OK);
     assert_true(tm__json_bool(body, "complete", false) && tm__json_bool(body, "scanned", false));
@@ -39,7 +41,8 @@ static void it_is_complete_when_nothing_stays_and_nothing_was_unasked(void **sta
     assert_int_equal(json_array_size(json_object_get(body, "retiring")), 0);
     json_decref(body);
     tm__registry_close(registry);
-    json_decref(found);
+    tm__subject_group_done(&group);
+    tm__dict_free(ids);
     json_decref(now);
     json_decref(refused);
 }

@@ -11,10 +11,13 @@ static json_t *find(const tm_home *home, const char *id, bool counts_only) {
     tm_ctx ctx = {0};
     tm_registry *registry = NULL;
     json_t *found = NULL;
-    const tm_subject_ask ask = {.id = id, .counts_only = counts_only};
+    tm_dict *ids = tm__dict_create();
+    const tm_subject_ask ask = {.ids = ids, .counts_only = counts_only};
+    assert_int_equal(tm__dict_add(ids, tm__str(id)), 0);
     assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
     assert_int_equal(tm__subject_find(&ctx, home, registry, &ask, &found, NULL), TM_OK);
     tm__registry_close(registry);
+    tm__dict_free(ids);
     return found;
 }
 

@@ -12,12 +12,16 @@ static const tm_actor actor = {.name = "test"};
 static void tombstones_hold_no_id_and_only_act_with_their_secret(void **state) {
     tm_ctx ctx = {0};
     tm_registry *registry = NULL;
+    tm_dict *ids = tm__dict_create();
     tm_buf text;
     uint64_t n = 7;
     char *path = tm__fs_join(tm__home_path(*state), TM_TOMBSTONES);
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
-    assert_int_equal(tm__tombstone_add(*state, registry, "somebody-1", NULL), TM_OK);
-    assert_int_equal(tm__tombstone_add(*state, registry, "somebody-2", NULL), TM_OK);
+    assert_int_equal(tm__dict_add(ids, tm__str("somebody-1")), 0);
+    assert_int_equal(tm__tombstones_add(*state, registry, ids, NULL), TM_OK);
+    assert_int_equal(tm__dict_add(ids, tm__str("somebody-2")), 1);
+    assert_int_equal(tm__tombstones_add(*state, registry, ids, NULL), TM_OK);
+    tm__dict_free(ids);
     tm__buf_init(&text, 10000);
     assert_int_equal(tm__fs_read_all(path, &text, NULL), TM_OK);
     assert_null(memmem(text.data, text.len, "somebody", 8));

@@ -48,7 +48,9 @@ static void answers_of_one_go_and_all_others_stay_as_they_are(void **state) {
                               i < 8 ? "yes" : NULL};
     }
     const int64_t numbers[] = {1, 4, 7, 10, 99};
-    const tm_log_erasure erasure = {"somebody-else-1", numbers, 5};
+    tm_dict *who = tm__dict_create();
+    assert_int_equal(tm__dict_add(who, tm__str("somebody-else-1")), 0);
+    const tm_log_erasure erasure = {who, numbers, 5};
     const tm_label waiting = {.model = "tiny",
                               .entity = "somebody-else-1",
                               .event_us = 77,
@@ -83,11 +85,12 @@ static void answers_of_one_go_and_all_others_stay_as_they_are(void **state) {
     /* Again: nothing is left to do. */
     assert_int_equal(tm__log_erase(*state, &erasure, &erased, NULL), TM_OK);
     assert_int_equal(erased.n_answers + erased.n_labels, 0);
+    tm__dict_free(who);
 }
 
 static void a_home_without_a_log_has_nothing_to_erase(void **state) {
     tm_log_erased erased = {1, 1};
-    const tm_log_erasure erasure = {.entity = "somebody"};
+    const tm_log_erasure erasure = {0};
     assert_int_equal(tm__log_erase(*state, &erasure, &erased, NULL), TM_OK);
     assert_int_equal(erased.n_answers, 0);
     bool has_spilled = true;

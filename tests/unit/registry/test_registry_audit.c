@@ -12,7 +12,7 @@ static void append(tm_registry *registry, const char *event, const char *object,
     tm_hash subject;
     tm_audit_note note = {.event = event, .object = object};
     if (id != NULL) {
-        assert_int_equal(tm__audit_subject_make(registry, id, &subject, NULL), TM_OK);
+        assert_int_equal(tm__audit_subject_make(registry, tm__str(id), &subject, NULL), TM_OK);
         note.subject = &subject;
     }
     assert_int_equal(tm__audit_append(registry, &note, &actor, NULL), TM_OK);
@@ -34,7 +34,7 @@ static void entries_are_found_by_what_they_are(void **state) {
     bool has = false;
     int64_t next = 0;
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
-    assert_int_equal(tm__audit_subject_find(registry, "1", &has, &other, NULL), TM_OK);
+    assert_int_equal(tm__audit_subject_find(registry, tm__str("1"), &has, &other, NULL), TM_OK);
     assert_false(has);
     append(registry, "source.added", "source:flights", NULL);
     append(registry, "source.pulled", "source:flights", NULL);
@@ -42,8 +42,9 @@ static void entries_are_found_by_what_they_are(void **state) {
     append(registry, "subject.exported", "subject", "4711");
     append(registry, "answer.read", "prediction:x", "4711");
     append(registry, "answer.read", "prediction:y", "4712");
-    assert_int_equal(tm__audit_subject_find(registry, "4711", &has, &subject, NULL), TM_OK);
-    assert_int_equal(tm__audit_subject_find(registry, "1", &has, &other, NULL), TM_OK);
+    assert_int_equal(tm__audit_subject_find(registry, tm__str("4711"), &has, &subject, NULL),
+                     TM_OK);
+    assert_int_equal(tm__audit_subject_find(registry, tm__str("1"), &has, &other, NULL), TM_OK);
     const struct {
         tm_audit_filter filter;
         size_t want;

@@ -31,7 +31,8 @@ static tm_registry *with_versions(const tm_home *home, int n) {
 
 static void note(tm_registry *registry, int64_t version, int64_t by_us) {
     json_t *versions = json_pack("[{s:s, s:I}]", "model", "late", "version", (json_int_t)version);
-    const tm_retiring retiring = {.versions = versions, .by_us = by_us, .subject = &somebody};
+    const tm_retiring retiring = {
+        .versions = versions, .by_us = by_us, .subjects = &somebody, .n_subjects = 1};
     assert_int_equal(tm__retiring_note(registry, &retiring, &actor, NULL), TM_OK);
     json_decref(versions);
 }

@@ -24,7 +24,7 @@ static void declare_people(const tm_home *home, tm_registry *registry) {
     json_t *spec = json_pack("{s:{s:{s:s}}}", "columns", "who", "policy", "pseudonym");
     const tm_intake_add add = {.name = "people", .feed = "push", .spec = spec};
     tm_hash made;
-    assert_int_equal(tm__audit_subject_make(registry, "", &made, NULL), TM_OK);
+    assert_int_equal(tm__audit_subject_make(registry, tm__str(""), &made, NULL), TM_OK);
     assert_int_equal(tm__intake_add(home, &add, NULL), TM_OK);
     json_decref(spec);
 }

@@ -34,9 +34,12 @@ static tm_intake_erased erase(const tm_home *home, const char *id) {
     tm_intake_erased erased = {0};
     tm_err err = {0};
     json_t *columns = json_pack("[s]", "id");
-    if (tm__intake_erase(&ctx, home, "people", columns, id, &erased, &err) != TM_OK) {
+    tm_dict *ids = tm__dict_create();
+    assert_int_equal(tm__dict_add(ids, tm__str(id)), 0);
+    if (tm__intake_erase(&ctx, home, "people", columns, ids, &erased, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }
+    tm__dict_free(ids);
     json_decref(columns);
     return erased;
 }

@@ -39,7 +39,10 @@ static void rows_are_theirs_by_the_columns_named(void **state) {
         uint8_t is_theirs[4];
         uint64_t n = 9, want = 0;
         json_t *names = cases[k].names == NULL ? NULL : json_loads(cases[k].names, 0, NULL);
-        assert_int_equal(tm__whose_rows(table, names, cases[k].id, is_theirs, &n, NULL), TM_OK);
+        tm_dict *ids = tm__dict_create();
+        assert_int_equal(tm__dict_add(ids, tm__str(cases[k].id)), 0);
+        assert_int_equal(tm__whose_rows(table, names, ids, is_theirs, &n, NULL, NULL), TM_OK);
+        tm__dict_free(ids);
         assert_memory_equal(is_theirs, cases[k].want, 4);
         for (int i = 0; i < 4; i++) {
             want += cases[k].want[i];
@@ -48,6 +51,46 @@ static void rows_are_theirs_by_the_columns_named(void **state) {
         json_decref(names);
     }
     tm__table_unref(table);
+}
+
+static void rows_of_several_are_counted_by_whom(void **state) {
+    (void)state;
+    tm_table *table = make();
+    tm_dict *ids = tm__dict_create();
+    const uint8_t want[4] = {1, 1, 1, 1};
+    const uint64_t want_counts[4] = {3, 2, 0, 1};
+    uint8_t is_theirs[4];
+    uint64_t n = 0, counts[4] = {0};
+    assert_int_equal(tm__dict_add(ids, tm__str("7")), 0);
+    assert_int_equal(tm__dict_add(ids, tm__str("77")), 1);
+    assert_int_equal(tm__dict_add(ids, tm__str("nobody")), 2);
+    assert_int_equal(tm__dict_add(ids, tm__str("7.5")), 3);
+    assert_int_equal(tm__whose_rows(table, NULL, ids, is_theirs, &n, counts, NULL), TM_OK);
+    assert_int_equal(n, 4);
+    assert_memory_equal(is_theirs, want, 4);
+    assert_memory_equal(counts, want_counts, sizeof(counts));
+    tm__dict_free(ids);
+    tm__table_unref(table);
+}
+
+static void a_text_is_compared_as_it_is_and_a_number_as_text(void **state) {
+    (void)state;
+    const tm_cell text = {.type = TM_TYPE_TEXT, .text = tm__str("a,\"b\"")};
+    const tm_cell seven = {.type = TM_TYPE_INT, .i64 = 7}, eight = {.type = TM_TYPE_INT, .i64 = 8};
+    tm_dict *ids = tm__dict_create();
+    tm_buf room;
+    uint32_t id = 0;
+    tm__buf_init(&room, 1000);
+    assert_int_equal(tm__dict_add(ids, tm__str("7")), 0);
+    assert_int_equal(tm__dict_add(ids, tm__str("a,\"b\"")), 1);
+    assert_int_equal(tm__whose_cell(&text, ids, &room, &id, NULL), TM_OK);
+    assert_int_equal(id, 1);
+    assert_int_equal(tm__whose_cell(&seven, ids, &room, &id, NULL), TM_OK);
+    assert_int_equal(id, 0);
+    assert_int_equal(tm__whose_cell(&eight, ids, &room, &id, NULL), TM_OK);
+    assert_int_equal(id, TM_CODE_MISSING);
+    tm__buf_done(&room);
+    tm__dict_free(ids);
 }
 
 static void the_others_are_what_is_left(void **state) {
@@ -63,7 +106,10 @@ static void the_others_are_what_is_left(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_theirs_by_the_columns_named),
-                                       cmocka_unit_test(the_others_are_what_is_left)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_theirs_by_the_columns_named),
+        cmocka_unit_test(rows_of_several_are_counted_by_whom),
+        cmocka_unit_test(a_text_is_compared_as_it_is_and_a_number_as_text),
+        cmocka_unit_test(the_others_are_what_is_left)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
