@@ -314,6 +314,19 @@ void tm__comm_spread(tm_comm *comm, void *data, size_t bytes) {
     tm__comm_spread_from(comm, 0, data, bytes);
 }
 
+void tm__comm_hand(tm_comm *comm, uint32_t from, const void *data, void *room, size_t bytes) {
+    if (is_alone(comm) || (comm->rank != 0 && comm->rank != from)) {
+        return;
+    }
+    const moment started = now();
+    if (comm->rank == from) {
+        send_to(comm, 0, data, bytes);
+    } else {
+        receive_from(comm, from, room, bytes);
+    }
+    wait_count(comm, started);
+}
+
 bool tm__comm_agree(tm_comm *comm, bool answer) {
     uint8_t byte = answer;
     tm__comm_spread(comm, &byte, 1);

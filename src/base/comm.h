@@ -100,6 +100,8 @@ void tm__comm_gather(tm_comm *comm, tm_row_deal deal, size_t row_bytes, void *al
 void tm__comm_spread(tm_comm *comm, void *data, size_t bytes);
 /** Same of the rank `from`. */
 void tm__comm_spread_from(tm_comm *comm, uint32_t from, void *data, size_t bytes);
+/** `data` of the rank `from`, which is not 0, comes into `room` of rank 0; the others pass by. */
+void tm__comm_hand(tm_comm *comm, uint32_t from, const void *data, void *room, size_t bytes);
 /** Rank 0's answer to a question. */
 bool tm__comm_agree(tm_comm *comm, bool answer);
 /** Whether a step went well everywhere: else the failure of the first rank where it did not, which

@@ -60,6 +60,7 @@ typedef struct training {
     tm_recipe recipe; /* read from base_recipe */
     uint64_t memory_limit;
     double seconds_load;
+    tm_hash rows, test_rows; /* what their snapshots are called */
     uint64_t started_ns;
     tm_board board;
     tm_gate_load load;
@@ -317,17 +318,26 @@ static tm_status open_place(training *t, tm_err *err) {
     return tm__comm_check(t->ctx.comm, st, err);
 }
 
-/* Keep the rows of a table, and say what they are called. */
-static tm_status keep_rows(training *t, const tm_table *table, char *out, tm_err *err) {
-    tm_hash snapshot;
-    if (is_first(t)) {
-        const char *dir = tm__home_snapshots(t->place.home);
-        TM_TRY(tm__snapshot_save(&t->ctx, dir, table, &snapshot, err));
-    } else {
-        tm__table_hash(table, &snapshot);
-    }
-    tm__hash_to_text(&snapshot, out);
+/* Keep the rows of a table under the name that they have. */
+static tm_status keep_rows(training *t, const tm_table *table, const tm_hash *hash, tm_err *err) {
+    const char *const dir = is_first(t) ? tm__home_snapshots(t->place.home) : NULL;
+    return table == NULL ? TM_OK : tm__snapshot_save_ranks(&t->ctx, dir, table, hash, err);
+}
+
+/* What ranks do together once they know that they have the same rows. */
+static tm_status keep_tables(training *t, tm_err *err) {
+    const uint64_t started = tm__mono_ns();
+    TM_TRY(keep_rows(t, t->table, &t->rows, err));
+    TM_TRY(keep_rows(t, t->test, &t->test_rows, err));
+    t->seconds_load += (double)(tm__mono_ns() - started) * 1e-9;
     return TM_OK;
+}
+
+static void name_rows(const tm_table *table, tm_hash *hash, char *out) {
+    if (table != NULL) {
+        tm__table_hash(table, hash);
+        tm__hash_to_text(hash, out);
+    }
 }
 
 /* Policies of the columns of sources travel with the model; rows of files are brought to them. */
@@ -377,10 +387,8 @@ static tm_status read_tables(training *t, tm_err *err) {
     TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err) : TM_OK);
     TM_TRY(rename_tables(t, err));
     TM_TRY(cover_tables(t, err));
-    TM_TRY(keep_rows(t, t->table, t->options.snapshot, err));
-    if (t->test != NULL) {
-        TM_TRY(keep_rows(t, t->test, t->options.test_snapshot, err));
-    }
+    name_rows(t->table, &t->rows, t->options.snapshot);
+    name_rows(t->test, &t->test_rows, t->options.test_snapshot);
     TM_TRY(read_events(t, err));
     TM_TRY(check_query(t, err));
     t->seconds_load = (double)(tm__mono_ns() - started) * 1e-9;
@@ -633,6 +641,7 @@ static tm_status learn(training *t, tm_err *err) {
         t->options.started_ns = t->started_ns;
         st = tm__train_ranks_check(&t->ctx, &t->options, err);
     }
+    st = st == TM_OK ? keep_tables(t, err) : st;
     if (st == TM_OK) {
         st = tm__comm_check(t->ctx.comm, open_checkpoint(t, err), err);
     }

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
-#include "source/source.h"
+#include "source/snapshot_priv.h"
 #include "store/bucket.h"
 #include "store/duck.h"
 #include "store/vault.h"
@@ -23,65 +23,88 @@ static char *make_path(const char *dir, const tm_hash *hash, const char *suffix)
     return tm__fs_join(dir, name);
 }
 
-/* Write a table where DuckDB can write it, and publish that. */
-static tm_status write_by(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
+/* Made where who makes it can write, and published from there. */
+static tm_status write_by(const tm_snapshot_maker *maker, const char *temp, const char *path,
                           tm_err *err) {
-    tm_duck *duck = NULL;
-    const tm_duck_options options = {.n_threads = tm__pool_threads(ctx->pool),
-                                     .cancel = ctx->cancel};
-    tm_status st = tm__duck_open(&options, &duck, err);
-    if (st == TM_OK) {
-        st = tm__duck_write_parquet(duck, table, temp, err);
-    }
-    tm__duck_close(duck);
-    if (st == TM_OK) {
-        st = tm__vault_publish_file(temp, path, err);
-    }
-    return st;
+    TM_TRY(maker->write(maker->arg, temp, err));
+    return tm__vault_publish_file(temp, path, err);
 }
 
 /* Rows that are to be sealed do not touch the disk before they are. */
-static tm_status write_file(tm_ctx *ctx, const tm_table *table, const char *temp, const char *path,
+static tm_status write_file(const tm_snapshot_maker *maker, const char *temp, const char *path,
                             tm_err *err) {
     bool has_vault = false;
     tm_file *memory = NULL;
     TM_TRY(tm__vault_has(path, &has_vault, err));
     if (has_vault) {
         TM_TRY(tm__memory_file_open(&memory, err));
-        const tm_status st = write_by(ctx, table, tm__file_path(memory), path, err);
+        const tm_status st = write_by(maker, tm__file_path(memory), path, err);
         tm__file_close(memory);
         return st;
     }
-    const tm_status st = write_by(ctx, table, temp, path, err);
+    const tm_status st = write_by(maker, temp, path, err);
     const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
     return st != TM_OK ? st : removed;
 }
 
-tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table, tm_hash *out_hash,
-                            tm_err *err) {
-    tm_hash hash;
+bool tm__snapshot_is_there(const char *dir, const tm_hash *hash) {
+    char *const path = make_path(dir, hash, ".parquet");
+    const bool is_there = path != NULL && tm__fs_info(path).kind == TM_PATH_FILE;
+    tm__mem_free(path);
+    return is_there;
+}
+
+tm_status tm__snapshot_put(const char *dir, const tm_hash *hash, const tm_snapshot_maker *maker,
+                           tm_err *err) {
     char suffix[48];
     uint64_t number = 0;
-    tm__table_hash(table, &hash);
     tm__random_bytes(&number, sizeof(number));
     (void)snprintf(suffix, sizeof(suffix), ".%016" PRIx64 ".tmp", number);
-    char *const path = make_path(dir, &hash, ".parquet");
-    char *const temp = make_path(dir, &hash, suffix);
+    char *const path = make_path(dir, hash, ".parquet");
+    char *const temp = make_path(dir, hash, suffix);
     tm_status st = path == NULL || temp == NULL
                        ? TM_FAIL(err, TM_E_NOMEM, "no memory for a snapshot")
                        : tm__fs_mkdir(dir, err);
     if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_FILE) {
         st = tm__fs_ensure(path, err);
     } else if (st == TM_OK) {
-        st = write_file(ctx, table, temp, path, err);
+        st = write_file(maker, temp, path, err);
     }
     st = st == TM_OK ? tm__bucket_keep(NULL, path, err) : st;
     tm__mem_free(path);
     tm__mem_free(temp);
-    if (st == TM_OK) {
-        *out_hash = hash;
-    }
     return st;
+}
+
+typedef struct rows_of {
+    tm_ctx *ctx;
+    const tm_table *table;
+} rows_of;
+
+static tm_status write_rows(void *arg, const char *path, tm_err *err) {
+    const rows_of *rows = arg;
+    tm_duck *duck = NULL;
+    const tm_duck_options options = {.n_threads = tm__pool_threads(rows->ctx->pool),
+                                     .cancel = rows->ctx->cancel};
+    TM_TRY(tm__duck_open(&options, &duck, err));
+    const tm_status st = tm__duck_write_parquet(duck, rows->table, path, err);
+    tm__duck_close(duck);
+    return st;
+}
+
+tm_status tm__snapshot_save_as(tm_ctx *ctx, const char *dir, const tm_table *table,
+                               const tm_hash *hash, tm_err *err) {
+    rows_of rows = {ctx, table};
+    return tm__snapshot_put(dir, hash, &(tm_snapshot_maker){write_rows, &rows}, err);
+}
+
+tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table, tm_hash *out_hash,
+                            tm_err *err) {
+    tm_hash hash;
+    tm__table_hash(table, &hash);
+    TM_TRY(tm__snapshot_save_as(ctx, dir, table, &hash, err));
+    *out_hash = hash;
+    return TM_OK;
 }
 
 static tm_status damaged(const char *path, tm_err *err) {

@@ -113,6 +113,22 @@ bool tm__csv_is_missing(tm_str text);
  * already there is fine. */
 TM_NODISCARD tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table,
                                          tm_hash *out_hash, tm_err *err);
+/** Same with the table's hash, which the caller has. */
+TM_NODISCARD tm_status tm__snapshot_save_as(tm_ctx *ctx, const char *dir, const tm_table *table,
+                                            const tm_hash *hash, tm_err *err);
+/**
+ * Same by the ranks of ctx, of tables that have been found to be the same: each makes the file of a
+ * part of the rows, where there are enough of them and no limit of memory, and rank 0 publishes all
+ * as one.
+ *
+ * dir       of rank 0; not looked at by others.
+ *
+ * Errors:   one rank's is that of all.
+ * Threads:  the owner of ctx->comm.
+ * Cost:     rank 0 holds the compressed part of one other rank beside its own.
+ */
+TM_NODISCARD tm_status tm__snapshot_save_ranks(tm_ctx *ctx, const char *dir, const tm_table *table,
+                                               const tm_hash *hash, tm_err *err);
 /** Read a snapshot back and check its hash; TM_E_INTEGRITY when it differs, TM_E_NOT_FOUND when it
  * is gone. */
 TM_NODISCARD tm_status tm__snapshot_load(tm_ctx *ctx, const char *dir, const tm_hash *hash,

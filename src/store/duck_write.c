@@ -91,15 +91,14 @@ static void write_vector(const tm_duck_api *api, const tm_column *column, duckdb
     }
 }
 
-static tm_status append_rows(tm_duck *duck, const tm_table *table, duckdb_data_chunk chunk,
-                             tm_err *err) {
+static tm_status append_rows(tm_duck *duck, const tm_table *table, tm_duck_rows rows,
+                             duckdb_data_chunk chunk, tm_err *err) {
     const tm_duck_api *const api = &duck->api;
-    const uint64_t n_rows = tm__table_rows(table);
     duckdb_appender appender = NULL;
     bool failed =
         api->appender_create(duck->connection, NULL, TABLE_NAME, &appender) != DuckDBSuccess;
-    for (uint64_t first = 0; first < n_rows && !failed; first += api->vector_size()) {
-        const uint64_t left = n_rows - first;
+    for (uint64_t first = rows.begin; first < rows.end && !failed; first += api->vector_size()) {
+        const uint64_t left = rows.end - first;
         const uint64_t n = left < api->vector_size() ? left : api->vector_size();
         api->data_chunk_reset(chunk);
         for (uint32_t col = 0; col < tm__table_cols(table); col++) {
@@ -121,7 +120,8 @@ static tm_status append_rows(tm_duck *duck, const tm_table *table, duckdb_data_c
     return TM_OK;
 }
 
-static tm_status append_table(tm_duck *duck, const tm_table *table, tm_err *err) {
+static tm_status append_table(tm_duck *duck, const tm_table *table, tm_duck_rows rows,
+                              tm_err *err) {
     const tm_duck_api *const api = &duck->api;
     const uint32_t n_cols = tm__table_cols(table);
     duckdb_logical_type *const types = tm__mem_zalloc(n_cols, sizeof(*types));
@@ -134,7 +134,7 @@ static tm_status append_table(tm_duck *duck, const tm_table *table, tm_err *err)
         types[col] = api->create_logical_type(type_of(tm__table_column(table, col)->type));
     }
     chunk = api->create_data_chunk(types, n_cols);
-    st = append_rows(duck, table, chunk, err);
+    st = append_rows(duck, table, rows, chunk, err);
     api->destroy_data_chunk(&chunk);
     for (uint32_t col = 0; col < n_cols; col++) {
         api->destroy_logical_type(&types[col]);
@@ -182,6 +182,12 @@ static void append_copy(const tm_table *table, const char *path, tm_buf *sql, tm
 
 tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table, const char *path,
                                  tm_err *err) {
+    const tm_duck_rows all = {0, tm__table_rows(table)};
+    return tm__duck_write_parquet_rows(duck, table, all, path, err);
+}
+
+tm_status tm__duck_write_parquet_rows(tm_duck *duck, const tm_table *table, tm_duck_rows rows,
+                                      const char *path, tm_err *err) {
     if (tm__table_cols(table) == 0) {
         return TM_FAIL(err, TM_E_DATA, "a table without columns cannot be written");
     }
@@ -191,7 +197,7 @@ tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table, const cha
     append_create(table, &sql);
     tm_status st = exec(duck, &sql, err);
     if (st == TM_OK) {
-        st = append_table(duck, table, err);
+        st = append_table(duck, table, rows, err);
     }
     if (st == TM_OK) {
         append_copy(table, path, &sql, &names);

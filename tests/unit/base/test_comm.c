@@ -5,98 +5,9 @@
 
 #include "base/comm.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "seats.h"
 
-#define RANKS_MAX 7u
 #define N 100u
-
-/* Ranks as threads: a letter box for each pair. */
-typedef struct box {
-    const void *data;
-    size_t bytes;
-    bool is_full;
-} box;
-
-typedef struct post {
-    tm_mutex *mutex;
-    tm_cond *cond;
-    box boxes[RANKS_MAX][RANKS_MAX]; /* [from][to] */
-    uint32_t n_ranks;
-    uint32_t breaks_at; /* messages of rank 1 until it is lost; 0: never */
-    bool is_broken;
-} post;
-
-typedef struct seat {
-    post *post;
-    uint32_t rank;
-    uint32_t n_sent;
-    void (*run)(struct seat *seat, tm_comm *comm);
-    tm_status result;
-} seat;
-
-static tm_status seat_exchange(void *self, const tm_exchange *e, tm_err *err) {
-    seat *s = self;
-    post *p = s->post;
-    tm__mutex_lock(p->mutex);
-    if (p->breaks_at > 0 && s->rank == 1 && ++s->n_sent >= p->breaks_at) {
-        p->is_broken = true;
-    }
-    if (e->to != TM_RANK_NONE) {
-        p->boxes[s->rank][e->to] = (box){e->out, e->out_bytes, true};
-    }
-    tm__cond_signal_all(p->cond);
-    if (e->from != TM_RANK_NONE) {
-        box *from = &p->boxes[e->from][s->rank];
-        while (!from->is_full && !p->is_broken) {
-            tm__cond_wait(p->cond, p->mutex, UINT32_MAX);
-        }
-        if (from->is_full) {
-            assert_int_equal(from->bytes, e->in_bytes);
-            memcpy(e->in, from->data, e->in_bytes);
-            from->is_full = false;
-        }
-        tm__cond_signal_all(p->cond);
-    }
-    while (e->to != TM_RANK_NONE && p->boxes[s->rank][e->to].is_full && !p->is_broken) {
-        tm__cond_wait(p->cond, p->mutex, UINT32_MAX); /* the bytes are the sender's */
-    }
-    const bool is_broken = p->is_broken;
-    tm__cond_signal_all(p->cond);
-    tm__mutex_unlock(p->mutex);
-    return is_broken ? TM_FAIL(err, TM_E_UNAVAILABLE, "rank 1 is lost") : TM_OK;
-}
-
-static void seat_close(void *self, bool is_ok) {
-    (void)self;
-    (void)is_ok;
-}
-
-static const tm_comm_ops seat_ops = {"seats", seat_exchange, seat_close};
-
-static void seat_run(void *arg) {
-    seat *s = arg;
-    tm_comm *comm = tm__comm_create(&seat_ops, s, s->rank, s->post->n_ranks);
-    assert_non_null(comm);
-    s->run(s, comm);
-    tm__comm_close(comm, true);
-}
-
-/* Run a function as each of n ranks. */
-static void ranks_run(post *p, seat *seats, void (*run)(seat *, tm_comm *)) {
-    tm_thread *threads[RANKS_MAX];
-    p->mutex = tm__mutex_create();
-    p->cond = tm__cond_create();
-    for (uint32_t r = 0; r < p->n_ranks; r++) {
-        seats[r] = (seat){.post = p, .rank = r, .run = run};
-        threads[r] = tm__thread_create(seat_run, &seats[r], "rank");
-        assert_non_null(threads[r]);
-    }
-    for (uint32_t r = 0; r < p->n_ranks; r++) {
-        tm__thread_join(threads[r]);
-    }
-    tm__cond_free(p->cond);
-    tm__mutex_free(p->mutex);
-}
 
 static void sum_lengths(seat *s, tm_comm *comm) {
     const int64_t p = s->post->n_ranks;
@@ -116,10 +27,10 @@ static void sum_lengths(seat *s, tm_comm *comm) {
 
 static void sums_are_those_of_all_ranks(void **state) {
     (void)state;
-    for (uint32_t n = 1; n <= RANKS_MAX; n++) {
-        post p = {.n_ranks = n};
-        seat seats[RANKS_MAX];
-        ranks_run(&p, seats, sum_lengths);
+    for (uint32_t n = 1; n <= SEATS_MAX; n++) {
+        seat_post p = {.n_ranks = n};
+        seat seats[SEATS_MAX];
+        seats_run(&p, seats, sum_lengths);
         for (uint32_t r = 0; r < n; r++) {
             assert_int_equal(seats[r].result, TM_OK);
         }
@@ -137,9 +48,9 @@ static void sum_traffic(seat *s, tm_comm *comm) {
 
 static void a_sum_sends_what_its_cost_says(void **state) {
     (void)state;
-    post p = {.n_ranks = 4};
-    seat seats[RANKS_MAX];
-    ranks_run(&p, seats, sum_traffic);
+    seat_post p = {.n_ranks = 4};
+    seat seats[SEATS_MAX];
+    seats_run(&p, seats, sum_traffic);
 }
 
 static void gather_and_spread(seat *s, tm_comm *comm) {
@@ -158,6 +69,9 @@ static void gather_and_spread(seat *s, tm_comm *comm) {
         uint32_t said = s->rank == from ? 1000 + from : 0;
         tm__comm_spread_from(comm, from, &said, sizeof(said));
         assert_int_equal(said, 1000 + from);
+        uint32_t room = 0;
+        tm__comm_hand(comm, from, &said, &room, from > 0 ? sizeof(room) : 0);
+        assert_int_equal(room, s->rank == 0 && from > 0 ? said : 0);
     }
     assert_int_equal(told, 40);
     assert_true(tm__comm_agree(comm, s->rank == 0));
@@ -167,10 +81,10 @@ static void gather_and_spread(seat *s, tm_comm *comm) {
 
 static void gathered_rows_keep_their_order(void **state) {
     (void)state;
-    for (uint32_t n = 1; n <= RANKS_MAX; n++) {
-        post p = {.n_ranks = n};
-        seat seats[RANKS_MAX];
-        ranks_run(&p, seats, gather_and_spread);
+    for (uint32_t n = 1; n <= SEATS_MAX; n++) {
+        seat_post p = {.n_ranks = n};
+        seat seats[SEATS_MAX];
+        seats_run(&p, seats, gather_and_spread);
         for (uint32_t r = 0; r < n; r++) {
             assert_int_equal(seats[r].result, TM_OK);
         }
@@ -193,9 +107,9 @@ static void check_step(seat *s, tm_comm *comm) {
 
 static void a_failure_of_one_is_told_by_all(void **state) {
     (void)state;
-    post p = {.n_ranks = 5};
-    seat seats[RANKS_MAX];
-    ranks_run(&p, seats, check_step);
+    seat_post p = {.n_ranks = 5};
+    seat seats[SEATS_MAX];
+    seats_run(&p, seats, check_step);
 }
 
 static void sum_often(seat *s, tm_comm *comm) {
@@ -211,9 +125,9 @@ static void sum_often(seat *s, tm_comm *comm) {
 
 static void a_lost_rank_ends_the_waiting_of_all(void **state) {
     (void)state;
-    post p = {.n_ranks = 4, .breaks_at = 9};
-    seat seats[RANKS_MAX];
-    ranks_run(&p, seats, sum_often);
+    seat_post p = {.n_ranks = 4, .breaks_at = 9};
+    seat seats[SEATS_MAX];
+    seats_run(&p, seats, sum_often);
     for (uint32_t r = 0; r < 4; r++) {
         assert_int_equal(seats[r].result, TM_E_UNAVAILABLE);
     }
