@@ -58,6 +58,7 @@ typedef struct training {
     json_t *events_from; /* {NAME: where from} */
     tm_train_events events;
     tm_recipe recipe; /* read from base_recipe */
+    json_t *optional; /* columns that the model's clients may not know yet */
     uint64_t memory_limit;
     double seconds_load;
     tm_hash rows, test_rows; /* what their snapshots are called */
@@ -86,6 +87,7 @@ static void training_done(training *t) {
     tm__checkpoint_close(t->checkpoint);
     tm__recipe_done(&t->recipe);
     json_decref(t->base_recipe);
+    json_decref(t->optional);
     tm__train_events_done(&t->events);
     json_decref(t->events_from);
     tm__bundle_unref(t->base_bundle);
@@ -304,6 +306,33 @@ static tm_status rename_tables(training *t, tm_err *err) {
     st = st == TM_OK ? tm__renames_replace(names, &t->test, err) : st;
     tm__renames_free(names);
     return st;
+}
+
+/* A version beside others refuses none of the requests that the champion answers. Ranks without the
+ * home could not know what that asks for, and all must learn the same. */
+static tm_status find_optional(training *t, tm_err *err) {
+    tm_version champion = {0};
+    tm_bundle *bundle = NULL;
+    tm_err own = {0};
+    if (t->ctx.comm != NULL) {
+        return TM_OK;
+    }
+    tm_status st = tm__registry_find(t->place.registry, t->name, &champion, &own);
+    if (st == TM_E_NOT_FOUND) {
+        return TM_OK;
+    }
+    st = st == TM_OK ? tm__registry_bundle(t->place.registry, &champion, &bundle, &own) : st;
+    st = st == TM_OK ? tm__train_optional(bundle, t->table, &t->optional, &own) : st;
+    t->options.optional = t->optional;
+    tm__bundle_unref(bundle);
+    tm__version_done(&champion);
+    if (st == TM_E_NOMEM) {
+        return TM_FAIL(err, st, "out of memory");
+    }
+    if (st != TM_OK) {
+        tm__cli_warn(t->cli, "what the champion's clients send is not known: %s", own.message);
+    }
+    return TM_OK;
 }
 
 /* Rank 0 makes the home. The others only read what is in it, and need none for a file. */
@@ -635,6 +664,7 @@ static tm_status learn(training *t, tm_err *err) {
     tm__mem_limit(t->memory_limit);
     st = st == TM_OK ? read_tables(t, err) : st;
     st = st == TM_OK ? describe_source(t, err) : st;
+    st = st == TM_OK ? find_optional(t, err) : st;
     st = tm__comm_check(t->ctx.comm, st, err);
     if (st == TM_OK) {
         t->options.source = t->source;

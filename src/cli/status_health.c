@@ -11,6 +11,7 @@
  *            overdue   the next one was due, and nobody began it
  *            labels    none came for longer than they are declared to take
  *            data      its source has stopped or fails
+ *            columns   rows come without a column that came with the version
  *            retiring  it learned from somebody who was erased, and goes at a date
  *            told      who is told of its moves does not take them
  *     ok     rollout   a version comes in steps
@@ -23,6 +24,7 @@
  */
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fmath.h"
@@ -40,9 +42,9 @@
 
 static const char *const levels[] = {"bad", "warn", "ok", "idle"};
 /* What weighs more comes first; a kind of alert that is not here comes behind them. */
-static const char *const words[] = {"broken",   "old",  "worse",   "performance", "drift",
-                                    "traffic",  "data", "labels",  "retrain",     "overdue",
-                                    "retiring", "told", "rollout", "shadow",      "quiet"};
+static const char *const words[] = {
+    "broken",  "old",     "worse",   "performance", "drift", "traffic", "data",   "labels",
+    "retrain", "overdue", "columns", "retiring",    "told",  "rollout", "shadow", "quiet"};
 
 static void say(json_t *m, const char *level, const char *word, const char *fmt, ...)
     TM_PRINTF(4, 5);
@@ -129,6 +131,27 @@ static void judge_learning(json_t *m) {
     if (strcmp(status, "stopped") == 0 || strcmp(status, "retrying") == 0) {
         say(m, "warn", "data", "source '%s' is %s: tidemill data show %s",
             tm__json_text(m, "source", ""), status, tm__json_text(m, "source", ""));
+    }
+}
+
+/* Clients of before are answered all the same; what that costs is told as long as they come. */
+static void judge_columns(json_t *m) {
+    size_t i = 0;
+    const json_t *field = NULL;
+    json_array_foreach(json_object_get(m, "columns_absent"), i, field) {
+        const json_t *const worth = json_object_get(field, "worth");
+        const double share = number(field, "is");
+        char cost[80] = "";
+        if (!(share > 0)) {
+            continue;
+        }
+        if (worth != NULL) {
+            (void)snprintf(cost, sizeof(cost), ", each answer %.2g %.20s worse",
+                           number(worth, "value"), tm__json_text(worth, "loss", ""));
+        }
+        say(m, "warn", "columns", "%.0f %% of the rows come without '%s', new in version %lld%s",
+            100 * fmin(share, 1), tm__json_text(field, "field", ""),
+            (long long)tm__json_i64(m, "champion", 0), cost);
     }
 }
 
@@ -255,6 +278,7 @@ void tm__status_judge(json_t *model) {
     judge_learning(model);
     judge_labels(model);
     judge_receivers(model);
+    judge_columns(model);
     judge_retirement(model);
     tell_moves(model);
     judge_traffic(model);

@@ -301,6 +301,15 @@ static void add_retirement(const gathering *g, json_t *m, const char *model,
     json_object_set_new(m, "is_removed", json_boolean(strcmp(version->state, "collected") == 0));
 }
 
+/* Rows that lack a column which came with the version. */
+static tm_status add_fields(gathering *g, json_t *m, const tm_version *version, tm_err *err) {
+    json_t *absent = NULL;
+    tm_err own = {0};
+    const tm_status st = tm__status_fields(g->place, version, &absent, &own);
+    json_object_set_new(m, "columns_absent", st == TM_OK ? absent : json_null());
+    return or_problem(g, st, "what requests lack", &own, err);
+}
+
 static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
     const char *const name = tm__json_text(m, "model", "");
     tm_version version = {0};
@@ -325,6 +334,7 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
         st = add_schedule(g, m, recipe, name, err);
         st = st == TM_OK ? add_receivers(g, m, name, err) : st;
         st = st == TM_OK ? add_moves(g, m, name, err) : st;
+        st = st == TM_OK ? add_fields(g, m, &version, err) : st;
     }
     if (st == TM_OK) {
         tm__status_judge(m);

@@ -22,6 +22,13 @@
 TM_NODISCARD tm_status tm__status_read(const tm_place *place, int64_t now_us, json_t **out,
                                        tm_err *err);
 
+/* ---- columns that rows leave out: status_fields.c ---- */
+
+/** Entries of tm__field_days_report(), with their price, of columns that came with the version and
+ * that rows come without. *out is a new reference. */
+TM_NODISCARD tm_status tm__status_fields(const tm_place *place, const tm_version *version,
+                                         json_t **out, tm_err *err);
+
 /* ---- health: status_health.c ---- */
 
 /** Judge a model's entry: sets "health", "why" and "reasons" ([{"level", "word", "text"}], what

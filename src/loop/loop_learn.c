@@ -114,6 +114,7 @@ static tm_status choose_window(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
 /* By the way and the window of the turn. */
 static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
     tm_recipe recipe;
+    json_t *optional = NULL;
     TM_TRY(choose_window(ctx, r, err));
     json_decref(r->how_recipe);
     r->how_recipe = NULL;
@@ -130,7 +131,9 @@ static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_
     r->admission =
         (tm_admission){.free_bytes = tm__admit_free(r->options->memory_max, tm__mem_bytes())};
     recipe.options.admission = &r->admission;
-    tm_status st = open_checkpoint(ctx, r, &recipe.options, err);
+    tm_status st = tm__train_optional(r->champion_bundle, r->harvest.train, &optional, err);
+    recipe.options.optional = optional;
+    st = st == TM_OK ? open_checkpoint(ctx, r, &recipe.options, err) : st;
     if (st == TM_OK) {
         const char *const because = r->options->because != NULL ? r->options->because : "retrain";
         tm_training_told *const told =
@@ -139,6 +142,7 @@ static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_
         tm__training_told_end(told, ctx, &recipe.options);
     }
     tm__recipe_done(&recipe);
+    json_decref(optional);
     return st;
 }
 

@@ -150,12 +150,15 @@ typedef struct tm_train_options {
     uint64_t bundle_bytes_max; /* 0: none */
     tm_trial_fn on_trial;      /* may be NULL */
     void *on_trial_arg;
-    const json_t *columns; /* rules of columns that had other names, which the table has by now;
-                              stored in info.recipe (table/renames.h); may be NULL */
-    const json_t *privacy; /* {"columns": {COLUMN: POLICY}, "key"} of the rows (table/privacy.h);
-                              stored in info.recipe; may be NULL */
-    const json_t *source;  /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
-                              {"source"}; may be NULL */
+    const json_t *columns;  /* rules of columns that had other names, which the table has by now;
+                               stored in info.recipe (table/renames.h); may be NULL */
+    const json_t *optional; /* [COLUMN]: rows may leave these out, also where all training rows have
+                               them; those that were concerned are stored in info.optional; may be
+                               NULL. tm__train_optional() makes it */
+    const json_t *privacy;  /* {"columns": {COLUMN: POLICY}, "key"} of the rows (table/privacy.h);
+                               stored in info.recipe; may be NULL */
+    const json_t *source;   /* recipe's source part, stored in info.recipe: {"path"}, {"sql"} or
+                               {"source"}; may be NULL */
     char snapshot[TM_HASH_TEXT];      /* of the training table; empty: none */
     char test_snapshot[TM_HASH_TEXT]; /* of the separate test table; empty: none */
     const tm_bundle *base;            /* go on from this model; NULL: learn anew */
@@ -236,6 +239,18 @@ TM_NODISCARD tm_status tm__train_base_recipe(const tm_bundle *base, const json_t
  * earlier release, does not hold it. */
 TM_NODISCARD tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err);
 void tm__recipe_done(tm_recipe *recipe);
+
+/**
+ * What a version that comes after another one may ask of nobody: columns of the rows that the
+ * served one does not read, or does not insist on. Clients of before do not send them, and it
+ * refuses no row for them.
+ *
+ * Owns:    *out is a new reference: [COLUMN].
+ * Errors:  TM_E_NOMEM.
+ * Threads: any.
+ */
+TM_NODISCARD tm_status tm__train_optional(const tm_bundle *served, const tm_table *rows,
+                                          json_t **out, tm_err *err);
 
 /* One finished run. */
 typedef struct tm_train_result {

@@ -160,6 +160,7 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
         strcmp(tm__json_text(json_object_get(info, "continues"), "how", ""), "update") == 0;
     o->label_cut_us = tm__json_i64(json_object_get(info, "labels"), "cut_us", 0);
     o->events_snapshots = json_object_get(info, "event_snapshots");
+    o->optional = json_object_get(info, "optional");
     memcpy(o->snapshot, snapshot, TM_HASH_TEXT);
     if (is_kept) {
         memcpy(o->test_snapshot, test, TM_HASH_TEXT);
@@ -194,12 +195,11 @@ static void hash_window(tm_hasher *hasher, const tm_row_window *window) {
     }
 }
 
-/* Which events the features of other sources look at. */
-static bool hash_events(tm_hasher *hasher, const tm_train_options *options) {
+/* Which events the features of other sources look at, or which columns rows may leave out. */
+static bool hash_json(tm_hasher *hasher, const json_t *json) {
     tm_buf text;
     tm__buf_init(&text, (size_t)1 << 24);
-    const bool ok = options->events_snapshots == NULL ||
-                    tm__json_write(&text, options->events_snapshots, TM_JSON_SORTED);
+    const bool ok = json == NULL || tm__json_write(&text, json, TM_JSON_SORTED);
     tm__hasher_update(hasher, text.data, text.len);
     tm__buf_done(&text);
     return ok;
@@ -218,7 +218,7 @@ tm_status tm__train_run_hash(const tm_train_options *options, tm_hash *out, tm_e
     }
     tm__hasher_init(&hasher);
     tm__hasher_update(&hasher, text.data, text.len);
-    if (!hash_events(&hasher, options)) {
+    if (!hash_json(&hasher, options->events_snapshots) || !hash_json(&hasher, options->optional)) {
         tm__buf_done(&text);
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a training");
     }

@@ -249,6 +249,13 @@ static void describe_search(run *r) {
     }
 }
 
+static void describe_optional(run *r) {
+    json_t *const loosened = tm__train_loosen(r->options->optional, r->final.program);
+    if (loosened != NULL) {
+        json_object_set_new(r->info, "optional", loosened);
+    }
+}
+
 static void describe_model(run *r) {
     const tm_train_data *data = &r->data;
     json_t *info = r->info;
@@ -317,6 +324,7 @@ static void describe_model(run *r) {
         json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));
     }
     json_object_set(info, "leaks", r->leaks);
+    describe_optional(r);
 }
 
 /* Bytes of the bundle with the info so far, opened again as serving does. */

@@ -161,6 +161,36 @@ def test_a_missing_column_degrades_as_declared_and_is_priced(old, serve):
     assert server.stop() == 0
 
 
+def test_a_column_that_is_new_is_not_asked_of_clients_of_before(old, serve):
+    """All rows to learn from have it; a request without it is answered, counted, and its price told."""
+    tm = old
+    draw = random.Random(9)
+    rows = [(s, age, city, int(city == "c" or y)) for s, age, y in made_rows(1500, 2) for city in draw.choice("abc")]
+    tm.write("rows.csv", csv(["salary", "age", "city", "y"], rows))
+    tm.ok("retrain", "m")
+    assert tm.ok("model", "show", "m@2", "--json").json["optional"] == ["city"]
+    assert tm.ok("train", "--repeat", "m@2", "--json").json["same"] is True
+    server = serve()
+    both = answers(server, [{"salary": 20000, "age": 40, "city": "c"}, {"salary": 20000, "age": 40}])
+    assert both[0] > 0.9, both
+    assert server.request("POST", "/v1/routes/m/predict", {"rows": [{"age": 40, "city": "c"}]})[0] == 400  # of which all know
+
+    def told():
+        return [r["text"] for r in tm.ok("status", "--json").json["models"][0]["reasons"] if r["word"] == "columns"]
+
+    until(lambda: len(told()), 1)
+    assert "come without 'city', new in version 2, each answer" in told()[0] and "logloss worse" in told()[0], told()
+    # What is declared holds, either way.
+    apply(tm, "{city: {missing: refuse}}")
+    until(lambda: server.request("POST", "/v1/routes/m/predict", {"rows": [{"salary": 20000, "age": 40}]})[0], 400)
+    assert server.stop() == 0
+    # The next version asks for nothing more.
+    tm.write("rows.csv", csv(["salary", "age", "city", "y"], rows[100:] + rows[:50]))
+    apply(tm, "{}")
+    tm.ok("train", "rows.csv", "--target", "y", "--name", "m", *FOREST)
+    assert tm.ok("model", "show", "m@3", "--json").json["optional"] == ["city"]
+
+
 @pytest.mark.parametrize("columns, part", [
     ("{income: {scale: 2}}", "no former name"), ("{income: {was: salary, scale: 0}}", "not 0"), ("{income: {was: salary, scale: x}}", "a number"),
     ("{income: {was: [salary]}, pay: {was: [salary]}}", "named twice"), ("{income: {was: []}}", "names that it had"), ("{income: {wos: a}}", "Did you mean 'was'"),

@@ -258,6 +258,9 @@ def test_a_version_that_cannot_answer_what_is_asked_stays_away(tm):
     tm.write("wide.csv", csv_text([dict(r, extra=i % 7) for i, r in enumerate(first)]))
     tm.ok("train", "wide.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=5")
     train(tm, trees=9)
+    asked = "models:\n  churn:\n    from: data.csv\n    target: churned\n    columns: {extra: {missing: refuse}}\n"  # or it would be optional
+    tm.write("tidemill.yaml", asked)
+    tm.ok("apply")
     key = {"X-Api-Key": tm.ok("key", "create", "--role", "admin", "--json").json["key"], "Content-Type": "application/json"}
     server = Server(tm)
 
@@ -284,7 +287,7 @@ def test_a_version_that_cannot_answer_what_is_asked_stays_away(tm):
     tm.ok("model", "rollback", "churn")
     assert server.request("POST", "/v1/models/churn:promote", {"version": 3}, key)[0] == 200 and ask(row)[2]["version"] == 3
     # Whoever says so goes on without being asked.
-    tm.write("tidemill.yaml", "models:\n  churn:\n    from: data.csv\n    target: churned\n    warm_up: 0\n")
+    tm.write("tidemill.yaml", asked + "    warm_up: 0\n")
     tm.ok("apply")
     assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, key)[0] == 200
     assert ask(row)[0] == 400 and ask(dict(row, extra=1))[2]["version"] == 2

@@ -63,8 +63,14 @@ def test_run_takes_the_steps_up_to_the_promotion(home, serve):
     assert home.ok("model", "rollback", "churn").code == 0 and route(home)["champion"] == 1
 
 
-def test_a_version_that_refuses_what_clients_send_goes_back_by_itself(home, serve):
+def train_what_asks_for_more(home):
     train(home, "b.csv", "--param", "gbdt.n_trees=5", rows=[dict(row, score=i % 7) for i, row in enumerate(ROWS)])
+    home.write("tidemill.yaml", "models:\n  churn:\n    from: b.csv\n    target: churned\n    columns: {score: {missing: refuse}}\n")
+    home.ok("apply")
+
+
+def test_a_version_that_refuses_what_clients_send_goes_back_by_itself(home, serve):
+    train_what_asks_for_more(home)
     server = serve(command="run")
     home.ok("route", "rollout", "churn@3", "--steps", "50", "--hold", "1h")
     until(server, home, lambda: route(home)["rollout"] is None)
@@ -142,7 +148,7 @@ def test_a_declared_rollout_begins_with_a_shadow(home, serve):
 
 
 def test_a_shadow_that_refuses_what_clients_send_goes_no_further(home, serve):
-    train(home, "b.csv", "--param", "gbdt.n_trees=5", rows=[dict(row, score=i % 7) for i, row in enumerate(ROWS)])
+    train_what_asks_for_more(home)
     server = serve(command="run")
     home.ok("route", "rollout", "churn@3", "--shadow", "100", "--steps", "50", "--hold", "1h")
     assert until(server, home, lambda: route(home)["rollout"] is None) == 0  # clients notice nothing

@@ -46,6 +46,12 @@ static const struct {
      WELL ",\"alerts\":[{\"id\":3,\"kind\":\"traffic\",\"severity\":\"warning\","
           "\"summary\":\"x\"}]",
      "warn", "traffic"},
+    {"rows without a column that is new",
+     WELL ",\"columns_absent\":[{\"field\":\"plan\",\"is\":0.5,\"worth\":{\"loss\":"
+          "\"logloss\",\"value\":0.02}}]",
+     "warn", "columns"},
+    {"a new column that all send by now",
+     WELL ",\"columns_absent\":[{\"field\":\"plan\",\"is\":0}]", "ok", ""},
     {"a champion that goes at a date", WELL ",\"retire_by\":\"2031-01-31T00:00:00Z\"", "warn",
      "retiring"},
     {"a champion that went", "\"metric\":\"auc\",\"is_removed\":true", "bad", "broken"},
