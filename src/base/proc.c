@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/kept_secret.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/proc_priv.h"
@@ -140,7 +141,7 @@ out:
     return st;
 }
 
-#define REPLY_BYTES_MAX (sizeof(tm_err) + 64)
+#define REPLY_BYTES_MAX (sizeof(tm_err) + TM_KEPT_TEXT + 64)
 
 static tm_status read_reply(const tm_buf *message, reply *out, tm_err *err) {
     tm_reader reader;
@@ -174,35 +175,71 @@ static tm_status fail_gone(tm_err *err) {
     return st;
 }
 
-static tm_status ask(tm_supervisor *supervisor, const tm_buf *request, reply *out, tm_err *err) {
+static tm_status exchange(tm_supervisor *supervisor, const tm_buf *request, tm_buf *message,
+                          tm_err *err) {
     if (request->no_memory) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the command of a child");
     }
     if (request->failed) {
         return TM_FAIL(err, TM_E_LIMIT, "the command of a child is too long");
     }
-    tm_buf message;
-    tm__buf_init(&message, TM_PROC_MESSAGE_MAX);
     /* Room for the reply before it is asked for: one that is not read ends the supervisor. */
-    if (tm__buf_reserve(&message, REPLY_BYTES_MAX) == NULL) {
+    if (tm__buf_reserve(message, REPLY_BYTES_MAX) == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for the answer about a child");
     }
     tm__mutex_lock(supervisor->mutex);
     bool is_answered = supervisor->fd >= 0 && tm__proc_send(supervisor->fd, request) &&
-                       tm__proc_receive(supervisor->fd, &message);
+                       tm__proc_receive(supervisor->fd, message);
     if (!is_answered && supervisor->fd >= 0) {
         /* A reply that comes late must not answer the next request. */
         close(supervisor->fd);
         supervisor->fd = -1;
     }
     tm__mutex_unlock(supervisor->mutex);
-    tm_status st;
-    if (is_answered) {
-        st = read_reply(&message, out, err);
-    } else {
-        st = fail_gone(err);
+    return is_answered ? TM_OK : fail_gone(err);
+}
+
+static tm_status ask(tm_supervisor *supervisor, const tm_buf *request, reply *out, tm_err *err) {
+    tm_buf message;
+    tm__buf_init(&message, TM_PROC_MESSAGE_MAX);
+    tm_status st = exchange(supervisor, request, &message, err);
+    st = st == TM_OK ? read_reply(&message, out, err) : st;
+    tm__buf_done(&message);
+    return st;
+}
+
+static tm_status read_renewal(const tm_buf *message, char *out, tm_err *err) {
+    tm_reader reader;
+    tm__reader_init(&reader, message->data, message->len);
+    const tm_status status = (tm_status)tm__reader_u32(&reader);
+    const tm_str text = tm__reader_str(&reader);
+    const tm_str hint = tm__reader_str(&reader);
+    if (!tm__reader_is_done(&reader) || text.len >= TM_KEPT_TEXT) {
+        return TM_FAIL(err, TM_E_INTERNAL, "the supervisor gave a reply of the wrong form");
+    }
+    if (status != TM_OK) {
+        (void)TM_FAIL(err, status, "%.*s", (int)text.len, text.ptr);
+        tm_err_hint(err, "%.*s", (int)hint.len, hint.ptr);
+        return status;
+    }
+    (void)tm__str_copy(out, TM_KEPT_TEXT, text);
+    return TM_OK;
+}
+
+tm_status tm__supervisor_renew(tm_supervisor *supervisor, const char *name, char *out,
+                               tm_err *err) {
+    tm_buf request, message;
+    tm__buf_init(&request, TM_PROC_MESSAGE_MAX);
+    tm__buf_init(&message, TM_PROC_MESSAGE_MAX);
+    (void)tm__buf_u8(&request, TM_PROC_RENEW);
+    (void)tm__buf_str(&request, tm__str(name));
+    tm_status st = exchange(supervisor, &request, &message, err);
+    st = st == TM_OK ? read_renewal(&message, out, err) : st;
+    if (message.data != NULL) {
+        explicit_bzero(message.data, message.capacity);
     }
     tm__buf_done(&message);
+    tm__buf_done(&request);
     return st;
 }
 

@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "base/fs_priv.h"
+#include "base/kept_secret.h"
 #include "base/mem.h"
 #include "base/proc_priv.h"
 #include "base/sandbox.h"
@@ -196,7 +197,7 @@ __attribute__((noreturn)) static void become(const start_request *request, pid_t
         !redirect(2, request->stderr_path, flags)) {
         fail_start(pipe_fd, "open the output files of");
     }
-    if (!hold_back(request)) {
+    if (!tm__kept_hand_on() || !hold_back(request)) {
         fail_start(pipe_fd, "hold back");
     }
     (void)execv(request->argv[0], request->argv);
@@ -302,6 +303,28 @@ static tm_status handle_start(supervisor *self, tm_reader *in, tm_err *err) {
     return st;
 }
 
+/* What a command of before says now. */
+static bool handle_renewal(const supervisor *self, tm_reader *in) {
+    char said[TM_KEPT_TEXT] = "";
+    tm_err err = {0};
+    char *const name = read_text(in);
+    const tm_status st = name == NULL ? TM_FAIL(&err, TM_E_NOMEM, "out of memory for a command")
+                                      : tm__kept_run_again(name, said, &err);
+    tm_buf reply;
+    tm__buf_init(&reply, TM_PROC_MESSAGE_MAX);
+    (void)tm__buf_u32(&reply, (uint32_t)st);
+    (void)tm__buf_str(&reply, tm__str(st == TM_OK ? said : err.message));
+    (void)tm__buf_str(&reply, tm__str(err.hint));
+    const bool is_sent = !reply.failed && tm__proc_send(self->fd, &reply);
+    if (reply.data != NULL) {
+        explicit_bzero(reply.data, reply.len);
+    }
+    explicit_bzero(said, sizeof(said));
+    tm__buf_done(&reply);
+    tm__mem_free(name);
+    return is_sent;
+}
+
 /* Answer one message; false when the program asked to close or is gone. */
 static bool handle_message(supervisor *self, const tm_buf *message) {
     tm_reader in;
@@ -312,6 +335,9 @@ static bool handle_message(supervisor *self, const tm_buf *message) {
     const uint8_t op = tm__reader_u8(&in);
     if (op == TM_PROC_CLOSE) {
         return false;
+    }
+    if (op == TM_PROC_RENEW) {
+        return handle_renewal(self, &in);
     }
     if (op == TM_PROC_START) {
         st = handle_start(self, &in, &err);

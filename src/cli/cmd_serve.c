@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/kept_secret.h"
 #include "base/proc.h"
 #include "base/sandbox.h"
 #include "base/system.h"
@@ -13,6 +14,7 @@
 #include "registry/leader.h"
 #include "serve/serve.h"
 #include "store/home.h"
+#include "store/vault.h"
 
 #define STANDBY_MS 100u
 #define AGAIN_MS 1000u
@@ -102,10 +104,17 @@ static uint32_t beat(void *arg) {
     return ms;
 }
 
-/* Before the first thread: what starts programs is the supervisor, which is another process; this
- * one starts none and keeps its secrets out of core dumps. */
-static tm_status begin(tm_supervisor **out, tm_err *err) {
+/* Before the first thread: commands that say keys are run, and what starts programs from then on is
+ * the supervisor, which is another process; this one starts none and keeps its secrets out of core
+ * dumps. */
+static tm_status begin(const tm_cli *cli, tm_supervisor **out, tm_err *err) {
+    tm_home *home = NULL;
+    TM_TRY(tm__home_open(cli->home, true, &home, err));
+    const tm_status st = tm__vault_run_commands(home, err);
+    tm__home_close(home);
+    TM_TRY(st);
     TM_TRY(tm__supervisor_open(out, err));
+    tm__kept_renew_by(*out);
     tm__process_hide();
     return tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err);
 }
@@ -149,12 +158,13 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
 tm_status cmd_serve(tm_cli *cli, tm_err *err) {
     turning turn = {0};
     tm_home *home = NULL;
-    tm_status st = begin(&turn.supervisor, err);
+    tm_status st = begin(cli, &turn.supervisor, err);
     st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
     if (st == TM_OK) {
         st = serve_until_stopped(cli, home, &turn, err);
     }
     tm__home_close(home);
+    tm__kept_renew_by(NULL);
     tm__supervisor_close(turn.supervisor);
     return st;
 }
@@ -170,7 +180,7 @@ static tm_status open_leader(tm_cli *cli, const tm_home *home, tm_leader **out, 
 tm_status cmd_run(tm_cli *cli, tm_err *err) {
     turning turn = {.log = &cli->log, .told = {.is_known = true}};
     tm_home *home = NULL;
-    tm_status st = begin(&turn.supervisor, err);
+    tm_status st = begin(cli, &turn.supervisor, err);
     st = st == TM_OK ? tm__cli_size(cli, "training-memory", &turn.training_memory_max, err) : st;
     st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
     turn.home = home;
@@ -181,6 +191,7 @@ tm_status cmd_run(tm_cli *cli, tm_err *err) {
     tm__loop_close(turn.loop);
     tm__leader_close(turn.leader);
     tm__home_close(home);
+    tm__kept_renew_by(NULL);
     tm__supervisor_close(turn.supervisor);
     return st;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/kept_secret.h"
 #include "base/proc.h"
 #include "cli/cli.h"
 
@@ -30,6 +31,7 @@ static int after_fault(int argc, char **argv) {
 int main(int argc, char **argv) {
     int code = 0;
     tm_err err = {0};
+    tm__kept_take();
     if (tm__child_begin(&err) != TM_OK) {
         (void)fprintf(stderr, "error: %s\n", err.message);
         return EXIT_INTERNAL;

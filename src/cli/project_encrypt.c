@@ -11,6 +11,7 @@
 #include "cli/project_priv.h"
 #include "cli/sealed_files.h"
 #include "store/vault.h"
+#include "store/vault_command.h"
 
 /* A file is named from the folder of the project file, as all paths in it are. */
 static tm_status source_from(const tm_yaml *r, char *text, char **out, tm_err *err) {
@@ -32,10 +33,50 @@ static tm_status source_from(const tm_yaml *r, char *text, char **out, tm_err *e
     return from == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the project") : TM_OK;
 }
 
+static tm_status bad_key(const tm_yaml *r, const yaml_node_t *value, tm_err *err) {
+    return tm__yaml_bad_value(
+        r, value, "key", "file:PATH, env:NAME, credential:NAME or {command: [/PATH, WORD]}", err);
+}
+
+/* {command: [/usr/bin/kms, show, tidemill]}: a list of words, for no shell takes them apart. */
+static tm_status source_of_command(tm_yaml *r, const yaml_node_t *map, char **out, tm_err *err) {
+    const yaml_node_pair_t *const p = map->data.mapping.pairs.start;
+    const yaml_node_t *list = NULL;
+    json_t *const words = json_array();
+    char *word = NULL;
+    if (p != map->data.mapping.pairs.top &&
+        tm__str_is(tm__yaml_scalar(yaml_document_get_node(&r->document, p->key)), "command")) {
+        list = yaml_document_get_node(&r->document, p->value);
+    }
+    const bool is_list =
+        list != NULL && list->type == YAML_SEQUENCE_NODE && p + 1 == map->data.mapping.pairs.top;
+    tm_status st = TM_OK;
+    for (const yaml_node_item_t *i = is_list ? list->data.sequence.items.start : NULL;
+         st == TM_OK && is_list && i < list->data.sequence.items.top; i++) {
+        st = tm__yaml_text(r, yaml_document_get_node(&r->document, *i), &word, err);
+        if (st == TM_OK) {
+            json_array_append_new(words, json_string(word));
+        }
+        tm__mem_free(word);
+        word = NULL;
+    }
+    st = st == TM_OK ? tm__vault_command_source(words, out, err) : st;
+    json_decref(words);
+    return st == TM_OK && *out == NULL ? bad_key(r, map, err) : st;
+}
+
+static tm_status read_source(tm_yaml *r, const yaml_node_t *value, char **out, tm_err *err) {
+    char *text = NULL;
+    if (value->type == YAML_MAPPING_NODE) {
+        return source_of_command(r, value, out, err);
+    }
+    TM_TRY(tm__yaml_text(r, value, &text, err));
+    return source_from(r, text, out, err);
+}
+
 tm_status tm__project_read_encrypt(tm_yaml *r, const yaml_node_t *map, tm_project *project,
                                    tm_err *err) {
     static const char *const names[] = {"key"};
-    char *text = NULL;
     TM_TRY(tm__yaml_check_map(r, map, "encrypt", err));
     TM_TRY(tm__yaml_check_keys(r, map, err));
     for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
@@ -45,13 +86,11 @@ tm_status tm__project_read_encrypt(tm_yaml *r, const yaml_node_t *map, tm_projec
         if (!tm__str_is(tm__yaml_scalar(key), names[0])) {
             return tm__yaml_unknown_key(r, key, names, 1, err);
         }
-        TM_TRY(tm__yaml_text(r, value, &text, err));
-        TM_TRY(source_from(r, text, &project->encrypt_from, err));
+        TM_TRY(read_source(r, value, &project->encrypt_from, err));
         project->encrypt_line = (uint32_t)value->start_mark.line + 1;
         project->encrypt_col = (uint32_t)value->start_mark.column + 1;
         if (!tm__vault_is_source(project->encrypt_from)) {
-            return tm__yaml_bad_value(r, value, "key", "file:PATH, env:NAME or credential:NAME",
-                                      err);
+            return bad_key(r, value, err);
         }
     }
     return project->encrypt_from != NULL

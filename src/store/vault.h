@@ -6,6 +6,7 @@
  *   file:PATH         a file that its owner alone may read
  *   env:NAME          a variable of the environment
  *   credential:NAME   a file of this name in $CREDENTIALS_DIRECTORY, as systemd gives it
+ *   command:["/P","W"] what a program prints (vault_command.h)
  *
  * What is published below such a home is sealed with its first key; what is read is opened with any
  * of them, and plain files stay readable. Which home a path belongs to is looked up at each call,
@@ -61,6 +62,8 @@ TM_NODISCARD tm_status tm__vault_ring_of(const char *const *sources, uint32_t n,
 /** What a home says: [{"id", "from"}], the first seals; an empty array when it seals nothing. New
  * reference. */
 TM_NODISCARD tm_status tm__vault_keys(const tm_home *home, json_t **out, tm_err *err);
+/** Have the commands of a home said their keys, for who is about to give up starting programs. */
+TM_NODISCARD tm_status tm__vault_run_commands(const tm_home *home, tm_err *err);
 /** Whether a text has the form of a source. */
 bool tm__vault_is_source(const char *text);
 /* A source and the key that is there. */

@@ -17,10 +17,13 @@
 #include "base/sandbox.h"
 #include "store/secret.h"
 #include "store/vault.h"
+#include "store/vault_command.h"
 
 #define FOLDERS_UP 3u
 #define SETTINGS_BYTES_MAX 65536u
 #define SCHEMA "tidemill.encryption/1"
+
+static const tm_command_ask first_key = {0};
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory for keys of sealed files");
@@ -49,7 +52,7 @@ static bool is_name(const char *text) {
 /* The text is not repeated: it may be a key itself. */
 static tm_status fail_source(tm_err *err) {
     (void)TM_FAIL(err, TM_E_USAGE, "this is no source of a key");
-    tm_err_hint(err, "Write file:PATH, env:NAME or credential:NAME.");
+    tm_err_hint(err, "Write file:PATH, env:NAME, credential:NAME or command:[\"/PATH\",\"WORD\"].");
     return TM_E_USAGE;
 }
 
@@ -108,10 +111,11 @@ bool tm__vault_is_source(const char *text) {
     const char *const variable = behind(text, "env");
     const char *const credential = behind(text, "credential");
     return behind(text, "file") != NULL || (variable != NULL && is_name(variable)) ||
-           (credential != NULL && is_name(credential));
+           (credential != NULL && is_name(credential)) || tm__vault_is_command(text);
 }
 
-static tm_status key_of(const char *source, tm_envelope_key *out, tm_err *err) {
+static tm_status key_of(const char *source, const tm_command_ask *ask, tm_envelope_key *out,
+                        tm_err *err) {
     const char *const path = behind(source, "file");
     const char *const variable = behind(source, "env");
     const char *const credential = behind(source, "credential");
@@ -124,7 +128,8 @@ static tm_status key_of(const char *source, tm_envelope_key *out, tm_err *err) {
     if (credential != NULL && is_name(credential)) {
         return key_of_credential(source, credential, out, err);
     }
-    return fail_source(err);
+    return tm__vault_is_command(source) ? tm__vault_command_key(source, ask, out, err)
+                                        : fail_source(err);
 }
 
 tm_status tm__vault_ring_of(const char *const *sources, uint32_t n, tm_envelope_ring *out,
@@ -134,7 +139,7 @@ tm_status tm__vault_ring_of(const char *const *sources, uint32_t n, tm_envelope_
                        : TM_FAIL(err, TM_E_LIMIT, "more than %u keys", TM_ENVELOPE_KEYS_MAX);
     out->n = 0;
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
-        st = key_of(sources[i], &out->keys[i], err);
+        st = key_of(sources[i], &first_key, &out->keys[i], err);
         out->n += st == TM_OK;
     }
     if (st != TM_OK) {
@@ -228,7 +233,8 @@ static tm_status ring_read(const json_t *keys, tm_envelope_ring *out, tm_err *er
         const json_t *const entry = json_array_get(keys, i);
         tm_envelope_key key;
         tm_err inner = {0};
-        tm_status got = key_of(tm__json_text(entry, "from", ""), &key, &inner);
+        const tm_command_ask ask = {.id = tm__json_text(entry, "id", NULL), .renews = i == 0};
+        tm_status got = key_of(tm__json_text(entry, "from", ""), &ask, &key, &inner);
         got = got == TM_OK ? check_id(entry, &key, &inner) : got;
         if (got == TM_OK) {
             out->keys[out->n++] = key;
@@ -353,7 +359,7 @@ static tm_status with_key(const json_t *keys, const char *id, const char *from, 
 /* The id of the key of a source. */
 static tm_status id_of(const char *source, char *out, tm_err *err) {
     tm_envelope_key key;
-    const tm_status st = key_of(source, &key, err);
+    const tm_status st = key_of(source, &first_key, &key, err);
     if (st == TM_OK) {
         tm__envelope_id_to_text(key.id, out);
         explicit_bzero(&key, sizeof(key));

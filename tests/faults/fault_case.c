@@ -458,6 +458,13 @@ const fault_case fault_cases[] = {
      {"encrypt", "--key", "file:data.key"},
      .changes_early = true, /* file by file, and gone on with */
      .want = 0},
+    {"encrypt key command",
+     "full",
+     {"encrypt", "--key",
+      "command:[\"/bin/"
+      "echo\",\"1111111111111111111111111111111111111111111111111111111111111111\"]"},
+     .changes_early = true,
+     .want = 0},
     {"encrypt forget", "full", {"encrypt", "--forget", "0"}, .want = 3},
     {"store migrate",
      "full",
