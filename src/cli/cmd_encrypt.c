@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/sealed_files.h"
-#include "store/bucket.h"
 #include "store/vault.h"
 
 typedef struct encrypting {
@@ -26,7 +25,7 @@ static tm_status look(encrypting *e, tm_registry *renew, tm_err *err) {
     json_decref(e->keys);
     e->keys = NULL;
     TM_TRY(tm__vault_keys(e->place.home, &e->keys, err));
-    const tm_sealed_walk walk = {.key = key_id(e->keys, 0), .registry = renew};
+    const tm_sealed_walk walk = {.key = key_id(e->keys, 0), .registry = renew, .asks_bucket = true};
     return tm__sealed_walk(&e->ctx, e->place.home, &walk, &e->count, err);
 }
 
@@ -113,18 +112,6 @@ static tm_status report(const encrypting *e, tm_err *err) {
     return TM_OK;
 }
 
-/* What is only in the bucket would keep the key that it was sealed with. */
-static tm_status refuse_bucket(const encrypting *e, tm_err *err) {
-    if (!tm__bucket_is_used(tm__home_path(e->place.home))) {
-        return TM_OK;
-    }
-    (void)TM_FAIL(err, TM_E_UNSUPPORTED,
-                  "the home keeps files in a bucket, where this command cannot seal them");
-    tm_err_hint(err, "Let the bucket encrypt them, or change the key before " TM_HOME_BUCKET
-                     " is there.");
-    return TM_E_UNSUPPORTED;
-}
-
 tm_status cmd_encrypt(tm_cli *cli, tm_err *err) {
     encrypting e = {.cli = cli};
     const char *const source = tm__cli_text(cli, "key");
@@ -133,7 +120,6 @@ tm_status cmd_encrypt(tm_cli *cli, tm_err *err) {
         return TM_FAIL(err, TM_E_USAGE, "--key and --forget are two steps: give one of them");
     }
     tm_status st = tm__place_open(cli, source != NULL, &e.place, err);
-    st = st == TM_OK && (source != NULL || old != NULL) ? refuse_bucket(&e, err) : st;
     st = st == TM_OK ? tm__cli_ctx_init(cli, 0, &e.ctx, err) : st;
     if (st == TM_OK) {
         st = source != NULL ? use_key(&e, source, err)

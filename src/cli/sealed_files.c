@@ -16,6 +16,7 @@
 #include "registry/collect.h"
 #include "source/intake.h"
 #include "source/intake_cells.h"
+#include "store/bucket.h"
 #include "store/online.h"
 #include "store/vault.h"
 
@@ -53,9 +54,11 @@ static tm_status look_at(walking *w, const char *path) {
                : TM_OK;
 }
 
-/* What has no name of its own yet, or only names a process, holds no rows. */
+/* What has no name of its own yet, or only names a process or an object, holds no rows. */
 static bool is_other(const char *name) {
-    return strstr(name, ".tmp") != NULL || tm__str_has_suffix(tm__str(name), ".lock");
+    const tm_str text = tm__str(name);
+    return strstr(name, ".tmp") != NULL || tm__str_has_suffix(text, ".lock") ||
+           tm__str_has_suffix(text, ".gone") || tm__str_has_suffix(text, TM_BUCKET_DROP);
 }
 
 static bool each_entry(void *arg, const char *name) {
@@ -88,6 +91,9 @@ static tm_status walk_folder(walking *w, const tm_home *home, const char *folder
         w->dir = dir;
         st = tm__fs_list(dir, each_entry, w, w->err);
         st = st == TM_OK ? w->st : st;
+    }
+    if (st == TM_OK && w->walk->asks_bucket && !w->stays) {
+        st = tm__sealed_objects(w->ctx, dir, w->walk, w->count, w->err);
     }
     tm__mem_free(dir);
     return st;

@@ -44,6 +44,11 @@ TM_NODISCARD tm_status tm__registry_collect(tm_registry *registry, const tm_coll
 TM_NODISCARD tm_status tm__registry_file_renew(tm_registry *registry, const char *path,
                                                tm_err *err);
 
+/** After an object of a model file or a snapshot was put anew: it goes again if its file was
+ * removed meanwhile and nothing names it. */
+TM_NODISCARD tm_status tm__registry_object_settle(tm_registry *registry, const char *path,
+                                                  tm_err *err);
+
 /** Remove the snapshot and the model file of a hash (as text; empty: none) that no version, recipe
  * or open turn names; else a no-op. For who may not keep what was learned. */
 TM_NODISCARD tm_status tm__registry_file_drop(tm_registry *registry, const char *hash, tm_err *err);

@@ -461,3 +461,28 @@ tm_status tm__registry_file_renew(tm_registry *registry, const char *path, tm_er
     tm__db_rollback(registry->db);
     return st;
 }
+
+static tm_status settle_locked(collecting *c, const char *path, tm_err *err) {
+    char hash[TM_HASH_TEXT];
+    (void)tm__str_copy(hash, sizeof(hash), tm__str(strrchr(path, '/') + 1));
+    if (tm__fs_info(path).kind == TM_PATH_FILE) {
+        return TM_OK;
+    }
+    TM_TRY(read_all_names(c, err));
+    return json_object_get(c->reached, hash) != NULL ? TM_OK
+                                                     : tm__bucket_drop(&c->bucket, path, err);
+}
+
+tm_status tm__registry_object_settle(tm_registry *registry, const char *path, tm_err *err) {
+    collecting c = {.registry = registry, .reached = json_object(), .released = json_object()};
+    tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__db_begin(registry->db, err) : st;
+    if (st == TM_OK) {
+        st = settle_locked(&c, path, err);
+        tm__db_rollback(registry->db);
+    }
+    tm__bucket_done(&c.bucket);
+    json_decref(c.reached);
+    json_decref(c.released);
+    return st;
+}

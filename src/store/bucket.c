@@ -283,6 +283,31 @@ tm_status tm__bucket_has(tm_bucket *bucket, const char *path, bool *out, tm_err 
     return st;
 }
 
+static tm_status head(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
+    tm_buf *const out = arg;
+    tm_err why = {0};
+    tm_s3_answer answer;
+    const tm_s3_request request = {
+        .bucket = p->client->bucket, .key = key_of(p), .len = out->size_max};
+    (void)path;
+    TM_TRY(tm__bucket_connect(p->client, err));
+    tm__s3_answer_init(&answer, out->size_max);
+    tm_status st = tm__s3_ask(p->client->s3, &request, &answer, &why);
+    if (st == TM_OK && !tm__buf_append(out, answer.body.data, answer.body.len)) {
+        st = no_memory(&why);
+    }
+    tm__s3_answer_done(&answer);
+    if (st != TM_OK && st != TM_E_NOT_FOUND && err != NULL) {
+        *err = why;
+    }
+    return st == TM_E_NOT_FOUND ? TM_OK : st;
+}
+
+tm_status tm__bucket_head(tm_bucket *bucket, const char *path, tm_buf *out, tm_err *err) {
+    tm__buf_reset(out);
+    return with(bucket, path, head, out, err);
+}
+
 static tm_status drop(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
     const tm_s3_place place = {p->client->bucket, key_of(p)};
     (void)path;

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "tidemill/err.h"
 
 #define TM_HOME_BUCKET "bucket.json"
@@ -47,6 +48,9 @@ TM_NODISCARD tm_status tm__bucket_find(tm_bucket *bucket, const char *path, bool
 void tm__bucket_refuse(const char *path);
 /** Whether the bucket has it. A tm_bucket lists the folder once. */
 TM_NODISCARD tm_status tm__bucket_has(tm_bucket *bucket, const char *path, bool *out, tm_err *err);
+/** The first bytes of an object, as many as out can hold; none when it is not there. */
+TM_NODISCARD tm_status tm__bucket_head(tm_bucket *bucket, const char *path, tm_buf *out,
+                                       tm_err *err);
 /** Remove the object with all its versions; the file is the caller's. */
 TM_NODISCARD tm_status tm__bucket_drop(tm_bucket *bucket, const char *path, tm_err *err);
 /** Names of the objects of a folder, behind it: of HOME/segments they are SOURCE/NAME. False ends

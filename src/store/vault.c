@@ -188,8 +188,19 @@ tm_status tm__vault_read_all(const char *path, tm_buf *buf, tm_err *err) {
 
 /* ---- How files stand ---- */
 
+tm_vault_look tm__vault_look_at(const void *head, size_t len) {
+    tm_vault_look look = {0};
+    uint8_t id[TM_ENVELOPE_ID_BYTES];
+    if (len >= TM_SEAL_HEAD_BYTES && tm__seal_is_sealed(head, len)) {
+        tm__seal_key_id(head, id);
+        tm__envelope_id_to_text(id, look.key);
+        look.is_sealed = true;
+    }
+    return look;
+}
+
 tm_status tm__vault_look(const char *path, tm_vault_look *out, tm_err *err) {
-    uint8_t head[TM_SEAL_HEAD_BYTES], id[TM_ENVELOPE_ID_BYTES];
+    uint8_t head[TM_SEAL_HEAD_BYTES];
     size_t n = 0;
     tm_file *file = NULL;
     *out = (tm_vault_look){0};
@@ -199,10 +210,8 @@ tm_status tm__vault_look(const char *path, tm_vault_look *out, tm_err *err) {
     TM_TRY(tm__file_open(path, TM_OPEN_READ, &file, err));
     const tm_status st = tm__file_read(file, head, sizeof(head), &n, err);
     tm__file_close(file);
-    if (st == TM_OK && n == sizeof(head) && tm__seal_is_sealed(head, n)) {
-        tm__seal_key_id(head, id);
-        tm__envelope_id_to_text(id, out->key);
-        out->is_sealed = true;
+    if (st == TM_OK) {
+        *out = tm__vault_look_at(head, n);
     }
     return st;
 }

@@ -91,6 +91,8 @@ typedef struct tm_vault_look {
 } tm_vault_look;
 /** Look at the head of a file; what is gone is plain. Any thread. */
 TM_NODISCARD tm_status tm__vault_look(const char *path, tm_vault_look *out, tm_err *err);
+/** Same of the first bytes of one, TM_SEAL_HEAD_BYTES where it has so many. */
+tm_vault_look tm__vault_look_at(const void *head, size_t len);
 /** Publish a file anew over itself, with the key that seals now. Whoever else may remove it is kept
  * out by the caller. Any thread. */
 TM_NODISCARD tm_status tm__vault_renew(const char *path, tm_err *err);

@@ -97,6 +97,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(400, "ExpiredToken")
         if fault in ("503", "500"):
             return self.refuse(int(fault), "SlowDown")
+        if fault == "denied":
+            return self.refuse(403, "AccessDenied")
         path, _, query = self.path.partition("?")
         name, _, key = urllib.parse.unquote(path).lstrip("/").partition("/")
         if name != bucket.name:
@@ -198,7 +200,7 @@ def etag(data):
 
 
 class Bucket:
-    """objects: key -> bytes. faults: one for each request to come: None, 503, 500, cut, stall, short, change, remove, malformed.
+    """objects: key -> bytes. faults: one for each request to come: None, 503, 500, denied, cut, stall, short, change, remove, malformed.
     forbidden: keys that are listed and may not be read. falls: pages are listed from their end. keeps: old versions stay, in versions. token: of a
     session, when it is asked for; when_expired is called before another is refused."""
 

@@ -107,8 +107,34 @@ def test_a_file_that_says_nothing_is_refused(tm, bucket, text):
     assert bad.code != 0 and "does not say where the bucket is" in bad.out and not bucket.objects
 
 
-def test_a_key_is_not_changed_where_files_are_in_a_bucket(tm, bucket):
-    assert train(tm).code == 0
-    tm.write("k", "a" * 64)
-    bad = tm("encrypt", "--key", "file:k")
-    assert bad.code != 0 and "keeps files in a bucket" in bad.err and bucket.objects
+def test_a_new_key_seals_objects_anew(tm, bucket):
+    """With files here or not, through a bucket that refuses amid it; then the old key can be forgotten."""
+    use(tm, bucket, segments="a")
+    train(tm)
+    want = predict(tm).out
+    tm.ok("data", "add", "s", "--files", "x.csv", "--json")
+    tm.ok("data", "compact")
+    names = [k for k in bucket.objects if not k.endswith(".owner")]
+    assert len(names) == 3
+    files(tm, "bundles")[0].unlink()
+    for name, key in (("one", "a" * 64), ("two", "b" * 64)):
+        before = {k: bucket.objects[k] for k in names}
+        tm.write(name, key)
+        (tm.folder / name).chmod(0o600)
+        tm("encrypt", "--key", f"file:{name}")
+        bucket.faults += [None] * 6 + ["denied"]
+        assert tm("encrypt", "--key", f"file:{name}").code in (0, 4)
+        bucket.faults.clear()
+        state = tm.ok("encrypt", "--key", f"file:{name}", "--json").json
+        assert (state["sealed"], state["earlier"], state["plain"]) == (3, 0, 0), state
+        assert all(bucket.objects[k] != before[k] and b"PAR1" not in bucket.objects[k][:4] for k in names)
+        assert not files(tm, "bundles")  # what was fetched for it went again
+    old = state["keys"][1]["id"]
+    bucket.objects[names[0]], right = before[names[0]], bucket.objects[names[0]]
+    assert tm("encrypt", "--forget", old).code == 5
+    bucket.objects[names[0]] = right
+    tm.ok("encrypt", "--forget", old)
+    for path in (tm.folder / ".tidemill").rglob("*.parquet"):
+        path.unlink()
+    assert predict(tm).out == want and tm.ok("data", "snapshot", "s", "--json").json["rows"] == 200
+    assert tm.ok("doctor").code == 0

@@ -183,6 +183,17 @@ static void no_failure_leaves_a_version_without_its_file(void **state) {
     tm__registry_close(registry);
 }
 
+/* Without a bucket there is no object: what is asked is which files are named. */
+static void an_object_that_was_put_anew_is_settled(void **state) {
+    tm_registry *registry = with_versions(*state, 2);
+    static const char *const paths[] = {"/nowhere/bundles/ab.tmb", "/nowhere/snapshots/x"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(tm__registry_object_settle(registry, paths[i], NULL), TM_OK);
+    }
+    assert_int_equal(n_files(*state), 2);
+    tm__registry_close(registry);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_reached_stays, tm__temp_home_open,
@@ -192,6 +203,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_file_of_two_versions_stays_for_the_one,
                                         tm__temp_home_open, tm__temp_home_close),
         cmocka_unit_test_setup_teardown(what_an_open_turn_names_stays, tm__temp_home_open,
+                                        tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(an_object_that_was_put_anew_is_settled, tm__temp_home_open,
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(no_failure_leaves_a_version_without_its_file,
                                         tm__temp_home_open, tm__temp_home_close),
