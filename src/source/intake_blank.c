@@ -270,7 +270,8 @@ static tm_status blank_segment(blanking *b, const segment *s, const json_t *name
     if (st == TM_OK && blank == NULL) {
         return publish(b, s, NULL, names, err);
     }
-    st = st == TM_OK ? tm__snapshot_save(b->ctx, b->dir, blank, &file.hash, err) : st;
+    st =
+        st == TM_OK ? tm__snapshot_save_by(b->ctx, &b->bucket, b->dir, blank, &file.hash, err) : st;
     st = st == TM_OK ? tm__segment_size(b->dir, &file, err) : st;
     st = st == TM_OK ? touch(b, s, err) : st;
     st = st == TM_OK ? publish(b, s, &file, names, err) : st;

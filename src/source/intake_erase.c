@@ -128,7 +128,7 @@ static tm_status save_left(erasing *e, tm_table *table, const uint8_t *is_theirs
         return TM_OK;
     }
     TM_TRY(tm__whose_others(table, is_theirs, &left, err));
-    tm_status st = tm__snapshot_save(e->ctx, e->dir, left, &file.hash, err);
+    tm_status st = tm__snapshot_save_by(e->ctx, &e->bucket, e->dir, left, &file.hash, err);
     st = st == TM_OK ? tm__segment_size(e->dir, &file, err) : st;
     s->hash_left = file.hash;
     s->n_bytes = file.n_bytes;

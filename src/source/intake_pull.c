@@ -34,6 +34,7 @@ struct tm_intake_pull {
     tm_intake_columns *columns;
     tm_source_writer *writer;
     char *segments_dir;
+    tm_bucket bucket; /* where segments go, too */
     json_t *state;
 };
 
@@ -53,6 +54,7 @@ void tm__intake_pull_close(tm_intake_pull *pull) {
     tm__intake_columns_unref(pull->columns);
     tm__source_row_done(&pull->source);
     tm__mem_free(pull->segments_dir);
+    tm__bucket_done(&pull->bucket);
     tm__db_close(pull->db);
     tm__file_close(pull->lock);
     tm__mem_free(pull);
@@ -141,7 +143,8 @@ tm_status tm__intake_pull_mark(void *arg, const char *item, json_t **out, tm_err
 static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_segment *out,
                               tm_err *err) {
     out->n_rows = tm__table_rows(table);
-    TM_TRY(tm__snapshot_save(pull->ctx, pull->segments_dir, table, &out->hash, err));
+    TM_TRY(
+        tm__snapshot_save_by(pull->ctx, &pull->bucket, pull->segments_dir, table, &out->hash, err));
     return tm__segment_size(pull->segments_dir, out, err);
 }
 

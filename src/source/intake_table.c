@@ -460,7 +460,7 @@ static tm_status make_segment(tm_ctx *ctx, tm_intake_place *p, const tm_portion 
     TM_TRY(tm__builder_finish(builder, &table, err));
     tm_buf profile;
     tm__buf_init(&profile, PROFILE_BYTES_MAX);
-    st = tm__snapshot_save(ctx, p->segments_dir, table, &segment.hash, err);
+    st = tm__snapshot_save_by(ctx, &p->bucket, p->segments_dir, table, &segment.hash, err);
     if (st == TM_OK) {
         st = tm__profile_segment(ctx, table, &profile, err);
     }

@@ -70,7 +70,7 @@ tm_status tm__snapshot_put(const char *dir, const tm_hash *hash, const tm_snapsh
     } else if (st == TM_OK) {
         st = write_file(maker, temp, path, err);
     }
-    st = st == TM_OK ? tm__bucket_keep(NULL, path, err) : st;
+    st = st == TM_OK ? tm__bucket_keep(maker->bucket, path, err) : st;
     tm__mem_free(path);
     tm__mem_free(temp);
     return st;
@@ -95,16 +95,24 @@ static tm_status write_rows(void *arg, const char *path, tm_err *err) {
 tm_status tm__snapshot_save_as(tm_ctx *ctx, const char *dir, const tm_table *table,
                                const tm_hash *hash, tm_err *err) {
     rows_of rows = {ctx, table};
-    return tm__snapshot_put(dir, hash, &(tm_snapshot_maker){write_rows, &rows}, err);
+    return tm__snapshot_put(dir, hash, &(tm_snapshot_maker){.write = write_rows, .arg = &rows},
+                            err);
+}
+
+tm_status tm__snapshot_save_by(tm_ctx *ctx, tm_bucket *bucket, const char *dir,
+                               const tm_table *table, tm_hash *out_hash, tm_err *err) {
+    tm_hash hash;
+    rows_of rows = {ctx, table};
+    const tm_snapshot_maker maker = {.write = write_rows, .arg = &rows, .bucket = bucket};
+    tm__table_hash(table, &hash);
+    TM_TRY(tm__snapshot_put(dir, &hash, &maker, err));
+    *out_hash = hash;
+    return TM_OK;
 }
 
 tm_status tm__snapshot_save(tm_ctx *ctx, const char *dir, const tm_table *table, tm_hash *out_hash,
                             tm_err *err) {
-    tm_hash hash;
-    tm__table_hash(table, &hash);
-    TM_TRY(tm__snapshot_save_as(ctx, dir, table, &hash, err));
-    *out_hash = hash;
-    return TM_OK;
+    return tm__snapshot_save_by(ctx, NULL, dir, table, out_hash, err);
 }
 
 static tm_status damaged(const char *path, tm_err *err) {

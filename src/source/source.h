@@ -129,6 +129,10 @@ TM_NODISCARD tm_status tm__snapshot_save_as(tm_ctx *ctx, const char *dir, const 
  */
 TM_NODISCARD tm_status tm__snapshot_save_ranks(tm_ctx *ctx, const char *dir, const tm_table *table,
                                                const tm_hash *hash, tm_err *err);
+/** Same, where many go to a bucket one after the other. */
+struct tm_bucket;
+TM_NODISCARD tm_status tm__snapshot_save_by(tm_ctx *ctx, struct tm_bucket *bucket, const char *dir,
+                                            const tm_table *table, tm_hash *out_hash, tm_err *err);
 /** Read a snapshot back and check its hash; TM_E_INTEGRITY when it differs, TM_E_NOT_FOUND when it
  * is gone. */
 TM_NODISCARD tm_status tm__snapshot_load(tm_ctx *ctx, const char *dir, const tm_hash *hash,
