@@ -10,6 +10,7 @@
 #include "cli/model_args.h"
 #include "cli/subject_id.h"
 #include "registry/chain.h"
+#include "registry/restored.h"
 #include "registry/trust.h"
 
 /* ---- tail ---- */
@@ -96,11 +97,13 @@ typedef struct verify_args {
     tm_public_key keys[TM_AUDIT_KEYS_MAX];
     char *home_anchor; /* owned */
     tm_home *home;     /* NULL for a copy */
+    json_t *restored;  /* what waits for the next entry; owned; NULL: nothing */
     tm_audit_check check;
 } verify_args;
 
 static void args_done(verify_args *args) {
     tm__mem_free(args->home_anchor);
+    json_decref(args->restored);
     tm__home_close(args->home);
 }
 
@@ -168,7 +171,19 @@ static void print_report(tm_cli *cli, const tm_audit_check *check, const tm_audi
     }
 }
 
-static json_t *report_json(const tm_audit_check *check, const tm_audit_report *r) {
+static void print_restored(tm_cli *cli, const json_t *restored) {
+    const json_t *const details = json_object_get(restored, "details");
+    if (restored != NULL) {
+        tm__cli_warn(cli,
+                     "the home was restored at %.19s by %s from the backup %s; its chain says so "
+                     "with its next entry",
+                     tm__json_text(details, "at", ""), tm__json_text(restored, "actor", ""),
+                     tm__json_text(details, "backup", ""));
+    }
+}
+
+static json_t *report_json(const verify_args *args, const tm_audit_report *r) {
+    const tm_audit_check *const check = &args->check;
     char key[TM_PUBLIC_KEY_TEXT], at[48];
     tm__public_key_to_text(&r->key, key);
     at[tm__time_to_text(r->signed_us, at)] = '\0';
@@ -181,6 +196,8 @@ static json_t *report_json(const tm_audit_check *check, const tm_audit_report *r
                             : json_pack("{s:I, s:I, s:I}", "checkpoints", (json_int_t)r->n_anchors,
                                         "up_to", (json_int_t)r->n_anchored, "damaged_lines",
                                         (json_int_t)r->n_damaged));
+    json_object_set_new(result, "restored",
+                        args->restored == NULL ? json_null() : json_incref(args->restored));
     return result;
 }
 
@@ -196,12 +213,15 @@ tm_status cmd_audit_verify(tm_cli *cli, tm_err *err) {
     }
     st = st == TM_OK ? tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err) : st;
     st = st == TM_OK ? tm__audit_verify(&ctx, &args.check, &report, err) : st;
+    st = st == TM_OK && args.home != NULL ? tm__restored_waiting(args.home, &args.restored, err)
+                                          : st;
     if (st == TM_OK && cli->json) {
-        json_t *result = report_json(&args.check, &report);
+        json_t *result = report_json(&args, &report);
         tm__cli_print_object(cli, "tidemill.audit.verify/1", result);
         json_decref(result);
     } else if (st == TM_OK) {
         print_report(cli, &args.check, &report);
+        print_restored(cli, args.restored);
     }
     tm__cli_ctx_done(&ctx);
     args_done(&args);

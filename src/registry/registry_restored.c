@@ -17,8 +17,8 @@
 #define SCHEMA "tidemill.restored/1"
 #define BYTES_MAX 65536u
 
-static char *path_of(const tm_registry *registry) {
-    return tm__fs_join(tm__home_path(registry->home), NAME);
+static char *path_of(const tm_home *home) {
+    return tm__fs_join(tm__home_path(home), NAME);
 }
 
 tm_status tm__registry_restored(tm_registry *registry, const tm_restored *restored, tm_err *err) {
@@ -29,7 +29,7 @@ tm_status tm__registry_restored(tm_registry *registry, const tm_restored *restor
         json_pack("{s:s, s:s, s:{s:s, s:s, s:o, s:I}}", "schema", SCHEMA, "actor", restored->actor,
                   "details", "backup", restored->hash, "taken", restored->taken, "at",
                   tm__registry_time(tm__now_us()), "entries", (json_int_t)n);
-    char *const path = path_of(registry);
+    char *const path = path_of(registry->home);
     tm__buf_init(&text, BYTES_MAX);
     tm_status st = path != NULL && value != NULL && tm__json_write(&text, value, TM_JSON_SORTED)
                        ? TM_OK
@@ -42,12 +42,11 @@ tm_status tm__registry_restored(tm_registry *registry, const tm_restored *restor
 }
 
 /* Whether the chain has it. */
-static tm_status find_entry(const tm_registry *registry, const json_t *details, bool *out,
-                            tm_err *err) {
+static tm_status find_entry(tm_db *db, const json_t *details, bool *out, tm_err *err) {
     char *text = NULL;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__registry_json_text(details, &text, err));
-    tm_status st = tm__stmt_init(registry->db,
+    tm_status st = tm__stmt_init(db,
                                  "SELECT 1 FROM history WHERE seq > ? AND event ="
                                  " 'backup.restored' AND details = ? LIMIT 1",
                                  &stmt, err);
@@ -80,22 +79,42 @@ static tm_status read_file(const char *path, json_t **out, tm_err *err) {
     return st;
 }
 
-tm_status tm__restored_find_locked(const tm_registry *registry, json_t **out, tm_err *err) {
-    char *const path = path_of(registry);
+/* *out: what the file says, unless the chain has it; stays when there is none. */
+static tm_status find(const char *path, tm_db *db, json_t **out, bool *out_is_told, tm_err *err) {
     json_t *found = NULL;
-    bool is_told = false;
-    tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
-    if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_FILE) {
-        st = read_file(path, &found, err);
-        st = st == TM_OK ? find_entry(registry, json_object_get(found, "details"), &is_told, err)
-                         : st;
-        st = st == TM_OK && is_told ? tm__fs_remove(path, err) : st;
+    if (tm__fs_info(path).kind != TM_PATH_FILE) {
+        return TM_OK;
     }
-    tm__mem_free(path);
-    if (st == TM_OK && !is_told) {
+    tm_status st = read_file(path, &found, err);
+    st = st == TM_OK ? find_entry(db, json_object_get(found, "details"), out_is_told, err) : st;
+    if (st == TM_OK && !*out_is_told) {
         *out = found;
         return TM_OK;
     }
     json_decref(found);
+    return st;
+}
+
+tm_status tm__restored_find_locked(const tm_registry *registry, json_t **out, tm_err *err) {
+    char *const path = path_of(registry->home);
+    bool is_told = false;
+    tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                : find(path, registry->db, out, &is_told, err);
+    st = st == TM_OK && is_told ? tm__fs_remove(path, err) : st;
+    tm__mem_free(path);
+    return st;
+}
+
+tm_status tm__restored_waiting(const tm_home *home, json_t **out, tm_err *err) {
+    char *const path = path_of(home);
+    bool is_told = false;
+    tm_db *db = NULL;
+    tm_status st = path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
+    if (st == TM_OK && tm__fs_info(path).kind == TM_PATH_FILE) {
+        st = tm__registry_db_open(tm__home_meta_db(home), true, NULL, &db, err);
+        st = st == TM_OK ? find(path, db, out, &is_told, err) : st;
+    }
+    tm__db_close(db);
+    tm__mem_free(path);
     return st;
 }

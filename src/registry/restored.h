@@ -28,4 +28,8 @@ TM_NODISCARD tm_status tm__registry_restored(tm_registry *registry, const tm_res
 TM_NODISCARD tm_status tm__restored_find_locked(const tm_registry *registry, json_t **out,
                                                 tm_err *err);
 
+/** What waits and is not in the chain yet, likewise; reads only, and needs no registry. Errors:
+ * TM_E_INTEGRITY for a file that does not say it, those of the database. */
+TM_NODISCARD tm_status tm__restored_waiting(const tm_home *home, json_t **out, tm_err *err);
+
 #endif

@@ -73,8 +73,10 @@ def test_a_restored_home_says_that_its_key_is_another(made, tmp_path):
     backup = made.ok("backup", tmp_path / "b.tar.zst", "--json").json
     restored = Tidemill(tmp_path)
     restored.ok("restore", tmp_path / "b.tar.zst")
-    assert restored.ok("audit", "verify", "--key", before, "--json").json["ok"]
+    said = restored.ok("audit", "verify", "--key", before, "--json").json
+    assert said["ok"] and said["restored"]["details"]["backup"] == backup["hash"] and backup["hash"] in restored.ok("audit", "verify").err
     restored.ok("key", "create", "--role", "viewer")
+    assert restored.ok("audit", "verify", "--json").json["restored"] is None
     told, = entries(restored, "--event", "backup.restored")
     assert told["details"]["backup"] == backup["hash"] and told["object"] == "backup"
     assert [e["event"] for e in entries(restored)][-3:] == ["audit.key", "backup.restored", "key.created"] and told["details"]["entries"] == told["seq"] - 2

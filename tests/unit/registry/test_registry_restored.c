@@ -53,16 +53,26 @@ static bool is_waiting(const tm_home *home) {
     return is;
 }
 
+static void check_waiting(const tm_home *home, bool want) {
+    json_t *waiting = NULL;
+    assert_int_equal(tm__restored_waiting(home, &waiting, NULL), TM_OK);
+    assert_string_equal(tm__json_text(waiting, "actor", "nothing"), want ? "cli:ops" : "nothing");
+    json_decref(waiting);
+}
+
 static void it_waits_for_the_next_entry_and_is_told_once(void **state) {
     tm_registry *registry = NULL;
     char text[200];
     int64_t n = -1;
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     assert_true(append(registry));
+    check_waiting(*state, false);
     assert_int_equal(tm__registry_restored(registry, &restored, NULL), TM_OK);
     events(registry, text, sizeof(text), &n);
     assert_string_equal(text, "x.done ");
+    check_waiting(*state, true);
     assert_true(append(registry));
+    check_waiting(*state, false);
     events(registry, text, sizeof(text), &n);
     assert_string_equal(text, "x.done backup.restored x.done ");
     assert_int_equal(n, 1);
@@ -87,7 +97,9 @@ static void what_says_nothing_is_not_passed_over(void **state) {
     char *const path = tm__fs_join(tm__home_path(*state), "restored.json");
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     assert_int_equal(tm__fs_publish(path, "{}", 2, NULL), TM_OK);
+    json_t *waiting = NULL;
     assert_false(append(registry));
+    assert_int_equal(tm__restored_waiting(*state, &waiting, NULL), TM_E_INTEGRITY);
     tm__registry_close(registry);
     tm__mem_free(path);
 }
