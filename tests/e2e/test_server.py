@@ -262,6 +262,8 @@ SMUGGLING = [
     b"POST /v1/labels HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
     b"GET /livez HTTP/1.1\nHost: localhost\n\n",
     b"GET /livez HTTP/1.1\r\nHost: localhost\r\nA: b\rGET /x HTTP/1.1\r\n\r\n",
+    b"POST /livez HTTP/1.1\r\nHost: localhost\r\nA: \rxTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n0\r\n\r\n",  # CVE-2023-30589
+    b"GET /livez HTTP/1.1\r\n Content-Length: 4\r\nHost: localhost\r\n\r\nabcd",  # CVE-2024-27982
     b"GET /livez HTTP/1.1\r\nHost: localhost\r\nA: \x00\r\n\r\n",
     b"GET /livez HTTP/1.1\r\nHost: localhost\r\n A: folded\r\n\r\n",
     b"GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n",
