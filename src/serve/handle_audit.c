@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "registry/chain.h"
+#include "registry/restored.h"
 #include "registry/trust.h"
 #include "serve/handle.h"
 
@@ -84,10 +85,13 @@ static tm_status verify(const tm_home *home, json_t **out, tm_err *err) {
                                   .keys = &own,
                                   .n_keys = has_key ? 1 : 0,
                                   .anchor = has_anchor ? anchor : NULL};
-    const tm_status st = tm__audit_verify(&ctx, &check, &report, err);
+    json_t *restored = NULL;
+    tm_status st = tm__audit_verify(&ctx, &check, &report, err);
     tm__mem_free(anchor);
+    st = st == TM_OK ? tm__restored_waiting(home, &restored, err) : st;
     if (st == TM_OK) {
         *out = told(&report, has_anchor);
+        json_object_set_new(*out, "restored", restored == NULL ? json_null() : restored);
     }
     return st;
 }
