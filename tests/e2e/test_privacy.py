@@ -108,7 +108,8 @@ def test_answers_are_the_same_for_rows_as_they_were_and_as_they_are_kept(tm):
     assert (found["rows"], found["answers"], found["versions"]) == (1, 3, 1)
     assert tm("subject", "export", "nobody@example.org", "-o", "n.json", "--json").json["rows"] == 0
     assert "planted" not in (tm.folder / "p.json").read_text(encoding="utf-8")
-    tm.ok("subject", "erase", person(3)["email"], "--certificate", "c.json", "--if-refused", "promote")
+    said = tm.ok("subject", "erase", "--from", "-", "--certificate", "c.json", "--if-refused", "promote", stdin=f"{person(3)['email']}\n{person(9)['email']}\nnobody@example.org\n")
+    assert "pseudonyms in place of 3 ids" in said.out and "nothing was found of 1 of them" in said.out
     assert tm.ok("subject", "export", person(3)["email"], "-o", "p.json", "--json").json["rows"] == 0
 
 
