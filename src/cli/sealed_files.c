@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments, snapshots, model files, checkpoints: each by its head. Online features count as one.
+ * Segments, snapshots, model files, checkpoints, rows of queries that are being taken, spilled
+ * answers: each by its head. Online features count as one file.
  *
  * A file that is written anew must not come back when somebody removes it meanwhile. Segments are
  * removed under files.lock, which is held here; snapshots and model files by a transaction of
@@ -17,6 +18,7 @@
 #include "source/intake.h"
 #include "source/intake_cells.h"
 #include "store/bucket.h"
+#include "source/row_file.h"
 #include "store/online.h"
 #include "store/vault.h"
 
@@ -25,6 +27,7 @@ typedef struct walking {
     const tm_sealed_walk *walk;
     tm_sealed_count *count;
     bool is_removed_by_registry, stays; /* stays: it is not written anew */
+    bool has_rows;                      /* files of rows on their way */
     const char *dir;
     tm_status st;
     tm_err *err;
@@ -35,6 +38,13 @@ static void count_one(walking *w, bool is_sealed, bool is_current) {
                         : is_sealed                           ? &w->count->n_earlier
                                                               : &w->count->n_plain;
     (*n)++;
+}
+
+static tm_status look_at_rows(walking *w, const char *path) {
+    char by[TM_ENVELOPE_ID_TEXT] = "";
+    const bool is_sealed = tm__row_file_sealed_by(path, by);
+    count_one(w, is_sealed, is_sealed && strcmp(by, w->walk->key) == 0);
+    return TM_OK;
 }
 
 static tm_status look_at(walking *w, const char *path) {
@@ -75,7 +85,7 @@ static bool each_entry(void *arg, const char *name) {
         w->st = tm__fs_list(path, each_entry, &inner, w->err);
         w->st = w->st == TM_OK ? inner.st : w->st;
     } else if (what == TM_PATH_FILE && !is_other(name)) {
-        w->st = look_at(w, path);
+        w->st = w->has_rows ? look_at_rows(w, path) : look_at(w, path);
     }
     tm__mem_free(path);
     return w->st == TM_OK;
@@ -123,6 +133,16 @@ static tm_status walk_online(const tm_home *home, walking *w) {
     return TM_OK;
 }
 
+/* They are not written anew: the server that made them writes them to the log. */
+static tm_status walk_spills(const tm_home *home, walking *w) {
+    tm_log_spills n;
+    TM_TRY(tm__log_spills_count(home, w->walk->key, &n, w->err));
+    w->count->n_sealed += n.n_sealed;
+    w->count->n_earlier += n.n_earlier;
+    w->count->n_plain += n.n_plain;
+    return TM_OK;
+}
+
 /* Cells that are sealed by the call are not left: it ends with those that came meanwhile. */
 static tm_status walk_cells(const tm_home *home, const tm_sealed_walk *walk, tm_sealed_count *count,
                             tm_err *err) {
@@ -153,7 +173,10 @@ tm_status tm__sealed_walk(const tm_ctx *ctx, const tm_home *home, const tm_seale
     st = st == TM_OK ? walk_folder(&w, home, "bundles") : st;
     w.stays = true;
     st = st == TM_OK ? walk_folder(&w, home, "checkpoints") : st;
+    w.has_rows = true;
+    st = st == TM_OK ? walk_folder(&w, home, "pull") : st;
     st = st == TM_OK ? walk_online(home, &w) : st;
+    st = st == TM_OK ? walk_spills(home, &w) : st;
     st = st == TM_OK ? walk_cells(home, walk, &count, err) : st;
     if (st == TM_OK) {
         *out = count;

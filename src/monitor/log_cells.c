@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "monitor/log_cells.h"
 
+#include <string.h>
+
 #include "base/fs.h"
+#include "base/mem.h"
 #include "monitor/monitor_priv.h"
+#include "monitor/spill_frame.h"
 #include "store/db_seal.h"
 
 static tm_status note_wipe(tm_db *db, tm_err *err) {
@@ -73,5 +77,47 @@ tm_status tm__log_cells_must_wipe(const tm_home *home, bool *out, tm_err *err) {
     const tm_status st = tm__log_number(db, "must_vacuum", &must, err);
     tm__db_close(db);
     *out = must != 0;
+    return st;
+}
+
+/* ---- Spill files ---- */
+
+typedef struct counting {
+    const char *dir, *key;
+    tm_log_spills *out;
+    tm_status st;
+    tm_err *err;
+} counting;
+
+static bool count_spill(void *arg, const char *name) {
+    counting *const c = arg;
+    char by[TM_ENVELOPE_ID_TEXT] = "";
+    tm_map map = {0};
+    char *const path = tm__fs_join(c->dir, name);
+    c->st = path == NULL ? TM_FAIL(c->err, TM_E_NOMEM, "out of memory")
+                         : tm__map_open(path, &map, c->err);
+    if (c->st == TM_OK) {
+        const bool is_sealed = tm__spill_sealed_by(map.data, map.len, by);
+        c->out->n_plain += !is_sealed;
+        c->out->n_sealed += is_sealed && strcmp(by, c->key) == 0;
+        c->out->n_earlier += is_sealed && strcmp(by, c->key) != 0;
+        tm__map_close(&map);
+    }
+    c->st = c->st == TM_E_NOT_FOUND ? TM_OK : c->st; /* it was written to the log */
+    tm__mem_free(path);
+    return c->st == TM_OK;
+}
+
+tm_status tm__log_spills_count(const tm_home *home, const char *key, tm_log_spills *out,
+                               tm_err *err) {
+    char *const dir = tm__fs_join(tm__home_path(home), "spill");
+    counting c = {.dir = dir, .key = key, .out = out, .err = err};
+    *out = (tm_log_spills){0};
+    tm_status st = dir == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
+    if (st == TM_OK && tm__fs_info(dir).kind == TM_PATH_DIR) {
+        st = tm__fs_list(dir, count_spill, &c, err);
+        st = st == TM_OK ? c.st : st;
+    }
+    tm__mem_free(dir);
     return st;
 }

@@ -17,4 +17,11 @@ TM_NODISCARD tm_status tm__log_cells_renew(const tm_home *home, const char *key,
 /** Whether free pages may still hold what was sealed, hashed or erased since. */
 TM_NODISCARD tm_status tm__log_cells_must_wipe(const tm_home *home, bool *out, tm_err *err);
 
+/* Files of answers that wait to be written to the log. */
+typedef struct tm_log_spills {
+    uint64_t n_sealed, n_earlier, n_plain; /* by the key of an id, by another one, by none */
+} tm_log_spills;
+TM_NODISCARD tm_status tm__log_spills_count(const tm_home *home, const char *key,
+                                            tm_log_spills *out, tm_err *err);
+
 #endif

@@ -37,6 +37,7 @@ struct tm_spill {
     uint64_t first, last; /* numbers of files; first > last: there is none */
     tm_file *file;        /* the last one, being filled; NULL: none is */
     uint64_t size_bytes;  /* of it */
+    tm_vault_parts parts; /* that it is sealed with */
     numbered written;     /* streams that it has */
     tm_buf room;
     /* of the writer */
@@ -156,24 +157,27 @@ static tm_status scan_frame(scanning *s, const tm_spill_frame *frame, bool is_ne
     return tm__json_check(err);
 }
 
+static tm_status scan_bytes(scanning *s, tm_spill_bytes *file, size_t from, tm_err *err) {
+    tm_spill_frame frame;
+    for (size_t at = file->first, next = at; tm__spill_frame_read(file, &next, &frame); at = next) {
+        TM_TRY(scan_frame(s, &frame, at >= from, err));
+    }
+    return file->status == TM_OK ? TM_OK : no_memory(err);
+}
+
 static tm_status scan_file(scanning *s, uint64_t number, tm_err *err) {
     tm_map map = {0};
+    tm_spill_bytes file = {0};
     char *const path = path_of(s->spill, number);
     tm_status st = path == NULL ? no_memory(err) : tm__map_open(path, &map, err);
-    tm__mem_free(path);
-    TM_TRY(st);
+    st = st == TM_OK ? tm__spill_bytes_init(&file, path, map.data, map.len, err) : st;
     s->models = json_array();
     s->n_new = 0;
-    const size_t from = number == s->place->file ? s->place->at : 0;
-    tm_spill_frame frame;
-    if (tm__spill_head_check(map.data, map.len)) {
-        for (size_t at = TM_SPILL_HEAD, next = at;
-             st == TM_OK && tm__spill_frame_read(map.data, map.len, &next, &frame); at = next) {
-            st = scan_frame(s, &frame, at >= from, err);
-        }
-    }
+    st = st == TM_OK ? scan_bytes(s, &file, number == s->place->file ? s->place->at : 0, err) : st;
     json_decref(s->models);
+    tm__spill_bytes_done(&file);
     tm__map_close(&map);
+    tm__mem_free(path);
     return st;
 }
 
@@ -232,6 +236,7 @@ tm_status tm__spill_open(const tm_home *home, const tm_spill_place *place, tm_sp
 void tm__spill_close(tm_spill *spill) {
     if (spill != NULL) {
         tm__file_close(spill->file);
+        tm__vault_parts_done(&spill->parts);
         tm__mutex_free(spill->lock);
         tm__mem_free(spill->written.list);
         tm__mem_free(spill->read.list);
@@ -257,6 +262,7 @@ static tm_status has_room(const tm_spill *spill, tm_err *err) {
 
 static void end_file_locked(tm_spill *spill) {
     tm__file_close(spill->file);
+    tm__vault_parts_done(&spill->parts);
     spill->file = NULL;
     spill->written.n = 0;
 }
@@ -267,12 +273,20 @@ static tm_status begin_file_locked(tm_spill *spill, tm_err *err) {
     TM_TRY(has_room(spill, err));
     char *const path = path_of(spill, spill->last + 1);
     tm_status st =
-        path == NULL ? no_memory(err) : tm__file_open(path, TM_OPEN_CREATE, &spill->file, err);
+        path == NULL ? no_memory(err)
+                     : tm__spill_head_write(path, &spill->parts, &spill->room, err);
+    st = st == TM_OK ? tm__file_open(path, TM_OPEN_CREATE, &spill->file, err) : st;
     tm__mem_free(path);
     TM_TRY(st);
     spill->last++;
     spill->size_bytes = 0;
-    return tm__spill_head_write(&spill->room) ? TM_OK : no_memory(err);
+    return TM_OK;
+}
+
+/* Behind what the file has and what goes out with it. */
+static bool add_frame_locked(tm_spill *spill, const tm_spill_frame *frame) {
+    return tm__spill_frame_write(frame, &spill->parts, spill->size_bytes + spill->room.len,
+                                 &spill->room);
 }
 
 static tm_status number_of_locked(tm_spill *spill, tm_stream *stream, uint32_t *out, tm_err *err) {
@@ -286,7 +300,7 @@ static tm_status number_of_locked(tm_spill *spill, tm_stream *stream, uint32_t *
     tm__buf_init(&text, TM_MONITOR_BYTES);
     bool ok = stream_write(stream, &text);
     const tm_spill_frame frame = {TM_SPILL_STREAM, *out, 0, {(const char *)text.data, text.len}};
-    ok = ok && tm__spill_frame_write(&frame, &spill->room) && numbered_add(known, stream);
+    ok = ok && add_frame_locked(spill, &frame) && numbered_add(known, stream);
     tm__buf_done(&text);
     return ok ? TM_OK : no_memory(err);
 }
@@ -298,7 +312,7 @@ static tm_status put_locked(tm_spill *spill, const tm_run *run, const uint8_t *r
     tm_spill_frame frame = {
         .kind = TM_SPILL_RECORDS, .n = run->n, .bytes = {(const char *)records, run->size}};
     TM_TRY(number_of_locked(spill, run->stream, &frame.stream, err));
-    if (!tm__spill_frame_write(&frame, &spill->room)) {
+    if (!add_frame_locked(spill, &frame)) {
         return no_memory(err);
     }
     TM_TRY(tm__file_write(spill->file, spill->room.data, spill->room.len, err));
@@ -352,15 +366,13 @@ static tm_status take_records(const taking *t, const tm_spill_frame *frame, tm_e
                : no_memory(err);
 }
 
-static tm_status take_frames(const taking *t, const tm_map *map, size_t end, tm_err *err) {
+static tm_status take_frames(const taking *t, tm_spill_bytes *file, tm_err *err) {
     tm_spill *const spill = t->spill;
     size_t at = spill->known_at < spill->at ? spill->known_at : spill->at;
     tm_spill_frame frame;
+    at = at < file->first ? file->first : at;
     t->piece->place.at = spill->at;
-    if (!tm__spill_head_check(map->data, end)) {
-        return TM_OK;
-    }
-    while (t->piece->runs.len < PIECE_BYTES && tm__spill_frame_read(map->data, end, &at, &frame)) {
+    while (t->piece->runs.len < PIECE_BYTES && tm__spill_frame_read(file, &at, &frame)) {
         if (frame.kind == TM_SPILL_STREAM && at > spill->known_at) {
             TM_TRY(learn_stream(t, &frame, err));
         } else if (frame.kind == TM_SPILL_RECORDS && at > spill->at) {
@@ -370,25 +382,29 @@ static tm_status take_frames(const taking *t, const tm_map *map, size_t end, tm_
         t->piece->place.at = at > spill->at ? at : spill->at;
     }
     t->piece->is_end = t->piece->runs.len < PIECE_BYTES;
-    return TM_OK;
+    return file->status == TM_OK ? TM_OK : no_memory(err);
 }
 
 static tm_status take_from_first(const taking *t, tm_err *err) {
     tm_spill *const spill = t->spill;
     tm_map map = {0};
+    tm_spill_bytes file = {0};
     tm__mutex_lock(spill->lock);
     const bool is_filled = spill->file != NULL && spill->first == spill->last;
     const uint64_t size_bytes = spill->size_bytes;
     tm__mutex_unlock(spill->lock);
     char *const path = path_of(spill, spill->first);
     tm_status st = path == NULL ? no_memory(err) : tm__map_open(path, &map, err);
-    tm__mem_free(path);
     if (st == TM_E_NOT_FOUND) {
+        tm__mem_free(path);
         return TM_OK; /* taken away: what it held is gone, and counted at the next start */
     }
-    TM_TRY(st);
-    st = take_frames(t, &map, is_filled && size_bytes < map.len ? size_bytes : map.len, err);
+    const size_t end = is_filled && size_bytes < map.len ? size_bytes : map.len;
+    st = st == TM_OK ? tm__spill_bytes_init(&file, path, map.data, end, err) : st;
+    st = st == TM_OK ? take_frames(t, &file, err) : st;
+    tm__spill_bytes_done(&file);
     tm__map_close(&map);
+    tm__mem_free(path);
     return st;
 }
 

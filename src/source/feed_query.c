@@ -638,6 +638,7 @@ static tm_status write_file(const reading *r, tm_ctx *ctx, const char *path, tm_
     void *self = NULL;
     TM_TRY(select_rows(r, ctx, &self, err));
     tm_status st = tm__row_writer_open(path, &writer, err);
+    st = st == TM_OK ? tm__row_writer_seal(writer, err) : st;
     st = st != TM_OK ? st : each_block(r->ops, ctx, self, write_block, writer, err);
     r->ops->close(self);
     return tm__row_writer_close(writer, st, err);
