@@ -2,6 +2,7 @@
 """The log of answers: its policies under more traffic than it can write and under kills, what it gives out, and that it can be answered again."""
 import contextlib
 import csv
+import secrets
 import signal
 import sqlite3
 import time
@@ -9,7 +10,9 @@ import time
 import pytest
 from answers import unpack
 from duck import Duck
+from planted_values import where
 from rows import churn, to_csv
+from test_subject import seal
 
 ROW_NAMES = ("plan", "months", "tickets", "spend", "note")
 PROJECT = """
@@ -104,15 +107,20 @@ def test_drop_counts_what_it_cannot_take(home, serve):
     assert (log["accepted"], log["written"], log["dropped"]) == (3000, 1000, 2000)
 
 
-def test_spill_keeps_all_through_a_kill(home, serve):
+def test_spill_keeps_all_through_a_kill_and_a_new_key(home, serve):
     declare(home, "policy: spill, queue: 500")
+    seal(home)
     server = serve()
-    rows = rows_of(100)
+    token = secrets.token_hex(16)
+    rows = [{**row, "note": token} for row in rows_of(100)]
     with held(home):
         assert all(ask(server, rows)[0] == 200 for _ in range(30))
         assert (log_of(server)["spilled"], log_of(server)["dropped"]) == (2500, 0)
         server.stop(signal.SIGKILL)
-    assert list((home.folder / ".tidemill" / "spill").glob("*.tms"))
+    assert list((home.folder / ".tidemill" / "spill").glob("*.tms")) and not where(home.folder / ".tidemill", [token])
+    home.write("second.key", secrets.token_hex(32)).chmod(0o600)
+    state = home.ok("encrypt", "--key", "file:second.key", "--json").json
+    assert state["earlier"] == 1 and home("encrypt", "--forget", state["keys"][1]["id"]).code == 5
     before = counts_of(home)
     assert (before["spilled"], before["queued"]) == (2500, 500) # what was in memory: nobody knows of it but the count
     server = serve()
@@ -120,6 +128,7 @@ def test_spill_keeps_all_through_a_kill(home, serve):
     assert (log["accepted"], log["written"], log["dropped"], log["killed"]) == (3000, 2500, 500, 500)
     assert server.stop() == 0
     assert not list((home.folder / ".tidemill" / "spill").glob("*.tms"))
+    home.ok("encrypt", "--forget", state["keys"][1]["id"])
 
 
 def test_spill_loses_nothing_at_an_ordinary_end(home, serve):
