@@ -72,6 +72,9 @@ typedef struct tm_path_info {
 } tm_path_info;
 /** What stands at a path (links are followed); TM_PATH_NONE when nothing does. */
 tm_path_info tm__fs_info(const char *path);
+/** Whether two paths are on different file systems; of one that is not there, its nearest folder
+ * that is. */
+bool tm__fs_is_apart(const char *a, const char *b);
 /** Names of a folder's entries in byte order, one call each; a callback that returns false ends the
  * walk. */
 TM_NODISCARD tm_status tm__fs_list(const char *dir, bool (*fn)(void *arg, const char *name),

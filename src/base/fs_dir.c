@@ -288,3 +288,28 @@ void tm__map_close(tm_map *map) {
     }
     *map = (tm_map){0};
 }
+
+/* The file system of a path, or of the nearest folder above it; false when nothing of it is there.
+ */
+static bool device_of(const char *path, dev_t *out) {
+    struct stat info;
+    char *const part = tm__mem_strdup(path);
+    char *slash = part;
+    bool is_known = part != NULL && stat(part, &info) == 0;
+    while (!is_known && slash != NULL) {
+        slash = strrchr(part, '/');
+        if (slash == NULL || slash == part) {
+            break;
+        }
+        *slash = '\0';
+        is_known = stat(part, &info) == 0;
+    }
+    tm__mem_free(part);
+    *out = is_known ? info.st_dev : 0;
+    return is_known;
+}
+
+bool tm__fs_is_apart(const char *a, const char *b) {
+    dev_t of_a = 0, of_b = 0;
+    return device_of(a, &of_a) && device_of(b, &of_b) && of_a != of_b;
+}

@@ -25,6 +25,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/duck_priv.h"
+#include "store/vault.h"
 
 #define SQL_MAX (64u << 20)
 #define STREAM_CELLS (1u << 20) /* cells of one table of a stream, about */
@@ -63,8 +64,8 @@ static tm_status set_options(const tm_duck_api *api, duckdb_config config,
         (void)snprintf(number, sizeof(number), "%" PRIu32, options->n_threads);
         TM_TRY(set_option(api, config, "threads", number, err));
     }
-    return set_option(api, config, "temp_directory",
-                      options->temp_dir == NULL ? "" : options->temp_dir, err);
+    const bool may_spill = options->temp_dir != NULL && tm__vault_may_spill(options->temp_dir);
+    return set_option(api, config, "temp_directory", may_spill ? options->temp_dir : "", err);
 }
 
 void tm__duck_quote(tm_buf *sql, const char *text, char quote) {

@@ -21,7 +21,8 @@ typedef struct tm_duck_options {
     const char *const *paths; /* real paths (files or folders) that may be read; NULL: whatever the
                                  user can read */
     uint32_t n_paths;
-    const char *temp_dir;          /* where it may spill; NULL: it may not */
+    const char *temp_dir;          /* where it may spill, if tm__vault_may_spill(); NULL: it may not
+                                    */
     uint64_t memory_bytes_max;     /* 0: half of the machine's */
     uint32_t n_threads;            /* 0: all */
     volatile _Atomic bool *cancel; /* ends a query with TM_E_CANCELLED when set; may be NULL */

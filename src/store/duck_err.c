@@ -51,7 +51,8 @@ static const kind kinds[] = {
     {"Divide by Zero", TM_E_DATA, false, "a division by zero", NULL},
     {"Constraint", TM_E_DATA, false, "a constraint does not hold", NULL},
     {"Out of Memory", TM_E_NOMEM, false, "the query needs more memory than it may use",
-     "Select fewer rows or columns, or raise the limit."},
+     "Select fewer rows or columns, or raise the limit. In a sealed home a query spills only to a "
+     "file system of its own that is mounted at its 'temp'."},
     {"INTERRUPT", TM_E_CANCELLED, false, "the query was interrupted", NULL},
     {"INTERNAL", TM_E_INTERNAL, false, "DuckDB failed inside", NULL},
     {"FATAL", TM_E_INTERNAL, false, "DuckDB failed inside", NULL},

@@ -36,6 +36,9 @@ TM_NODISCARD tm_status tm__vault_publish(const char *path, const void *data, siz
 TM_NODISCARD tm_status tm__vault_publish_file(const char *from, const char *path, tm_err *err);
 /** Whether what is published to a path is sealed. Any thread. */
 TM_NODISCARD tm_status tm__vault_has(const char *path, bool *out, tm_err *err);
+/** Whether libraries may write what is in memory to files of a folder, which need not be there: not
+ * in a sealed home, unless a file system of its own is mounted there. Any thread. */
+bool tm__vault_may_spill(const char *dir);
 
 /* What a library that opens files by name is to open. */
 typedef struct tm_vault_view {

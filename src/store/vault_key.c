@@ -212,6 +212,16 @@ static tm_status settings_find(const char *path, char **out, tm_err *err) {
     return st;
 }
 
+bool tm__vault_may_spill(const char *dir) {
+    char *settings = NULL;
+    if (settings_find(dir, &settings, NULL) != TM_OK) {
+        return false;
+    }
+    const bool may = settings == NULL || tm__fs_is_apart(settings, dir);
+    tm__mem_free(settings);
+    return may;
+}
+
 /* A key that another one took the place of says so, rather than sealing with the wrong one. */
 static tm_status check_id(const json_t *entry, const tm_envelope_key *key, tm_err *err) {
     char id[TM_ENVELOPE_ID_TEXT];

@@ -223,6 +223,14 @@ static void a_folder_has_an_entry_or_not(void **state) {
     assert_false(has);
 }
 
+static void file_systems_are_told_apart(void **state) {
+    (void)state;
+    assert_true(tm__fs_is_apart("/proc", "."));
+    assert_true(tm__fs_is_apart(".", "/proc/no/such/thing"));
+    assert_false(tm__fs_is_apart(".", "no/such/thing"));
+    assert_false(tm__fs_is_apart("/proc/self", "/proc"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(entries_come_in_byte_order),    TEST(globs_match_in_byte_order),
@@ -230,6 +238,7 @@ int main(void) {
         TEST(a_path_says_what_stands_there), TEST(files_are_mapped),
         TEST(paths_are_joined_and_resolved), TEST(running_out_of_memory_is_reported),
         TEST(a_file_that_was_used_is_newer), TEST(a_folder_has_an_entry_or_not),
+        TEST(file_systems_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,13 +2,18 @@
 #include "store/duck.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "store/vault.h"
+#include "temp_home.h"
 #include "test.h"
+
+#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
 static tm_duck *duck;
 
@@ -227,6 +232,28 @@ static void running_out_of_memory_leaks_nothing(void **state) {
     }
 }
 
+/* More than it may use: in a home without a key it goes to files of the home, else it is refused.
+ */
+static void a_query_of_a_sealed_home_writes_nothing_to_the_disk(void **state) {
+    static const char sql[] = "SELECT count(*) AS n FROM (SELECT i, md5(i::VARCHAR) AS s FROM"
+                              " range(600000) t(i) ORDER BY s)";
+    char id[TM_ENVELOPE_ID_TEXT];
+    assert_int_equal(setenv("TM_TEST_KEY", KEY, 1), 0);
+    for (int is_sealed = 0; is_sealed < 2; is_sealed++) {
+        const tm_duck_options options = {
+            .temp_dir = tm__home_temp(*state), .memory_bytes_max = 20 << 20, .n_threads = 1};
+        tm_duck *own = NULL;
+        tm_table *table = NULL;
+        tm_err err = {0};
+        assert_int_equal(tm__duck_open(&options, &own, NULL), TM_OK);
+        assert_int_equal(tm__duck_query(own, sql, 0, &table, &err), is_sealed ? TM_E_NOMEM : TM_OK);
+        assert_int_equal(strstr(err.hint, "sealed home") != NULL, is_sealed);
+        tm__table_unref(table);
+        tm__duck_close(own);
+        assert_int_equal(tm__vault_use(*state, "env:TM_TEST_KEY", id, NULL), TM_OK);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_in_order_with_names_and_types),
@@ -238,6 +265,8 @@ int main(void) {
         cmocka_unit_test(a_failure_amid_a_result_is_an_error),
         cmocka_unit_test(only_the_paths_named_can_be_read),
         cmocka_unit_test(a_long_query_can_be_cancelled),
+        cmocka_unit_test_setup_teardown(a_query_of_a_sealed_home_writes_nothing_to_the_disk,
+                                        tm__temp_home_open, tm__temp_home_close),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, open_duck, close_duck);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "store/vault.h"
@@ -114,6 +115,22 @@ static void a_key_that_changed_or_went_is_told(void **state) {
     tm__home_close(home);
 }
 
+static void a_sealed_home_is_spilled_to_where_another_file_system_is(void **state) {
+    (void)state;
+    char id[TM_ENVELOPE_ID_TEXT];
+    tm_home *home = home_make();
+    assert_int_equal(tm__fs_remove(HOME "/temp", NULL), TM_OK);
+    assert_true(tm__vault_may_spill(HOME "/temp/x") && tm__vault_may_spill("elsewhere/x"));
+    assert_int_equal(tm__vault_use(home, "file:a.key", id, NULL), TM_OK);
+    assert_false(tm__vault_may_spill(HOME "/temp/x"));
+    assert_false(tm__vault_may_spill(HOME "/temp"));
+    assert_true(tm__vault_may_spill("elsewhere/x"));
+    assert_int_equal(symlink("/proc", HOME "/temp"), 0);
+    assert_true(tm__vault_may_spill(HOME "/temp/x"));
+    assert_int_equal(unlink(HOME "/temp"), 0);
+    tm__home_close(home);
+}
+
 static bool uses_and_reads(void *arg) {
     char id[TM_ENVELOPE_ID_TEXT];
     tm_envelope_ring ring = {0};
@@ -135,6 +152,7 @@ int main(void) {
         cmocka_unit_test(keys_come_from_files_environment_and_credentials),
         cmocka_unit_test(what_is_no_source_is_refused),
         cmocka_unit_test(a_key_that_changed_or_went_is_told),
+        cmocka_unit_test(a_sealed_home_is_spilled_to_where_another_file_system_is),
         cmocka_unit_test(without_memory_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
