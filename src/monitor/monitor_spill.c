@@ -272,9 +272,8 @@ static tm_status begin_file_locked(tm_spill *spill, tm_err *err) {
     TM_TRY(tm__fs_mkdir(spill->dir, err));
     TM_TRY(has_room(spill, err));
     char *const path = path_of(spill, spill->last + 1);
-    tm_status st =
-        path == NULL ? no_memory(err)
-                     : tm__spill_head_write(path, &spill->parts, &spill->room, err);
+    tm_status st = path == NULL ? no_memory(err)
+                                : tm__spill_head_write(path, &spill->parts, &spill->room, err);
     st = st == TM_OK ? tm__file_open(path, TM_OPEN_CREATE, &spill->file, err) : st;
     tm__mem_free(path);
     TM_TRY(st);

@@ -29,10 +29,10 @@ static uint32_t read_head(const uint8_t *data, size_t len) {
     const uint32_t magic = tm__reader_u32(&reader), format = tm__reader_u32(&reader);
     const uint64_t rest = tm__reader_u64(&reader);
     const bool is_whole = !reader.failed && magic == MAGIC && rest == 0;
-    return !is_whole                                                           ? 0
-           : format == FORMAT                                                  ? format
+    return !is_whole                                                               ? 0
+           : format == FORMAT                                                      ? format
            : format == FORMAT_SEALED && len >= TM_SPILL_HEAD + TM_VAULT_PARTS_HEAD ? format
-                                                                               : 0;
+                                                                                   : 0;
 }
 
 tm_status tm__spill_bytes_init(tm_spill_bytes *file, const char *path, const uint8_t *data,

@@ -51,7 +51,8 @@ TM_NODISCARD tm_status tm__spill_bytes_init(tm_spill_bytes *file, const char *pa
  * count of them. */
 bool tm__spill_frame_read(tm_spill_bytes *file, size_t *at, tm_spill_frame *out);
 void tm__spill_bytes_done(tm_spill_bytes *file);
-/** The key of the home that a file is sealed by: its head and its id as text; false for a plain one.
+/** The key of the home that a file is sealed by: its head and its id as text; false for a plain
+ * one.
  */
 bool tm__spill_sealed_by(const uint8_t *data, size_t len, char out[TM_ENVELOPE_ID_TEXT]);
 

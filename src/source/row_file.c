@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *   "TMROWS2\n"    one of an earlier release, "TMROWS1\n", has no bad values
- *   "TMROWS3\n"    is sealed: its key follows (store/vault_parts.h), and the bytes of each block are
- *                  a part, of a block with its head
- *   block   length u64, CRC32C u32, 0 u32, then length bytes:
+ *   "TMROWS3\n"    is sealed: its key follows (store/vault_parts.h), and the bytes of each block
+ * are a part, of a block with its head block   length u64, CRC32C u32, 0 u32, then length bytes:
  *           n_rows u64, n_cols u32, and for each column: type u32, name, for texts the number of
  *           them u32 and each; then the values, in the storage of the column, aligned to 8;
  *           number of bad values u32, and for each: row u32, column u32, kind u32, bytes
@@ -385,8 +384,8 @@ static tm_status next_block(tm_row_reader *reader, tm_str *out_block, uint64_t *
         return TM_OK;
     }
     const tm_str part = {outer.ptr + HEAD_BYTES, outer.len - HEAD_BYTES};
-    const tm_status st = tm__vault_part_open(&reader->parts, reader->at, part, &reader->opened,
-                                             &inner, NULL);
+    const tm_status st =
+        tm__vault_part_open(&reader->parts, reader->at, part, &reader->opened, &inner, NULL);
     if (st == TM_E_NOMEM) {
         return no_memory(err);
     }

@@ -24,8 +24,8 @@ typedef struct tm_vault_parts {
  * appended to a buffer. The caller ends it with tm__vault_parts_done(). Any thread. */
 TM_NODISCARD tm_status tm__vault_parts_begin(const char *path, tm_vault_parts *out, tm_buf *head,
                                              tm_err *err);
-/** The data key of a file that has such a head. TM_E_NOT_ALLOWED when the home's key is not at hand,
- * TM_E_INTEGRITY. Any thread. */
+/** The data key of a file that has such a head. TM_E_NOT_ALLOWED when the home's key is not at
+ * hand, TM_E_INTEGRITY. Any thread. */
 TM_NODISCARD tm_status tm__vault_parts_open(const char *path,
                                             const uint8_t head[TM_VAULT_PARTS_HEAD],
                                             tm_vault_parts *out, tm_err *err);
