@@ -126,8 +126,9 @@ static tm_status put_sealed(tm_row_writer *writer, tm_err *err) {
     const tm_str bytes = {(const char *)writer->block.data, writer->block.len};
     tm_buf *const out = &writer->sealed;
     tm__buf_reset(out);
-    if (!tm__buf_u64(out, 0) || !tm__buf_u64(out, 0) ||
-        !tm__vault_part_seal(&writer->parts, writer->at, bytes, out)) {
+    (void)tm__buf_u64(out, 0);
+    (void)tm__buf_u64(out, 0);
+    if (!tm__vault_part_seal(&writer->parts, writer->at, bytes, out) || out->failed) {
         return no_memory(err);
     }
     put_head(out->data, out->len - HEAD_BYTES, out->data + HEAD_BYTES);
