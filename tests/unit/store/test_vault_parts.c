@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What files are made of parts, and damage to them, is in test_spill_frame.c and test_row_file.c. */
+/* Files that are made of parts, and damage to them: test_spill_frame.c and test_row_file.c. */
 #include "store/vault_parts.h"
 
 #include "test.h"
