@@ -17,8 +17,8 @@
 #include "registry/collect.h"
 #include "source/intake.h"
 #include "source/intake_cells.h"
-#include "store/bucket.h"
 #include "source/row_file.h"
+#include "store/bucket.h"
 #include "store/online.h"
 #include "store/vault.h"
 
