@@ -46,6 +46,7 @@ typedef struct arm {
     tm_replay_model now, before;
     bool has_now, has_before;
     float *answers, *answers_before; /* [n_rows x n_outputs]; NaN: none */
+    double train_seconds;
 } arm;
 
 typedef struct running {
@@ -197,6 +198,7 @@ static tm_status fit_arm(running *r, const tm_policy_fit *fit, uint64_t row, tm_
     };
     const tm_status st = tm__replay_fit(r->ctx, r->stream, &recipe, &model, err);
     r->run->train_seconds += model.seconds;
+    a->train_seconds += model.seconds;
     if (st != TM_OK) {
         tm__replay_model_done(&model);
         return st;
@@ -307,10 +309,11 @@ static json_t *tell_arms(const running *r) {
     json_t *const list = json_array();
     tm__policy_shares(&r->policy, &shares);
     for (uint32_t i = 0; i < N_ARMS; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:f, s:f}", "arm", recipes[i].name,
-                                              "learner", recipes[i].learner, "fits",
-                                              (json_int_t)r->policy.arms[i].n_fits, "weight",
-                                              shares.both[i], "step_rows", r->policy.arms[i].step));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:f, s:f, s:f}", "arm", recipes[i].name, "learner",
+                            recipes[i].learner, "fits", (json_int_t)r->policy.arms[i].n_fits,
+                            "train_seconds", r->arms[i].train_seconds, "weight", shares.both[i],
+                            "step_rows", r->policy.arms[i].step));
     }
     return list;
 }
