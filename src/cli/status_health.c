@@ -9,7 +9,8 @@
  *     warn   drift...  an open alert
  *            retrain   the last retraining failed, or several in a row came to nothing
  *            overdue   the next one was due, and nobody began it
- *            labels    none came for longer than they are declared to take
+ *            labels    none came for longer than they are declared to take, or too few for the
+ *                      gate
  *            data      its source has stopped or fails
  *            columns   rows come without a column that came with the version
  *            retiring  it learned from somebody who was erased, and goes at a date
@@ -184,6 +185,11 @@ static void judge_labels(json_t *m) {
     const double delay = number(m, "label_delay_seconds");
     const double late = 2 * delay + HOUR_S;
     char span[32], told[32];
+    const json_t *const few = json_object_get(m, "labels_too_few");
+    if (json_is_object(few)) {
+        say(m, "warn", "labels", "label coverage too low, nothing is promoted since %.19s: %s",
+            tm__json_text(few, "since", ""), tm__json_text(few, "reason", ""));
+    }
     if (isnan(delay) || !(number(m, "first_answer_age_seconds") > late)) {
         return;
     }

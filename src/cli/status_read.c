@@ -301,13 +301,17 @@ static void add_retirement(const gathering *g, json_t *m, const char *model,
     json_object_set_new(m, "is_removed", json_boolean(strcmp(version->state, "collected") == 0));
 }
 
-/* Rows that lack a column which came with the version. */
-static tm_status add_fields(gathering *g, json_t *m, const tm_version *version, tm_err *err) {
+/* Rows that lack a column which came with the version, and labels that nothing is promoted for. */
+static tm_status add_lacks(gathering *g, json_t *m, const tm_version *version, tm_err *err) {
     json_t *absent = NULL;
     tm_err own = {0};
     const tm_status st = tm__status_fields(g->place, version, &absent, &own);
     json_object_set_new(m, "columns_absent", st == TM_OK ? absent : json_null());
-    return or_problem(g, st, "what requests lack", &own, err);
+    TM_TRY(or_problem(g, st, "what requests lack", &own, err));
+    json_t *uncovered = NULL;
+    TM_TRY(tm__status_labels(g->place, version->model, &uncovered, err));
+    json_object_set_new(m, "labels_too_few", uncovered);
+    return TM_OK;
 }
 
 static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
@@ -334,7 +338,7 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
         st = add_schedule(g, m, recipe, name, err);
         st = st == TM_OK ? add_receivers(g, m, name, err) : st;
         st = st == TM_OK ? add_moves(g, m, name, err) : st;
-        st = st == TM_OK ? add_fields(g, m, &version, err) : st;
+        st = st == TM_OK ? add_lacks(g, m, &version, err) : st;
     }
     if (st == TM_OK) {
         tm__status_judge(m);

@@ -29,6 +29,13 @@ TM_NODISCARD tm_status tm__status_read(const tm_place *place, int64_t now_us, js
 TM_NODISCARD tm_status tm__status_fields(const tm_place *place, const tm_version *version,
                                          json_t **out, tm_err *err);
 
+/* ---- labels that do not come: status_labels.c ---- */
+
+/** Of a gate that asks for a coverage of labels: {"since", "reason"} of the newest retrainings in a
+ * row that it refused for too few, or null. *out is a new reference. */
+TM_NODISCARD tm_status tm__status_labels(const tm_place *place, const char *model, json_t **out,
+                                         tm_err *err);
+
 /* ---- health: status_health.c ---- */
 
 /** Judge a model's entry: sets "health", "why" and "reasons" ([{"level", "word", "text"}], what

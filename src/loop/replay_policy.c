@@ -20,7 +20,7 @@
 
 typedef struct arm_recipe {
     const char *name, *learner;
-    const char *const *params;
+    const char *const *params, *const *of_classes; /* NULL: params */
     tm_policy_arm_terms terms;
     double half_life;
 } arm_recipe;
@@ -29,16 +29,24 @@ static const char *const boosted[] = {
     "n_trees", "25", "learning_rate", "0.2", "max_leaves", "8", "max_bins", "63", NULL};
 static const char *const many[] = {
     "n_trees", "60", "learning_rate", "0.15", "max_leaves", "15", "max_bins", "63", NULL};
+/* Of classes: what the last third of the trees moves seldom changes which one is likeliest. */
+static const char *const fewer[] = {
+    "n_trees", "40", "learning_rate", "0.2", "max_leaves", "15", "max_bins", "63", NULL};
 static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
 
 static const arm_recipe recipes[] = {
-    {"line of 700", "linear", lines, {.window = 700}, 0.0},
-    {"line of 1,500", "linear", lines, {.window = 1500}, 0.0},
-    {"line of all", "linear", lines, {.step_share = 0.4}, 0.0},
-    {"trees of 2,000", "gbdt", boosted, {.window = 2000}, 0.0},
-    {"trees since the change", "gbdt", boosted, {.window = 3000, .from_change = true}, 0.0},
-    {"many trees of 5,000", "gbdt", many, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
-    {"many trees", "gbdt", many, {.window = 20000, .step_share = 0.2, .costs = 4.0}, 8000.0},
+    {"line of 700", "linear", lines, NULL, {.window = 700}, 0.0},
+    {"line of 1,500", "linear", lines, NULL, {.window = 1500}, 0.0},
+    {"line of all", "linear", lines, NULL, {.step_share = 0.4}, 0.0},
+    {"trees of 2,000", "gbdt", boosted, NULL, {.window = 2000}, 0.0},
+    {"trees since the change", "gbdt", boosted, NULL, {.window = 3000, .from_change = true}, 0.0},
+    {"many trees of 5,000",
+     "gbdt",
+     many,
+     fewer,
+     {.window = 5000, .step_share = 0.1, .costs = 4.0},
+     0.0},
+    {"many trees", "gbdt", many, fewer, {.window = 20000, .step_share = 0.2, .costs = 4.0}, 8000.0},
 };
 #define N_ARMS (sizeof(recipes) / sizeof(recipes[0]))
 
@@ -190,7 +198,7 @@ static tm_status fit_arm(running *r, const tm_policy_fit *fit, uint64_t row, tm_
     tm_replay_model model;
     const tm_replay_recipe recipe = {
         .learner = how->learner,
-        .params = how->params,
+        .params = r->stream->is_classes && how->of_classes != NULL ? how->of_classes : how->params,
         .begin = fit->begin,
         .end = fit->end,
         .half_life = how->half_life,
@@ -309,11 +317,11 @@ static json_t *tell_arms(const running *r) {
     json_t *const list = json_array();
     tm__policy_shares(&r->policy, &shares);
     for (uint32_t i = 0; i < N_ARMS; i++) {
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:f, s:f, s:f}", "arm", recipes[i].name, "learner",
-                            recipes[i].learner, "fits", (json_int_t)r->policy.arms[i].n_fits,
-                            "train_seconds", r->arms[i].train_seconds, "weight", shares.both[i],
-                            "step_rows", r->policy.arms[i].step));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:f, s:f, s:f}", "arm",
+                                              recipes[i].name, "learner", recipes[i].learner,
+                                              "fits", (json_int_t)r->policy.arms[i].n_fits,
+                                              "train_seconds", r->arms[i].train_seconds, "weight",
+                                              shares.both[i], "step_rows", r->policy.arms[i].step));
     }
     return list;
 }

@@ -46,6 +46,9 @@ static const struct {
      WELL ",\"alerts\":[{\"id\":3,\"kind\":\"traffic\",\"severity\":\"warning\","
           "\"summary\":\"x\"}]",
      "warn", "traffic"},
+    {"labels that are too few for the gate",
+     WELL ",\"labels_too_few\":{\"since\":\"2031-01-31T00:00:00Z\",\"reason\":\"few\"}", "warn",
+     "labels"},
     {"rows without a column that is new",
      WELL ",\"columns_absent\":[{\"field\":\"plan\",\"is\":0.5,\"worth\":{\"loss\":"
           "\"logloss\",\"value\":0.02}}]",
