@@ -151,8 +151,8 @@ static tm_status each_champion(erasing *e,
 
 static tm_status can_refit(erasing *e, const tm_version *version, const json_t *columns,
                            tm_err *err) {
-    (void)e, (void)columns;
-    return tm__subject_can_refit(version, err);
+    (void)columns;
+    return tm__subject_can_refit(e->home, version, err);
 }
 
 /* A gate refused the version that was fitted anew. */

@@ -12,6 +12,8 @@
 
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "source/consent.h"
+#include "source/purpose.h"
 #include "source/source.h"
 #include "table/whose.h"
 #include "train/train.h"
@@ -24,7 +26,21 @@ static tm_status refuse(const tm_version *version, const char *why, tm_err *err)
     return st;
 }
 
-tm_status tm__subject_can_refit(const tm_version *version, tm_err *err) {
+/* As of any training: what its rows are for is asked now. */
+static tm_status check_purpose(const tm_home *home, const tm_version *version, tm_err *err) {
+    const json_t *const recipe = json_object_get(version->info, "recipe");
+    const char *const purpose = tm__json_text(recipe, "purpose", NULL);
+    tm_err own = {0};
+    tm_status st = tm__purpose_check(home, json_object_get(recipe, "source"), purpose, &own);
+    st = st == TM_OK ? tm__purpose_check_all(home, json_object_get(recipe, "events"), purpose, &own)
+                     : st;
+    if (st == TM_E_NOT_ALLOWED) {
+        return refuse(version, own.message, err);
+    }
+    return st == TM_OK ? TM_OK : TM_FAIL(err, st, "%s", own.message);
+}
+
+tm_status tm__subject_can_refit(const tm_home *home, const tm_version *version, tm_err *err) {
     tm_recipe recipe;
     if (json_object_get(version->info, "continues") != NULL) {
         return refuse(version, "it went on from another model", err);
@@ -36,12 +52,28 @@ tm_status tm__subject_can_refit(const tm_version *version, tm_err *err) {
     TM_TRY(st);
     const bool has_events = recipe.options.events_snapshots != NULL;
     tm__recipe_done(&recipe);
-    return has_events ? refuse(version, "it learned from events of other sources", err) : TM_OK;
+    return has_events ? refuse(version, "it learned from events of other sources", err)
+                      : check_purpose(home, version, err);
+}
+
+/* Those of who agrees now, of a version that learned from a source. */
+static tm_status keep_agreed(tm_ctx *ctx, const tm_refit_order *order, tm_learning *learning,
+                             tm_table **table, tm_err *err) {
+    const json_t *const recipe = json_object_get(order->version->info, "recipe");
+    const char *const source = tm__json_text(json_object_get(recipe, "source"), "source", NULL);
+    if (source == NULL) {
+        return TM_OK;
+    }
+    learning->purpose = tm__json_text(recipe, "purpose", NULL);
+    TM_TRY(tm__learning_keep(ctx, order->home, source, learning, table, err));
+    return tm__table_rows(*table) > 0
+               ? TM_OK
+               : refuse(order->version, "nobody whose rows it learned from agrees any more", err);
 }
 
 /* Rows of a snapshot without the subject's, as a snapshot. name: in and out; empty stays. */
-static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, char name[TM_HASH_TEXT],
-                           tm_table **out, tm_err *err) {
+static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, tm_learning *learning,
+                           char name[TM_HASH_TEXT], tm_table **out, tm_err *err) {
     const char *const dir = tm__home_snapshots(order->home);
     tm_table *table = NULL, *left = NULL;
     tm_hash hash;
@@ -58,6 +90,7 @@ static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, char name[T
                                      : tm__whose_rows(table, order->columns, order->erasure->ids,
                                                       is_theirs, &n, NULL, err);
     st = st == TM_OK ? tm__whose_others(table, is_theirs, &left, err) : st;
+    st = st == TM_OK ? keep_agreed(ctx, order, learning, &left, err) : st;
     st = st == TM_OK ? tm__snapshot_save(ctx, dir, left, &hash, err) : st;
     tm__table_unref(left);
     tm__table_unref(table);
@@ -71,6 +104,7 @@ typedef struct publishing {
     tm_ctx *ctx;
     const tm_refit_order *order;
     tm_actor actor;
+    tm_learning learning;
     tm_version version;
     json_t *refused; /* owned; NULL: not */
 } publishing;
@@ -109,6 +143,10 @@ static tm_status publish(publishing *p, const char *model, const tm_train_result
                          tm_err *err) {
     uint32_t from = 0;
     TM_TRY(add_version(p, model, result, err));
+    if (p->learning.left_out != NULL) {
+        TM_TRY(tm__registry_note(p->order->registry, model, "consent.left_out", p->version.number,
+                                 &p->actor, p->learning.left_out, err));
+    }
     TM_TRY(judge(p, err));
     if (p->refused != NULL && p->order->erasure->if_refused == TM_SUBJECT_KEEP) {
         return TM_OK;
@@ -132,14 +170,15 @@ tm_status tm__subject_refit(tm_ctx *ctx, const tm_refit_order *order, json_t **o
     tm_train_result result = {0};
     TM_TRY(tm__recipe_init_repeat(&recipe, order->version->info, err));
     tm_train_options *const o = &recipe.options;
-    tm_status st = rows_left(ctx, order, o->snapshot, &table, err);
-    st = st == TM_OK ? rows_left(ctx, order, o->test_snapshot, &test, err) : st;
+    tm_status st = rows_left(ctx, order, &p.learning, o->snapshot, &table, err);
+    st = st == TM_OK ? rows_left(ctx, order, &p.learning, o->test_snapshot, &test, err) : st;
     st = st == TM_OK ? tm__train_run(ctx, table, test, o, &result, err) : st;
     st = st == TM_OK ? publish(&p, order->version->model, &result, err) : st;
     tm__train_result_done(&result);
     tm__table_unref(test);
     tm__table_unref(table);
     tm__recipe_done(&recipe);
+    json_decref(p.learning.left_out);
     tm__version_done(&p.version);
     if (st == TM_OK) {
         *out_refused = p.refused;

@@ -5,9 +5,10 @@
 
 #include "loop/subject.h"
 
-/** Whether the record of a version says all that a training needs. TM_E_CONFLICT with the reason.
- */
-TM_NODISCARD tm_status tm__subject_can_refit(const tm_version *version, tm_err *err);
+/** Whether the record of a version says all that a training needs, and its rows are for its purpose
+ * still. TM_E_CONFLICT with the reason. */
+TM_NODISCARD tm_status tm__subject_can_refit(const tm_home *home, const tm_version *version,
+                                             tm_err *err);
 typedef struct tm_refit_order {
     const tm_home *home;
     tm_registry *registry;
@@ -18,8 +19,9 @@ typedef struct tm_refit_order {
 /** Train by its record on its rows without those in which one of the columns is an id, register
  * it, let the model's gate judge it, and promote it unless the gate refuses and the policy keeps
  * the champion: then *out_refused is {"model", "version", "reason"} (a new reference), else NULL.
- * Its bytes follow from the rows that are left: `train --repeat` of the new version gives them
- * again.
+ * Rows of a source whose people do not agree any more are left out as well, and noted as of any
+ * training. Its bytes follow from the rows that are left: `train --repeat` of the new version gives
+ * them again.
  */
 TM_NODISCARD tm_status tm__subject_refit(tm_ctx *ctx, const tm_refit_order *order,
                                          json_t **out_refused, tm_err *err);

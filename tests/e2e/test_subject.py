@@ -305,3 +305,26 @@ def test_models_may_be_listed_and_then_the_erasure_is_not_complete(tm):
     assert not certificate["complete"] and not certificate["scanned"] and [v["version"] for v in certificate["found"]["versions"]] == [2, 1]
     assert tm.show("people")["rows"] == 40
     assert {path.split("/")[0] for _, path in where(tm.folder / ".tidemill", [token])} == {"snapshots"}
+
+
+def test_a_refit_asks_consent_and_purpose_as_any_training_does(tm):
+    project = "sources:\n  people: {files: people.csv, key: row, purpose: \"ads, care\", consent: {column: agreed, for: ads}, columns: {id: {role: entity}}}\n"
+    tm.write("people.csv", "row,id,age,late,agreed\n" + "".join(f"{i},P{i},{20 + i % 50},{'yes' if i % 3 else 'no'},ads\n" for i in range(80)))
+    tm.write("tidemill.yaml", project)
+    tm.ok("apply")
+    tm.ok("train", "--source", "people", "--target", "late", "--entity", "id", "--name", "late", "--learner", "baseline", "--purpose", "ads")
+    with open(tm.folder / "people.csv", "a", encoding="utf-8") as file:
+        file.write("900,P5,21,no,no\n")
+    tm.ok("data", "pull", "people")
+    tm.write("tidemill.yaml", project.replace("ads, care", "care").replace(", for: ads", ""))
+    tm.ok("apply")
+    refused = tm("subject", "erase", "P7", "--certificate", "c.json")
+    assert refused.code == 5 and "cannot be fitted anew: rows of 'people' are not for the purpose 'ads'" in refused.err and tm.show("people")["rows"] == 81
+    tm.write("tidemill.yaml", project)
+    tm.ok("apply")
+    tm.ok("subject", "erase", "P7", "--certificate", "c.json")
+    assert check_certificate(tm, "c.json")["complete"] and repeat(tm, check_certificate(tm, "c.json"))
+    for who, versions in (("P5", 0), ("P6", 1), ("P7", 0)):
+        assert tm.ok("subject", "export", who, "-o", f"{who}.json", "--json").json["versions"] == versions
+    noted = tm.ok("audit", "tail", "--event", "consent", "--json").json["entries"]
+    assert [(e["version"], e["details"]) for e in noted] == [(2, {"people": 1})]
