@@ -8,6 +8,7 @@
 #include "cli/publish_parity.h"
 #include "cli/train_words.h"
 #include "loop/loop.h"
+#include "loop/loop_withdrawn.h"
 #include "registry/turn.h"
 
 #define TURNS_MAX 100u
@@ -223,6 +224,35 @@ static void print_story(tm_cli *cli, const json_t *story) {
                       : "not promoted: the champion stays");
 }
 
+/* Without the rows of who took consent back. */
+static tm_status fit_anew(tm_cli *cli, tm_ctx *ctx, const tm_home *home,
+                          const tm_retrain_options *options, tm_err *err) {
+    tm_registry *registry = NULL;
+    json_t *result = NULL;
+    const tm_actor actor = {.name = options->actor};
+    const tm_withdrawn_order order = {
+        .model = options->model, .actor = &actor, .load = options->load};
+    TM_TRY(tm__registry_open(home, &registry, err));
+    tm_status st = tm__withdrawn_refit(ctx, home, registry, &order, &result, err);
+    tm__registry_close(registry);
+    TM_TRY(st);
+    const json_t *const refused = json_object_get(result, "refused");
+    if (cli->json) {
+        tm__cli_print_object(cli, "tidemill.retrain.withdrawn/1", result);
+    }
+    if (json_is_object(refused)) {
+        st = TM_FAIL(err, TM_E_REFUSED, "the gate refused version %lld: %s",
+                     (long long)tm__json_i64(refused, "version", 0),
+                     tm__json_text(refused, "reason", ""));
+    } else {
+        tm__cli_print(cli, "fitted anew without %lld rows: '%s' answers with version %lld\n",
+                      (long long)tm__json_i64(result, "rows", 0), options->model,
+                      (long long)tm__json_i64(result, "version", 0));
+    }
+    json_decref(result);
+    return st;
+}
+
 tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     char user[80];
     tm_ctx ctx = {0};
@@ -254,10 +284,12 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     if (st == TM_OK) {
         st = tm__home_open(cli->home, false, &home, err);
     }
-    if (st == TM_OK) {
+    if (st == TM_OK && tm__cli_flag(cli, "withdrawn")) {
+        st = fit_anew(cli, &ctx, home, &options, err);
+    } else if (st == TM_OK) {
         st = tm__loop_retrain(&ctx, home, &options, &story, err);
     }
-    if (st == TM_OK) {
+    if (st == TM_OK && story != NULL) {
         if (cli->json) {
             json_object_set_new(story, "schema", json_string("tidemill.retrain/1"));
             tm__cli_print_json(cli, story);

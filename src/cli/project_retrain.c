@@ -10,7 +10,7 @@
 static const char *const words[] = {"drift", "performance", "schema"};
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 
-typedef enum kind { SECONDS, COUNT, NUMBER, WORDS, WINDOW, HOW } kind;
+typedef enum kind { SECONDS, COUNT, NUMBER, WORDS, WINDOW, HOW, SWITCH } kind;
 static const struct {
     const char *name, *member;
     kind kind;
@@ -26,6 +26,7 @@ static const struct {
     {"cool_down", "cool_down_s", SECONDS, 0, "a time such as 1h"},
     {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
     {"watch", "watch", COUNT, 0, "a number of labels, 0 for none"},
+    {"consent", "consent", SWITCH, 0, "true or false"},
     {"how", "how", HOW, 0, "recipe, trees or update"},
     {"window", "window", WINDOW, 0, "all, sliding, weighted, cut, auto, or sliding:5000"},
 };
@@ -85,6 +86,9 @@ static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_
     } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == COUNT) {
         ok = tm__str_to_u64(text, &n) && n >= (uint64_t)terms[i].least && n <= INT64_MAX;
         json_object_set_new(retrain, terms[i].member, json_integer((json_int_t)n));
+    } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == SWITCH) {
+        ok = tm__str_is(text, "true") || tm__str_is(text, "false");
+        json_object_set_new(retrain, terms[i].member, json_boolean(tm__str_is(text, "true")));
     } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == WINDOW) {
         ok = read_window(text, retrain);
     } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == HOW) {

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "loop/loop_priv.h"
+#include "loop/loop_withdrawn.h"
 #include "metric/metric.h"
 #include "monitor/alert.h"
 #include "monitor/monitor_recent.h"
@@ -24,7 +25,9 @@ struct tm_evidence {
     tm_registry *registry;
     tm_monitor *monitor; /* NULL before there is a log */
     tm_recent *recent;
-    json_t *alerts; /* of the last look */
+    json_t *alerts;    /* of the last look */
+    json_t *withdrawn; /* see tm__withdrawn_count() */
+    tm_ctx ctx;
 };
 
 tm_evidence *tm__evidence_create(const tm_home *home, tm_registry *registry) {
@@ -41,6 +44,7 @@ void tm__evidence_free(tm_evidence *e) {
         tm__recent_free(e->recent);
         tm__monitor_close(e->monitor);
         json_decref(e->alerts);
+        json_decref(e->withdrawn);
         tm__mem_free(e);
     }
 }
@@ -186,10 +190,21 @@ static tm_status look_log(tm_evidence *e, const tm_trigger_terms *terms, const t
     return terms->has_bound ? look_score(e, champion, out, err) : TM_OK;
 }
 
+static tm_status look_consent(tm_evidence *e, const tm_version *champion, tm_trigger_facts *out,
+                              tm_err *err) {
+    if (e->withdrawn == NULL && (e->withdrawn = json_object()) == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory");
+    }
+    return tm__withdrawn_count(&e->ctx, e->home, champion, e->withdrawn, &out->n_withdrawn, err);
+}
+
 static tm_status look_champion(tm_evidence *e, const json_t *recipe, const tm_trigger_terms *terms,
                                const tm_version *champion, tm_trigger_facts *out, tm_err *err) {
     if (terms->new_labels > 0 || terms->has_bound) {
         TM_TRY(look_log(e, terms, champion, out, err));
+    }
+    if (terms->on_consent) {
+        TM_TRY(look_consent(e, champion, out, err));
     }
     if (terms->on_drift || terms->on_performance) {
         TM_TRY(look_alerts(e, champion->model, out, err));

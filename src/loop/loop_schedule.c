@@ -41,6 +41,7 @@ typedef struct tm_running {
     char job[TM_JOB_TEXT];
     char model[129];
     uint64_t child;
+    bool is_withdrawal; /* the champion is fitted anew */
 } tm_running;
 
 struct tm_loop {
@@ -196,7 +197,12 @@ static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm
     const char *const goes_on[] = {
         tm__program_path(),        "retrain", run->model, "--resume", "--home",
         tm__home_path(loop->home), "--json",  bound,      most,       NULL};
-    const tm_child_spec spec = {.argv = why != NULL ? begins : goes_on,
+    const char *const fits_anew[] = {tm__program_path(), "retrain", run->model,
+                                     "--withdrawn",      "--home",  tm__home_path(loop->home),
+                                     "--json",           NULL};
+    const tm_child_spec spec = {.argv = run->is_withdrawal ? fits_anew
+                                        : why != NULL      ? begins
+                                                           : goes_on,
                                 .stdout_path = out_path,
                                 .stderr_path = err_path,
                                 .has_children = true, /* the load of its gate */
@@ -212,13 +218,22 @@ static tm_status child_start(tm_loop *loop, tm_running *run, const char *why, tm
     return st;
 }
 
+/* The one that has waited for the longest. */
+typedef struct due {
+    char model[129], why[200];
+    bool goes_on, looks_back; /* with a turn that was begun */
+    bool is_withdrawal;       /* the champion is to be fitted anew */
+    int64_t last_us;          /* INT64_MAX: none is due */
+} due;
+
 /* A look back at a promoted version is a job of its own kind: no cool-down counts from it. */
-static tm_status start(tm_loop *loop, const char *model, const char *why, bool looks_back,
-                       tm_err *err) {
-    tm_running run = {0};
+static tm_status start(tm_loop *loop, const due *next, tm_err *err) {
+    const char *const model = next->model;
+    const char *const why = next->goes_on ? NULL : next->why;
+    tm_running run = {.is_withdrawal = !next->goes_on && next->is_withdrawal};
     (void)tm__str_copy(run.model, sizeof(run.model), tm__str(model));
-    TM_TRY(tm__registry_job_add(loop->registry, looks_back ? "watch" : "retrain", model, run.job,
-                                err));
+    TM_TRY(tm__registry_job_add(loop->registry, next->looks_back ? "watch" : "retrain", model,
+                                run.job, err));
     const tm_status st = child_start(loop, &run, why, err);
     if (st != TM_OK) {
         const tm_status ended = tm__registry_job_end(loop->registry, run.job, "failed", NULL, NULL);
@@ -233,13 +248,6 @@ static tm_status start(tm_loop *loop, const char *model, const char *why, bool l
     }
     return TM_OK;
 }
-
-/* The one that has waited for the longest. */
-typedef struct due {
-    char model[129], why[200];
-    bool goes_on, looks_back; /* with a turn that was begun */
-    int64_t last_us;          /* INT64_MAX: none is due */
-} due;
 
 /* What a turn that has not ended asks for; *out_is_free: the model may be due for the next. */
 static tm_status look_at_turn(tm_loop *loop, const char *model, due *next, bool *out_is_free,
@@ -287,6 +295,7 @@ static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, 
     tm__trigger_decide(&terms, &facts, &found);
     if (found.is_due && facts.last_us < next->last_us) {
         next->last_us = facts.last_us;
+        next->is_withdrawal = found.is_withdrawal;
         (void)tm__str_copy(next->model, sizeof(next->model), tm__str(model));
         (void)tm__str_copy(next->why, sizeof(next->why), tm__str(found.why));
     }
@@ -331,8 +340,7 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
     if (next.last_us < INT64_MAX) {
         tm_err err = {0};
         next_ms = TM_LOOP_BUSY_MS;
-        if (start(loop, next.model, next.goes_on ? NULL : next.why, next.looks_back, &err) !=
-            TM_OK) {
+        if (start(loop, &next, &err) != TM_OK) {
             log_failure(loop, next.model, &err);
             next_ms = TM_LOOP_RETRY_MS;
         }

@@ -20,6 +20,7 @@ static int64_t seconds_us(const json_t *retrain, const char *name, int64_t or_us
 void tm__trigger_terms(const json_t *recipe, tm_trigger_terms *out) {
     const json_t *const retrain = json_object_get(recipe, "retrain");
     const json_t *const on = json_object_get(retrain, "on");
+    const json_t *const source = json_object_get(recipe, "source");
     *out = (tm_trigger_terms){
         .every_us = seconds_us(retrain, "every_s", 0),
         .new_rows = (uint64_t)tm__json_i64(retrain, "new_rows", 0),
@@ -27,6 +28,8 @@ void tm__trigger_terms(const json_t *recipe, tm_trigger_terms *out) {
         .on_drift = tm__json_has_text(on, "drift"),
         .on_performance = tm__json_has_text(on, "performance"),
         .on_schema = tm__json_has_text(on, "schema"),
+        .on_consent =
+            json_object_get(source, "source") != NULL && tm__json_bool(retrain, "consent", true),
         .drift_cost = tm__json_f64(retrain, "drift_cost", 0),
         .has_bound = json_object_get(retrain, "worse_than") != NULL,
         .bound = tm__json_f64(retrain, "worse_than", 0),
@@ -37,7 +40,7 @@ void tm__trigger_terms(const json_t *recipe, tm_trigger_terms *out) {
 
 bool tm__trigger_needs_facts(const tm_trigger_terms *t) {
     return t->new_rows > 0 || t->new_labels > 0 || t->on_drift || t->on_performance ||
-           t->on_schema || t->has_bound;
+           t->on_schema || t->on_consent || t->has_bound;
 }
 
 /* ---- the decision ---- */
@@ -74,11 +77,18 @@ static bool is_worse(const tm_trigger_terms *t, const tm_trigger_facts *f) {
     return f->smaller_is_better ? f->live_better > t->bound : f->live_better < t->bound;
 }
 
+static bool is_withdrawal(const tm_trigger_terms *t, const tm_trigger_facts *f) {
+    return t->on_consent && f->n_withdrawn > 0;
+}
+
 /* What asks for a retraining, the schedule aside; false when nothing does. */
 static bool find_reason(const tm_trigger_terms *t, const tm_trigger_facts *f, char *why,
                         size_t size) {
     const json_t *const alert = find_alert(t, f->alerts);
-    if (alert != NULL) {
+    if (is_withdrawal(t, f)) {
+        (void)snprintf(why, size, "consent: taken back for %llu rows",
+                       (unsigned long long)f->n_withdrawn);
+    } else if (alert != NULL) {
         (void)snprintf(why, size, "%s: %.150s", tm__json_text(alert, "kind", ""),
                        tm__json_text(alert, "summary", ""));
     } else if (is_worse(t, f)) {
@@ -132,6 +142,7 @@ void tm__trigger_decide(const tm_trigger_terms *terms, const tm_trigger_facts *f
     if (is_asked) {
         const int64_t us = held_us(terms, facts, &by);
         out->is_due = us == 0;
+        out->is_withdrawal = out->is_due && is_withdrawal(terms, facts);
         out->wait_ms = us == 0 ? 0 : to_ms(us);
         (void)snprintf(out->why, sizeof(out->why), "%s%s%s%s", why, us == 0 ? "" : " (", by,
                        us == 0 ? "" : ")");

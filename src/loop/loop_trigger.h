@@ -4,7 +4,8 @@
  * declares), facts what the home knows now; the decision is a function of both, so that it can be
  * tried without a home and a clock.
  *
- *     any of: schedule, new rows, new labels, drift, performance, schema, score  ──> is due
+ *     any of: schedule, new rows, new labels, drift, performance, schema, score, consent that was
+ *     taken back  ──> is due
  *     held by: a run just ended (cool_down), the day's time is spent (per_day),
  *              the last runs in a row came to nothing                            ──> later
  */
@@ -28,6 +29,7 @@ typedef struct tm_trigger_terms {
     int64_t every_us;              /* 0: no schedule */
     uint64_t new_rows, new_labels; /* 0: not asked for */
     bool on_drift, on_performance, on_schema;
+    bool on_consent;   /* it learns from a source, unless "consent" is false */
     double drift_cost; /* with on_drift: the expected loss must have grown by so much; 0: any */
     bool has_bound;
     double bound;                     /* the live score must not be worse */
@@ -44,6 +46,7 @@ typedef struct tm_trigger_facts {
     int64_t ended_us;     /* when one last ended; 0: never */
     int64_t spent_us;     /* by its jobs in the last 24 hours */
     uint32_t n_fruitless; /* the newest runs in a row that failed or were refused */
+    uint64_t n_withdrawn; /* rows that it learned from, of who does not agree any more */
     uint64_t new_rows, new_labels; /* since what the champion has learned */
     const json_t *alerts;          /* not resolved ones of the model that opened after last_us, as
                                       tm__alert_list() gives them; may be NULL */
@@ -56,7 +59,8 @@ typedef struct tm_trigger_facts {
 typedef struct tm_trigger {
     bool is_due;
     uint32_t wait_ms; /* else: until it may be, at the most a day; UINT32_MAX: until facts change */
-    char why[200];    /* "drift: 'age' moved: ..." ; of one that is held: what holds it, too */
+    bool is_withdrawal; /* why: the champion is to be fitted anew (loop_withdrawn.h) */
+    char why[200];      /* "drift: 'age' moved: ..." ; of one that is held: what holds it, too */
 } tm_trigger;
 /** How much longer a wait of wait_us (of a cool-down or a schedule) is when so many runs in a row
  * came to nothing: as long again at the third, then 3, 7, 15 times as long, a day at the most.

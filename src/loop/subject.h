@@ -60,7 +60,8 @@ typedef enum tm_subject_if_refused {
 } tm_subject_if_refused;
 struct tm_load_tester;
 typedef struct tm_subject_erasure {
-    const tm_dict *ids;    /* of one subject or several, which are erased together */
+    const tm_dict *ids;    /* of one subject or several, which are erased together; NULL, of a refit
+                              alone: nobody's */
     const tm_dict *before; /* what ids are pseudonyms of, where that is known: files are searched
                               for them, too; NULL: nothing */
     tm_subject_models models;

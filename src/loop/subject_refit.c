@@ -71,13 +71,28 @@ static tm_status keep_agreed(tm_ctx *ctx, const tm_refit_order *order, tm_learni
                : refuse(order->version, "nobody whose rows it learned from agrees any more", err);
 }
 
+static tm_status without_theirs(tm_table *table, const tm_refit_order *order, tm_table **out,
+                                tm_err *err) {
+    uint64_t n = 0;
+    if (order->erasure->ids == NULL) {
+        *out = tm__table_ref(table);
+        return TM_OK;
+    }
+    uint8_t *is_theirs = tm__mem_alloc(tm__table_rows(table) + 1, 1);
+    tm_status st = is_theirs == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
+                                     : tm__whose_rows(table, order->columns, order->erasure->ids,
+                                                      is_theirs, &n, NULL, err);
+    st = st == TM_OK ? tm__whose_others(table, is_theirs, out, err) : st;
+    tm__mem_free(is_theirs);
+    return st;
+}
+
 /* Rows of a snapshot without the subject's, as a snapshot. name: in and out; empty stays. */
 static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, tm_learning *learning,
                            char name[TM_HASH_TEXT], tm_table **out, tm_err *err) {
     const char *const dir = tm__home_snapshots(order->home);
     tm_table *table = NULL, *left = NULL;
     tm_hash hash;
-    uint64_t n = 0;
     if (name[0] == '\0') {
         return TM_OK;
     }
@@ -85,16 +100,11 @@ static tm_status rows_left(tm_ctx *ctx, const tm_refit_order *order, tm_learning
         return TM_FAIL(err, TM_E_INTEGRITY, "the record names no snapshot");
     }
     TM_TRY(tm__snapshot_load(ctx, dir, &hash, &table, err));
-    uint8_t *is_theirs = tm__mem_alloc(tm__table_rows(table) + 1, 1);
-    tm_status st = is_theirs == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
-                                     : tm__whose_rows(table, order->columns, order->erasure->ids,
-                                                      is_theirs, &n, NULL, err);
-    st = st == TM_OK ? tm__whose_others(table, is_theirs, &left, err) : st;
+    tm_status st = without_theirs(table, order, &left, err);
     st = st == TM_OK ? keep_agreed(ctx, order, learning, &left, err) : st;
     st = st == TM_OK ? tm__snapshot_save(ctx, dir, left, &hash, err) : st;
     tm__table_unref(left);
     tm__table_unref(table);
-    tm__mem_free(is_theirs);
     TM_TRY(st);
     tm__hash_to_text(&hash, name);
     return tm__snapshot_load(ctx, dir, &hash, out, err);
@@ -163,8 +173,11 @@ tm_status tm__subject_refit(tm_ctx *ctx, const tm_refit_order *order, json_t **o
     publishing p = {.ctx = ctx,
                     .order = order,
                     .actor = {.name = erasure->actor->name,
-                              .reason = "a subject was erased: fitted anew on the rows that are "
-                                        "left"}};
+                              .reason = erasure->ids == NULL
+                                            ? "consent was taken back: fitted anew on the "
+                                              "rows that are left"
+                                            : "a subject was erased: fitted anew on the "
+                                              "rows that are left"}};
     tm_recipe recipe;
     tm_table *table = NULL, *test = NULL;
     tm_train_result result = {0};

@@ -158,6 +158,7 @@ const fault_case fault_cases[] = {
      {"model", "import", "made.tmb", "--name", "other", "--threads", "1", "--json"},
      .says = "is registered",
      .want = 0},
+    {"retrain --withdrawn", "full", {"retrain", "made", "--withdrawn"}, .want = 1},
     {"subject export",
      "full",
      {"subject", "export", "E1", "-o", "subject.json"},

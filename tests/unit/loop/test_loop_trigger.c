@@ -36,6 +36,35 @@ static void nothing_asked_for_is_never_due(void **state) {
     assert_int_equal(found.wait_ms, UINT32_MAX);
 }
 
+static void consent_that_was_taken_back_asks_by_itself(void **state) {
+    (void)state;
+    static const struct {
+        const char *recipe;
+        int64_t ended_us;
+        bool is_due;
+    } cases[] = {
+        {"{\"source\": {\"source\": \"people\"}}", 0, true},
+        {"{\"source\": {\"source\": \"people\"}}", 999 * HOUR + HOUR / 2, false}, /* cool down */
+        {"{\"source\": {\"source\": \"people\"}, \"retrain\": {\"cool_down_s\": 60}}",
+         999 * HOUR + HOUR / 2, true},
+        {"{\"source\": {\"source\": \"people\"}, \"retrain\": {\"consent\": false}}", 0, false},
+        {"{\"source\": {\"path\": \"people.csv\"}}", 0, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const tm_trigger_facts facts = {
+            .now_us = 1000 * HOUR, .ended_us = cases[i].ended_us, .n_withdrawn = 3};
+        tm_trigger_terms terms;
+        tm_trigger out;
+        json_t *const recipe = parse(cases[i].recipe);
+        tm__trigger_terms(recipe, &terms);
+        tm__trigger_decide(&terms, &facts, &out);
+        json_decref(recipe);
+        assert_int_equal(out.is_due, cases[i].is_due);
+        assert_int_equal(out.is_withdrawal, cases[i].is_due);
+        assert_true(!out.is_due || strcmp(out.why, "consent: taken back for 3 rows") == 0);
+    }
+}
+
 static void a_schedule_counts_from_the_last_run(void **state) {
     (void)state;
     tm_trigger_facts facts = {.now_us = 1000 * HOUR, .last_us = 990 * HOUR};
@@ -172,6 +201,7 @@ static void labels_that_never_come_start_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_asked_for_is_never_due),
+        cmocka_unit_test(consent_that_was_taken_back_asks_by_itself),
         cmocka_unit_test(a_schedule_counts_from_the_last_run),
         cmocka_unit_test(each_reason_is_told),
         cmocka_unit_test(a_loss_is_worse_when_it_is_larger),
