@@ -181,6 +181,12 @@ void tm__kept_take(void) {
 
 /* ---- In a supervisor ---- */
 
+void tm__kept_lock(void) {
+    if (all != NULL && sodium_mlock(all, TM_KEPT_MAX * sizeof(*all)) != 0) {
+        return; /* of the limit of locked memory: it is in no core dump all the same */
+    }
+}
+
 tm_status tm__kept_run_again(const char *name, char *out, tm_err *err) {
     tm_kept_argv argv = {NULL};
     json_t *words = NULL;

@@ -410,6 +410,7 @@ static void close_others(int fd) {
 void tm__supervisor_main(int fd) {
     supervisor self = {.fd = fd};
     close_others(fd);
+    tm__kept_lock();
     /* Whoever reads the program's output must see its end when the program ends. */
     (void)redirect(0, "", 0);
     (void)redirect(1, "", 0);
