@@ -41,7 +41,8 @@ void tm__kept_take(void);
 /** In a child of a supervisor, before it becomes its program: hand on what is kept, by a variable
  * of the environment that names an open file. False when that cannot be done. */
 bool tm__kept_hand_on(void);
-/** In a supervisor, which was forked: lock its copy of the memory as well, where limits allow it. */
+/** In a supervisor, which was forked: lock its copy of the memory as well, where limits allow it.
+ */
 void tm__kept_lock(void);
 /** In a supervisor: run a kept command again. out [TM_KEPT_TEXT]. TM_E_NOT_FOUND: it is none. */
 TM_NODISCARD tm_status tm__kept_run_again(const char *name, char *out, tm_err *err);
