@@ -133,6 +133,7 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
         .threads = (uint32_t)tm__cli_i64(cli, "threads"),
         .access_log = tm__cli_text(cli, "access-log"),
         .log_policy = tm__cli_text(cli, "log-policy"),
+        .away_max_us = tm__cli_duration_us(cli, "away-max"),
         .label_wait_us = tm__cli_duration_us(cli, "label-wait"),
         .log = &cli->log,
         .supervisor = turn->supervisor,

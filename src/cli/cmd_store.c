@@ -59,6 +59,8 @@ static tm_status tell(tm_cli *cli, const char *to, const tm_db_moved *moved, tm_
     tm_home *home = NULL; /* opened anew: it says where the tables are now */
     tm__hash_to_text(&moved->hash, hash);
     tm__cli_did(cli, "the tables are in %s now", to);
+    tm__cli_note(cli, "counts and alerts stay in %s, and counting begins anew",
+                 strcmp(to, "sqlite") == 0 ? "the schema ..._watch" : "watch.db");
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     const tm_cli_deed deed = {.event = "store.migrated",
                               .kind = "home",

@@ -154,15 +154,23 @@ tm_status tm__registry_db_move_open(const char *path, tm_registry *arg, bool cre
     return tm__db_open(path, &options, out, err);
 }
 
-static tm_status registry_open(const tm_home *home, bool read_only, tm_registry **out,
+tm_status tm__registry_open_as(const tm_home *home, const tm_registry_way *way, tm_registry **out,
                                tm_err *err) {
     tm_registry *registry = tm__mem_zalloc(1, sizeof(*registry));
     if (registry == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
     registry->home = home;
-    const tm_status st =
-        tm__registry_db_open(tm__home_meta_db(home), read_only, registry, &registry->db, err);
+    const tm_db_options options = {
+        .create = !way->read_only,
+        .read_only = way->read_only,
+        .may_be_away = way->may_be_away,
+        .migrations = meta_migrations,
+        .application_id = TM_META_APPLICATION_ID,
+        .migration_arg = registry,
+    };
+    const tm_status st = tm__db_open(way->path == NULL ? tm__home_meta_db(home) : way->path,
+                                     &options, &registry->db, err);
     if (st == TM_OK) {
         tm__registry_work_for(registry, tm__process_epoch());
         *out = registry;
@@ -177,11 +185,11 @@ void tm__registry_work_for(tm_registry *registry, int64_t epoch) {
 }
 
 tm_status tm__registry_open(const tm_home *home, tm_registry **out, tm_err *err) {
-    return registry_open(home, false, out, err);
+    return tm__registry_open_as(home, &(tm_registry_way){0}, out, err);
 }
 
 tm_status tm__registry_open_read(const tm_home *home, tm_registry **out, tm_err *err) {
-    return registry_open(home, true, out, err);
+    return tm__registry_open_as(home, &(tm_registry_way){.read_only = true}, out, err);
 }
 
 void tm__registry_close(tm_registry *registry) {

@@ -20,6 +20,14 @@ struct tm_registry {
 TM_NODISCARD tm_status tm__registry_db_open(const char *path, bool read_only, tm_registry *arg,
                                             tm_db **out, tm_err *err);
 
+/* How a registry is opened. */
+typedef struct tm_registry_way {
+    const char *path;            /* NULL: the home's own tables */
+    bool read_only, may_be_away; /* as in tm_db_options */
+} tm_registry_way;
+TM_NODISCARD tm_status tm__registry_open_as(const tm_home *home, const tm_registry_way *way,
+                                            tm_registry **out, tm_err *err);
+
 /** Same for who moves tables (tm_db_options.is_moving). */
 TM_NODISCARD tm_status tm__registry_db_move_open(const char *path, tm_registry *arg, bool create,
                                                  tm_db **out, tm_err *err);

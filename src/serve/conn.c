@@ -26,6 +26,7 @@
 #include "base/mem.h"
 #include "serve/access_log.h"
 #include "serve/audited.h"
+#include "serve/away.h"
 #include "serve/requests.h"
 #include "serve/session.h"
 
@@ -393,6 +394,20 @@ static void add_session(const tm_conn *conn, const tm_current *current, tm_acces
     }
 }
 
+/* Who may ask is known for so long, too. True when x->status says so. */
+static bool refuse_without_tables(tm_conn *conn) {
+    tm_exchange *x = &conn->x;
+    if (x->match.endpoint == NULL || x->match.endpoint->permission == TM_PERMISSION_PUBLIC ||
+        tm__away_is_good(conn->conns->desk->health, tm__mono_ns())) {
+        return false;
+    }
+    x->retry_after_s = 1;
+    tm__problem_reply(x, 503, "tables-away",
+                      "the tables are away for longer than what is known of them may answer",
+                      "Ask another replica, or wait until PostgreSQL is back.");
+    return true;
+}
+
 /* What can be refused from the head alone; x->status says whether it was. */
 static void check_request(tm_conn *conn) {
     tm_exchange *x = &conn->x;
@@ -421,6 +436,9 @@ static void check_request(tm_conn *conn) {
         .now_ns = conn->conns->now_ns,
     };
     add_session(conn, current, &request, session_key);
+    if (refuse_without_tables(conn)) {
+        return;
+    }
     tm__access_check(&current->keyring, &request, &x->access);
     if (x->access.status == 401 || x->access.status == 429 ||
         (endpoint != NULL && x->access.status != 200)) {

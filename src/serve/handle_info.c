@@ -18,6 +18,7 @@
 #include "registry/leader.h"
 #include "registry/rollout.h"
 #include "serve/arms.h"
+#include "serve/away.h"
 #include "serve/fill.h"
 #include "serve/handle.h"
 #include "store/serving_file.h"
@@ -99,6 +100,30 @@ static void put_keys(tm_exchange *x) {
     put_check(&x->reply, "keys", true, detail);
 }
 
+/* How old what is known of the tables is. False when it may not answer any more. */
+static bool tell_tables(const tm_exchange *x, char *out, size_t size) {
+    const tm_health *const health = x->desk->health;
+    const bool is_good = tm__away_is_good(health, tm__mono_ns());
+    (void)snprintf(out, size, "%s, heard %lld s ago",
+                   !is_good                        ? "away for too long"
+                   : atomic_load(&health->is_away) ? "away: answers by what was known"
+                                                   : "there",
+                   (long long)tm__away_age_s(health, tm__now_us()));
+    return is_good;
+}
+
+static bool has_tables(const tm_exchange *x) {
+    return atomic_load(&x->desk->health->heard_us) != 0;
+}
+
+static void put_tables(tm_exchange *x) {
+    char detail[96];
+    if (has_tables(x)) {
+        const bool is_good = tell_tables(x, detail, sizeof detail);
+        put_check(&x->reply, "tables", is_good, detail);
+    }
+}
+
 static void reply_verbose(tm_exchange *x, bool is_ready) {
     const bool is_stopping = atomic_load(x->desk->is_stopping);
     put_check(&x->reply, "running", !is_stopping, is_stopping ? "stopping" : "");
@@ -109,6 +134,7 @@ static void reply_verbose(tm_exchange *x, bool is_ready) {
     put_disk(x);
     put_check(&x->reply, "queue", x->desk->has_room(x->desk->refresh_arg), "");
     put_keys(x);
+    put_tables(x);
     tm__buf_text(&x->reply, is_ready ? "readyz check passed\n" : "readyz check failed\n");
     x->status = is_ready ? 200 : 503;
     x->content_type = "text/plain; charset=utf-8";
@@ -123,7 +149,9 @@ void tm__handle_readyz(tm_exchange *x) {
         n_stale += x->current->routes[i]->is_stale ? 1 : 0;
     }
     const bool is_stopping = atomic_load(x->desk->is_stopping);
-    const bool is_ready = !is_stopping && n_broken == 0;
+    char tables[96];
+    const bool is_known = tell_tables(x, tables, sizeof tables);
+    const bool is_ready = !is_stopping && n_broken == 0 && is_known;
     if (tm__http_query(x->http->query, "verbose").ptr != NULL) {
         reply_verbose(x, is_ready);
         return;
@@ -131,10 +159,16 @@ void tm__handle_readyz(tm_exchange *x) {
     char detail[128];
     (void)snprintf(detail, sizeof detail, "%u routes, %u without a model, %u on an older version",
                    x->current->n, n_broken, n_stale - n_broken);
-    tm__reply_json(x, json_pack("{s:s, s:[{s:s, s:b, s:s}, {s:s, s:b, s:s}]}", "status",
-                                is_ready ? "ready" : "not ready", "checks", "name", "models", "ok",
-                                n_broken == 0, "detail", detail, "name", "running", "ok",
-                                !is_stopping, "detail", is_stopping ? "stopping" : "yes"));
+    json_t *reply = json_pack("{s:s, s:[{s:s, s:b, s:s}, {s:s, s:b, s:s}]}", "status",
+                              is_ready ? "ready" : "not ready", "checks", "name", "models", "ok",
+                              n_broken == 0, "detail", detail, "name", "running", "ok",
+                              !is_stopping, "detail", is_stopping ? "stopping" : "yes");
+    if (has_tables(x)) {
+        json_array_append_new(
+            json_object_get(reply, "checks"),
+            json_pack("{s:s, s:b, s:s}", "name", "tables", "ok", is_known, "detail", tables));
+    }
+    tm__reply_json(x, reply);
     if (x->status == 200 && !is_ready) {
         x->status = 503;
     }
@@ -276,6 +310,7 @@ void tm__handle_metrics(tm_exchange *x) {
     if (desk->health->leader != NULL) {
         tm__prom_leader(desk->health->leader, &x->reply);
     }
+    tm__prom_tables(desk->health, &x->reply);
     if (desk->live_ns == 0 || now - desk->live_ns > LIVE_NS) {
         make_live_text(x);
         desk->live_ns = desk->live_text.failed ? 0 : now;

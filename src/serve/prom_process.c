@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the process takes of its machine, and what became of answers and labels, for Prometheus. */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/system.h"
 #include "registry/leader.h"
+#include "serve/away.h"
 #include "serve/serve_priv.h"
 #include "tidemill/bundle.h"
 
@@ -89,6 +91,17 @@ void tm__prom_leader(const tm_leader *leader, tm_buf *out) {
                     state.leads ? 1 : 0);
         write_value(out, "tidemill_leader_epoch", "counter", "Times that somebody took over.",
                     (double)state.epoch);
+    }
+}
+
+void tm__prom_tables(const tm_health *health, tm_buf *out) {
+    if (atomic_load(&health->heard_us) != 0) {
+        write_value(out, "tidemill_tables_away", "gauge",
+                    "1: PostgreSQL is away, and what was last known answers.",
+                    atomic_load(&health->is_away) ? 1 : 0);
+        write_value(out, "tidemill_tables_heard_seconds", "gauge",
+                    "Seconds since the tables were heard.",
+                    (double)tm__away_age_s(health, tm__now_us()));
     }
 }
 

@@ -47,6 +47,7 @@ typedef struct tm_serve_options {
         *allow_origins;    /* of web pages that may call it: "https://app.example"; NULL: none */
     uint32_t threads;      /* that answer; 0: one for each CPU */
     uint64_t memory_max;   /* bytes that models may hold, served and kept; 0: no limit */
+    int64_t away_max_us;   /* that answers go on without PostgreSQL; 0: seven days */
     int64_t label_wait_us; /* that a label waits for its answer; 0: 90 days */
     const tm_log *log;
     struct tm_supervisor *supervisor; /* starts the readers of Parquet; NULL: none is read */

@@ -342,6 +342,9 @@ void tm__prom_process(int64_t started_us, tm_buf *out);
 struct tm_leader;
 /** Whether this `tidemill run` leads; nothing with tables in a file. */
 void tm__prom_leader(const struct tm_leader *leader, tm_buf *out);
+/** Same, whether tables on a server are there. */
+struct tm_health;
+void tm__prom_tables(const struct tm_health *health, tm_buf *out);
 /** Resident memory of this process; 0 when it is not known. */
 uint64_t tm__prom_resident_bytes(void);
 /** Of what is served; alerts: what tm__alert_list() gives. */
@@ -367,7 +370,12 @@ typedef struct tm_row_error {
 typedef struct tm_health {
     _Atomic uint64_t disk_free_bytes; /* of the home */
     _Atomic bool has_disk;            /* it is known */
-    const struct tm_leader *leader;   /* NULL: this one leads nothing and stands by for nothing */
+    /* Of tables in PostgreSQL (away.h): when they were heard last (0: they are in a file), up to
+     * when what is known of them answers (monotonic; 0: for good), and whether they are away. */
+    _Atomic int64_t heard_us;
+    _Atomic uint64_t good_until_ns;
+    _Atomic bool is_away;
+    const struct tm_leader *leader; /* NULL: this one leads nothing and stands by for nothing */
 } tm_health;
 
 /* What handlers may use besides their request. Every thread that answers (workers, batch threads,

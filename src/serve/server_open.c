@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "registry/registry_known.h"
 #include "serve/declared_log.h"
 #include "serve/prepare.h"
 #include "serve/quota.h"
@@ -29,6 +30,34 @@ static bool has_room(void *arg) {
                              server->limits.wait_ms_max * UINT64_C(1000000));
 }
 
+/* What is served at first: by the tables, or by what is known of them. */
+static tm_status load_first(tm_server *server, tm_err *err) {
+    tm_db_moment moment = {0};
+    tm_registry *known = NULL;
+    tm_err why = {0};
+    tm_status st = tm__registry_moment(server->moves_registry, &moment, &why);
+    if (st == TM_OK) {
+        TM_TRY(tm__server_refresh(server, server->watch_registry, NULL, err));
+        server->generation = moment.generation;
+        server->known_ns = tm__moment_know(server->shared.published, &moment);
+        if (moment.is_shared) {
+            tm__away_hear(&server->away, moment.asked_ns);
+        }
+        return TM_OK;
+    }
+    if (st != TM_E_UNAVAILABLE || !tm__home_has_server(server->home)) {
+        if (err != NULL) {
+            *err = why;
+        }
+        return st;
+    }
+    TM_TRY(tm__away_begin(&server->away, &known, err));
+    st = tm__server_refresh(server, known, NULL, err);
+    tm__registry_close(known);
+    server->generation = -1;
+    return st;
+}
+
 static tm_status open_home(tm_server *server, tm_err *err) {
     char *path = tm__fs_join(tm__home_path(server->home), "serve.lock");
     if (path == NULL) {
@@ -45,10 +74,10 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     /* Both databases are admitted before anything changes. */
     int64_t epoch = 0;
     const tm_monitor_options options = {.can_write = true, .terms = &server->log_terms};
-    TM_TRY(tm__registry_open(server->home, &server->watch_registry, err));
-    TM_TRY(tm__registry_open(server->home, &server->moves_registry, err));
-    TM_TRY(tm__registry_open(server->home, &tm__server_desk(server)->registry, err));
-    TM_TRY(tm__registry_open(server->home, &tm__server_study(server)->registry, err));
+    TM_TRY(tm__registry_open_away(server->home, &server->watch_registry, err));
+    TM_TRY(tm__registry_open_away(server->home, &server->moves_registry, err));
+    TM_TRY(tm__registry_open_away(server->home, &tm__server_desk(server)->registry, err));
+    TM_TRY(tm__registry_open_away(server->home, &tm__server_study(server)->registry, err));
     TM_TRY(tm__monitor_open(server->home, &options, &server->monitor, err));
     server->intake = tm__intake_create(server->home);
     server->parquet = tm__parquet_create(server->home, server->supervisor);
@@ -76,11 +105,7 @@ static tm_status open_home(tm_server *server, tm_err *err) {
     if (!tm__home_has_server(server->home)) { /* there, who leads begins one (registry/leader.h) */
         TM_TRY(tm__registry_epoch_begin(tm__server_desk(server)->registry, &epoch, err));
     }
-    tm_db_moment moment = {0};
-    TM_TRY(tm__registry_moment(server->moves_registry, &moment, err));
-    TM_TRY(tm__server_refresh(server, server->watch_registry, NULL, err));
-    server->generation = moment.generation;
-    server->known_ns = tm__moment_know(server->shared.published, &moment);
+    TM_TRY(load_first(server, err));
     const tm_quota_time now = {.now_us = tm__now_us(), .now_ns = tm__mono_ns()};
     tm_err damage = {0};
     const tm_status kept = tm__quota_load(server->home, &server->latest->keyring, now, &damage);
@@ -224,6 +249,10 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
         (tm_probe){.home = home, .supervisor = options->supervisor, .log = options->log};
     server->expiry =
         (tm_expiry){.home = home, .log = options->log, .wait_us = options->label_wait_us};
+    server->away = (tm_away){.home = home,
+                             .log = options->log,
+                             .health = &server->health,
+                             .max_us = options->away_max_us};
     server->tick = (tm_ticking){server, options->tick, options->tick_arg, NULL};
     server->beat = (tm_ticking){server, options->beat, options->beat_arg, NULL};
     server->health.leader = options->leader;
@@ -282,6 +311,7 @@ static void join_threads(tm_server *server) {
     tm__thread_join(server->beat.thread);
     if (server->watch_thread != NULL) {
         tm__server_keep_quotas(server);
+        tm__away_keep(&server->away, server->watch_registry, atomic_load(&server->n_published));
         for (tm_current *old = server->retired; old != NULL; old = old->next_retired) {
             tm__watching_end(server->watching, old, tm__now_us());
         }

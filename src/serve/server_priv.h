@@ -48,6 +48,7 @@
 #include "base/pool.h"
 #include "registry/retire.h"
 #include "serve/audited.h"
+#include "serve/away.h"
 #include "serve/desk.h"
 #include "serve/door.h"
 #include "serve/expiry.h"
@@ -105,11 +106,13 @@ struct tm_server {
     tm_audited *audited;    /* any thread */
     tm_mutex *refresh_lock; /* around what follows */
     tm_current *latest, *retired;
-    tm_served *prepared;       /* for the move that the desk is about to make */
-    uint64_t store;            /* generation of the online store that was found whole; 0: none */
-    _Atomic bool must_reload;  /* the watch is to look at all that was declared or opened */
-    _Atomic bool must_move;    /* `moves` is to load whatever the generation is */
-    _Atomic bool must_keep;    /* something else is served: the watch is to open what is kept */
+    tm_served *prepared;      /* for the move that the desk is about to make */
+    uint64_t store;           /* generation of the online store that was found whole; 0: none */
+    _Atomic bool must_reload; /* the watch is to look at all that was declared or opened */
+    _Atomic bool must_move;   /* `moves` is to load whatever the generation is */
+    _Atomic bool must_keep;   /* something else is served: the watch is to open what is kept */
+    _Atomic uint64_t n_published;
+    tm_away away;              /* `moves` and the watch, each its part */
     int64_t moves_us;          /* tm_db_moment of what was published last */
     int64_t generation;        /* that of `moves` */
     _Atomic uint64_t known_ns; /* see tm__moment_know() */

@@ -28,6 +28,7 @@ static void publish_locked(tm_server *server, tm_current *current, const tm_db_m
     tm__moment_log(server->log, tm__server_prom(server), old, current); /* counted by nobody else */
     tm__current_unref(server->latest);
     server->latest = current;
+    atomic_fetch_add(&server->n_published, 1);
 }
 
 tm_current *tm__server_latest(tm_server *server) {
@@ -223,6 +224,7 @@ void tm__server_moves(void *arg) {
         tm_db_moment moment = {.is_shared = tm__home_has_server(server->home)};
         tm__json_reset();
         tm_status st = tm__registry_moment(server->moves_registry, &moment, &err);
+        const bool is_heard = st == TM_OK;
         const bool must_move = atomic_exchange(&server->must_move, false);
         if (st == TM_OK && (must_move || moment.generation != server->generation)) {
             st = tm__server_refresh(server, server->moves_registry, NULL, &err);
@@ -232,6 +234,11 @@ void tm__server_moves(void *arg) {
             server->known_ns = tm__moment_know(server->shared.published, &moment);
         } else { /* who is cut off answers by what is there */
             tm__published_know(server->shared.published, 0);
+        }
+        if (is_heard && moment.is_shared) {
+            tm__away_hear(&server->away, moment.asked_ns);
+        } else if (moment.is_shared) {
+            tm__away_lose(&server->away);
         }
         if (st != TM_OK && must_move) {
             atomic_store(&server->must_move, true);

@@ -99,6 +99,7 @@ void tm__server_watch(void *arg) {
             tm__server_keep_quotas(server);
             tm__json_reset();
             retire(server);
+            tm__away_keep(&server->away, server->watch_registry, atomic_load(&server->n_published));
         }
         if (n_turns % COUNT_TURNS == 0) {
             tm__json_reset();

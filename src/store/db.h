@@ -38,8 +38,10 @@ typedef struct tm_db_options {
     const tm_migration *migrations; /* ends with version 0 */
     uint32_t application_id;        /* a file of another kind is TM_E_DATA */
     void *migration_arg;            /* for run_locked: see tm__db_migration_arg() */
-    bool is_moving; /* for db_move.h: nothing is migrated; a place that was left or is half moved
-                       opens too, and one that is made is half */
+    bool is_moving;   /* for db_move.h: nothing is migrated; a place that was left or is half moved
+                         opens too, and one that is made is half */
+    bool may_be_away; /* PostgreSQL: a server that is away is no failure; what opening does is done
+                         by the first call that reaches it */
     uint32_t page_bytes; /* of a file that is made: a power of two, 512 to 65,536; 0: 4,096 */
     const char *part; /* PostgreSQL: these tables have a schema of their own, NAME_part; or NULL */
 } tm_db_options;

@@ -175,8 +175,8 @@ static tm_status differs(const mover *m, const char *table, tm_err *err) {
     return TM_E_INTEGRITY;
 }
 
-static tm_status move_table(mover *m, size_t i, tm_err *err) {
-    const char *const table = json_string_value(json_array_get(m->tables, i));
+static tm_status move_table(mover *m, const tm_db_part *part, table_sum *out, tm_err *err) {
+    const char *const table = part->table;
     tm_buf columns, select, insert;
     tm_stmt *stmt = NULL;
     uint32_t n = 0;
@@ -187,7 +187,9 @@ static tm_status move_table(mover *m, size_t i, tm_err *err) {
     tm_status st = put_columns(m->file, table, &columns, &n, err);
     if (st == TM_OK) {
         const char *const names = (const char *)columns.data;
-        (void)tm__buf_printf(&select, "SELECT %s FROM %s", names, table);
+        (void)tm__buf_printf(&select, "SELECT %s FROM %s%s%s", names, table,
+                             part->where == NULL ? "" : " WHERE ",
+                             part->where == NULL ? "" : part->where);
         (void)tm__buf_printf(&insert, "INSERT INTO %s(%s) VALUES(", table, names);
         for (uint32_t col = 0; col < n; col++) {
             (void)tm__buf_text(&insert, col == 0 ? "?" : ", ?");
@@ -196,10 +198,10 @@ static tm_status move_table(mover *m, size_t i, tm_err *err) {
         st = select.failed || insert.failed ? no_memory(err) : TM_OK;
     }
     st = st == TM_OK ? tm__stmt_init(m->to, (const char *)insert.data, &stmt, err) : st;
-    st = st == TM_OK ? sum_rows(m->from, (const char *)select.data, stmt, &m->sums[i], err) : st;
+    st = st == TM_OK ? sum_rows(m->from, (const char *)select.data, stmt, out, err) : st;
     tm__stmt_done(stmt);
     st = st == TM_OK ? sum_rows(m->to, (const char *)select.data, NULL, &there, err) : st;
-    if (st == TM_OK && memcmp(&there, &m->sums[i], sizeof(there)) != 0) {
+    if (st == TM_OK && memcmp(&there, out, sizeof(there)) != 0) {
         st = differs(m, table, err);
     }
     if (st == TM_OK && tm__db_is_postgres(m->to)) {
@@ -247,7 +249,8 @@ static tm_status move_locked(mover *m, tm_err *err) {
         st = empty_table(m->to, json_string_value(json_array_get(m->tables, i)), err);
     }
     for (size_t i = 0; st == TM_OK && i < n; i++) {
-        st = move_table(m, i, err);
+        const tm_db_part part = {json_string_value(json_array_get(m->tables, i)), NULL};
+        st = move_table(m, &part, &m->sums[i], err);
     }
     return st;
 }
@@ -300,6 +303,38 @@ tm_status tm__db_move(tm_db *from, tm_db *to, tm_db_moved *out, tm_err *err) {
     }
     json_decref(m.tables);
     tm__mem_free(m.sums);
+    return st;
+}
+
+static tm_status copy_locked(mover *m, const tm_db_part *parts, tm_err *err) {
+    size_t n = 0;
+    tm_status st = TM_OK;
+    for (; parts[n].table != NULL; n++) {
+    }
+    for (size_t i = n; st == TM_OK && i-- > 0;) {
+        st = empty_table(m->to, parts[i].table, err);
+    }
+    for (size_t i = 0; st == TM_OK && i < n; i++) {
+        table_sum sum;
+        st = move_table(m, &parts[i], &sum, err);
+    }
+    return st;
+}
+
+tm_status tm__db_copy_parts(tm_db *from, tm_db *to, const tm_db_part *parts, tm_err *err) {
+    mover m = {.from = from, .to = to, .file = to};
+    TM_ASSERT(tm__db_is_postgres(from) && !tm__db_is_postgres(to));
+    TM_TRY(tm__db_begin_read(from, err));
+    tm_status st = tm__db_begin(to, err);
+    if (st == TM_OK) {
+        st = copy_locked(&m, parts, err);
+        if (st == TM_OK) {
+            st = tm__db_commit(to, err);
+        } else {
+            tm__db_rollback(to);
+        }
+    }
+    tm__db_rollback(from);
     return st;
 }
 

@@ -34,6 +34,17 @@ typedef struct tm_db_moved {
  * memory. Threads: one caller.
  */
 TM_NODISCARD tm_status tm__db_move(tm_db *from, tm_db *to, tm_db_moved *out, tm_err *err);
+/* Rows of a table: literals; where NULL: all of them. */
+typedef struct tm_db_part {
+    const char *table, *where;
+} tm_db_part;
+/**
+ * Copy rows as they are at one moment from PostgreSQL into a file with the same tables, in place of
+ * what is there. parts end with a table NULL; what a row refers to comes before it.
+ * Errors and limits: as tm__db_move(). `from` is only read, and goes on.
+ */
+TM_NODISCARD tm_status tm__db_copy_parts(tm_db *from, tm_db *to, const tm_db_part *parts,
+                                         tm_err *err);
 /** Sessions of this program besides that one on the tables of a schema; 0 for a file. */
 TM_NODISCARD tm_status tm__db_users(tm_db *db, int64_t *out, tm_err *err);
 

@@ -52,6 +52,17 @@ static tm_status set_up(const tm_pg_db *db, tm_pq *pq, tm_err *err) {
     return st;
 }
 
+/* What opening left for who reaches the server first. */
+static tm_status see(tm_pg_db *db, tm_err *err) {
+    if (!db->is_unseen) {
+        return TM_OK;
+    }
+    db->is_unseen = false;
+    const tm_status st = tm__pg_bring_up(db, &db->options, err);
+    db->is_unseen = st != TM_OK;
+    return st;
+}
+
 tm_status tm__pg_connect(tm_pg_db *db, tm_err *err) {
     if (db->pq != NULL && !tm__pq_is_lost(db->pq)) {
         return TM_OK;
@@ -72,7 +83,12 @@ tm_status tm__pg_connect(tm_pg_db *db, tm_err *err) {
     if (st == TM_OK) {
         db->pq = pq;
         db->n_connections++;
-        return TM_OK;
+        st = see(db, &db->why);
+        if (st == TM_OK) {
+            return TM_OK;
+        }
+        pq = NULL;
+        tm__pg_forget(db);
     }
     tm__pq_close(pq);
     db->again_ns = st == TM_E_UNAVAILABLE ? tm__mono_ns() + AGAIN_NS : 0;

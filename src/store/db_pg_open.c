@@ -262,8 +262,17 @@ tm_status tm__pg_open(const char *path, const tm_db_options *options, tm_db **ou
     db->is_read_only = options->read_only;
     tm_status st = db->base.path == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory")
                                          : place_read(db, options->part, err);
-    st = st == TM_OK ? tm__pg_connect(db, err) : st;
-    st = st == TM_OK ? tm__pg_bring_up(db, options, err) : st;
+    tm_err why = {0};
+    st = st == TM_OK ? tm__pg_connect(db, &why) : st;
+    if (st == TM_E_UNAVAILABLE && options->may_be_away) {
+        db->options = *options;
+        db->is_unseen = true;
+        st = TM_OK;
+    } else if (st == TM_OK) {
+        st = tm__pg_bring_up(db, options, err);
+    } else if (err != NULL && why.status != TM_OK) {
+        *err = why;
+    }
     if (st == TM_OK) {
         *out = &db->base;
         db = NULL;

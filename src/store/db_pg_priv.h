@@ -20,9 +20,11 @@ typedef struct tm_pg_db {
     uint64_t n_changed;
     int64_t transaction; /* number of the open one, as the server counts; 0: it only reads */
     bool is_read_only;
-    bool is_open;         /* a transaction is, for all that the caller knows */
-    bool has_written;     /* in it */
-    bool changes_answers; /* see tm__db_changes_answers() */
+    tm_db_options options; /* when is_unseen */
+    bool is_unseen;        /* the server was away, and nobody has looked at the tables */
+    bool is_open;          /* a transaction is, for all that the caller knows */
+    bool has_written;      /* in it */
+    bool changes_answers;  /* see tm__db_changes_answers() */
 } tm_pg_db;
 
 static inline tm_pg_db *tm__pg_of(const tm_db *db) {

@@ -16,7 +16,7 @@ from servers import Postgres, PASSWORD, POSTGRES_BIN
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
 SUITES = ["db", "db_move", "db_pg", "db_pg_moment", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
-          "registry_files", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
+          "registry_files", "registry_known", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
           "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch"]
 
 
@@ -108,6 +108,49 @@ def test_a_replica_that_was_stopped_over_a_change_answers_by_it(tm, dsn_file):
     finally:
         two.process.send_signal(signal.SIGCONT)
         assert (one.stop(), two.stop()) == (0, 0)
+
+
+def test_a_server_that_starts_while_the_tables_are_away_answers_by_what_it_knew(tm, server, dsn_file):
+    tm.write("one/store.json", json.dumps({"postgres": {"dsn_file": str(dsn_file), "schema": "known"}}))
+    for _ in range(2):
+        tm.write("x.csv", "a,late\n" + "".join(f"{i},{i % 3 == 0 and 1 or 0}\n" for i in range(200)))
+        tm.ok("train", "x.csv", "--target", "late", "--learner", "linear", "--home", "one")
+    key = tm.ok("key", "create", "--role", "admin", "--name", "me", "--home", "one", "--json").json["key"]
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    ask = lambda one, **more: one.request("POST", "/v1/routes/x/predict", json.dumps({"rows": [{"a": 3}]}), {**headers, **more})
+    tables = lambda one: one.request("GET", "/readyz")[2]["checks"][2]["detail"]
+    one = Server(tm, "--home", "one")
+    wait_until(lambda: (tm.folder / "one/known.json").exists())
+    before = ask(one)[2]["predictions"][0]["probability"]
+    tm.ok("model", "promote", "x@2", "--force", "--home", "one")
+    wait_until(lambda: ask(one)[2]["version"] == 2)
+    one.stop()
+    server.kill()
+    try:
+        heard = tm.folder / "one/known.json"
+        fresh = heard.read_text()
+        heard.write_text(json.dumps({**json.loads(fresh), "heard_us": int((time.time() - 3599) * 1e6)}))
+        late = Server(tm, "--home", "one", "--away-max", "1h")
+        wait_until(lambda: ask(late)[0] == 503)
+        assert late.request("GET", "/readyz")[0] == 503 and late.request("GET", "/livez")[0] == 200
+        late.stop()
+        assert "too old" in tm("serve", "--listen", "127.0.0.1:0", "--home", "one", "--away-max", "1m").err
+        tm.write("two/store.json", (tm.folder / "one/store.json").read_text())
+        assert "knows nothing of its tables yet" in tm("serve", "--listen", "127.0.0.1:0", "--home", "two").err
+        heard.write_text(fresh)
+        again = Server(tm, "--home", "one")
+        status, _, answer = ask(again)
+        assert (status, answer["version"], answer["predictions"][0]["probability"]) == (200, 2, before)
+        assert ask(again, Authorization="Bearer tm_wrong")[0] == 401
+        assert tables(again).startswith("away: answers by what was known, heard")
+        assert b"\ntidemill_tables_away 1\n" in again.request("GET", "/metrics", headers=headers)[2]
+        assert again.request("POST", "/v1/models/x:promote", {"version": 1}, headers)[0] == 503
+    finally:
+        server.start()
+    wait_until(lambda: tables(again).startswith("there"))
+    tm.ok("model", "promote", "x@1", "--force", "--home", "one")
+    wait_until(lambda: ask(again)[2]["version"] == 1)
+    assert again.stop() == 0
 
 
 @pytest.fixture(name="home")
