@@ -35,6 +35,8 @@ void tm__check_machine(tm_checks *checks);
 void tm__check_place(tm_checks *checks, const char *home_name);
 /** What the home holds, when there is one: databases, files, history. */
 void tm__check_home(tm_checks *checks, const char *home_name);
+/** Whether the bucket of a home answers; nothing for a home without one. home: its folder. */
+void tm__check_bucket(tm_checks *checks, const char *home);
 /** Versions of the libraries in use, and whether they are those of the build. */
 void tm__check_libraries(tm_checks *checks);
 /** Hold the versions that tm__check_libraries() found against a file of advisories: a warning for

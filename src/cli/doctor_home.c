@@ -529,6 +529,7 @@ void tm__check_home(tm_checks *checks, const char *home_name) {
     if (tm__check_note(tm__home_open(home_name, false, &home, NULL)) != TM_OK) {
         return; /* said by tm__check_place() */
     }
+    tm__check_bucket(checks, tm__home_path(home));
     check_registry(checks, home);
     const tm_status log = tm__monitor_check(home, true, &format, &err);
     check_served(checks, "log.db", log, format, &err);

@@ -206,6 +206,11 @@ tm_status tm__s3_refused(const tm_s3_refusal *r, bool *out_again, tm_err *err) {
         *out_again = r->status >= 500;
         return st;
     }
+    if (found->status == 403 && r->is_change) {
+        (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "the key may not change bucket '%s'", r->bucket);
+        tm_err_hint(err, "Allow it s3:PutObject and s3:DeleteObject there.");
+        return TM_E_NOT_ALLOWED;
+    }
     /* The messages are the table's own. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -516,6 +521,7 @@ static tm_status ask_once(try_state *t, const tm_s3_request *request, const char
                 .region = t->region,
                 .bucket = request->bucket,
                 .key = request->key,
+                .is_change = request->method != NULL,
                 .skew_s = t->date_us == 0 ? 0 : (t->date_us - tm__now_us()) / 1000000,
             };
             st = tm__s3_refused(&refusal, out_again, err);

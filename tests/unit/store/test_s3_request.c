@@ -106,6 +106,18 @@ static void refusals_say_what_to_do(void **state) {
     }
 }
 
+static void a_refused_change_names_what_it_needs(void **state) {
+    (void)state;
+    tm_err err = {0};
+    bool again = true;
+    const tm_s3_refusal refusal = {
+        .status = 403, .body = tm__str(""), .region = "", .bucket = "abc", .is_change = true};
+    assert_int_equal(tm__s3_refused(&refusal, &again, &err), TM_E_NOT_ALLOWED);
+    assert_false(again);
+    assert_non_null(strstr(err.message, "may not change bucket 'abc'"));
+    assert_non_null(strstr(err.hint, "s3:PutObject"));
+}
+
 /* ---- Tries ---- */
 
 #define HEAD(status) "HTTP/1.1 " status "\r\nConnection: close\r\n"
@@ -246,6 +258,7 @@ static void a_skewed_clock_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refused_change_names_what_it_needs),
         cmocka_unit_test(names_of_buckets_are_checked),
         cmocka_unit_test(addresses_are_encoded),
         cmocka_unit_test(refusals_say_what_to_do),
