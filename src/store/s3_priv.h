@@ -107,6 +107,7 @@ typedef struct tm_s3_refusal {
     const char *bucket;
     const char *key; /* may be NULL */
     int64_t skew_s;  /* the server's clock less ours; 0: not known */
+    bool is_change;  /* it was asked to put or to remove */
 } tm_s3_refusal;
 /** What a refusal means to its reader. *out_again: it may pass by itself. */
 TM_NODISCARD tm_status tm__s3_refused(const tm_s3_refusal *refusal, bool *out_again, tm_err *err);
