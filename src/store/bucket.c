@@ -230,15 +230,35 @@ static tm_status make_folder(const char *path, tm_err *err) {
     return st;
 }
 
+static tm_status get(const tm_bucket_placed *p, const object *o, const char *path, tm_err *err) {
+    const tm_s3_object found = {p->client->bucket, o->key, o->etag, o->size_bytes};
+    return tm__s3_get_to(p->client->s3, &found, path, err);
+}
+
+/* One that was put in its place meanwhile, sealed with another key, is as good. */
+static tm_status get_as_it_is(const tm_bucket_placed *p, const object *o, const char *path,
+                              tm_err *err) {
+    tm_err why = {0};
+    object now;
+    const tm_status st = get(p, o, path, &why);
+    if (st == TM_E_UNAVAILABLE && look(p, &now, NULL) == TM_OK && now.is_there &&
+        strcmp(now.etag, o->etag) != 0) {
+        return get(p, &now, path, err);
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = why;
+    }
+    return st;
+}
+
 static tm_status fetch(const tm_bucket_placed *p, const char *path, void *arg, tm_err *err) {
     object o;
     TM_TRY(look(p, &o, err));
     if (!o.is_there) {
         return TM_OK;
     }
-    const tm_s3_object found = {p->client->bucket, o.key, o.etag, o.size_bytes};
     TM_TRY(make_folder(path, err));
-    TM_TRY(tm__s3_get_to(p->client->s3, &found, path, err));
+    TM_TRY(get_as_it_is(p, &o, path, err));
     *(bool *)arg = true;
     return make_room(p, path, err);
 }

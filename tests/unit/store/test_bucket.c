@@ -87,6 +87,21 @@ static void a_file_that_went_comes_back(void **state) {
     canned_server_close(server);
 }
 
+static void one_that_was_sealed_anew_meanwhile_is_fetched_as_it_is(void **state) {
+    (void)state;
+    const char *const answers[] = {
+        ONE, "HTTP/1.1 412 Other\r\nConnection: close\r\n\r\n",
+        HEAD "<ListBucketResult><Contents><Key>a/bundles/f.tmb</Key><ETag>f</ETag><Size>2</Size>"
+             "</Contents></ListBucketResult>",
+        "HTTP/1.1 206 Part\r\nConnection: close\r\nETag: f\r\nContent-Range: bytes "
+        "0-1/2\r\n\r\nxy"};
+    canned_server *const server = server_of(answers, 4);
+    bool is_fetched = false;
+    assert_int_equal(tm__bucket_find(NULL, file, &is_fetched, NULL), TM_OK);
+    assert_true(is_fetched && tm__fs_info(file).size_bytes == 2);
+    canned_server_close(server);
+}
+
 #define GONE "HTTP/1.1 204 Gone\r\nConnection: close\r\n"
 #define DENIED "HTTP/1.1 403 No\r\nConnection: close\r\n\r\n"
 #define VERSIONS(inside) HEAD "<ListVersionsResult>" inside "</ListVersionsResult>"
@@ -165,6 +180,7 @@ int main(void) {
         CASE(without_a_bucket_nothing_is_asked),
         CASE(a_file_is_put_once),
         CASE(a_file_that_went_comes_back),
+        CASE(one_that_was_sealed_anew_meanwhile_is_fetched_as_it_is),
         CASE(an_object_is_removed_with_its_versions),
         CASE(versions_that_stay_are_said),
         CASE(one_client_serves_all_calls),
