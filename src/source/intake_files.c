@@ -22,6 +22,7 @@
 #include "source/intake_away.h"
 
 #define N_REMOVED_MAX 1000u /* in one transaction, which holds up the writer */
+#define MARK_COST 20u       /* of a mark that is synced, in files that are removed */
 #define HOLD_TRIES 500u
 #define HOLD_WAIT_MS 20u
 
@@ -283,7 +284,7 @@ static bool collect_old(collector *c, const char *name, const tm_hash *away) {
     if (is_old && c->options->removes) {
         c->status = away != NULL ? tm__away_release_locked(c->dir, away, c->err)
                                  : tm__fs_remove(path, c->err);
-        c->n_removed++;
+        c->n_removed += away != NULL ? MARK_COST : 1;
     }
     tm__mem_free(path);
     return c->status == TM_OK && c->n_removed < N_REMOVED_MAX;
