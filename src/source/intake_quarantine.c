@@ -358,7 +358,8 @@ tm_status tm__intake_quarantine_write(const tm_home *home, const char *name,
     TM_TRY(tm__intake_place_open(home, name, &p, err));
     tm__buf_init(&text, FILE_BYTES_MAX);
     tm_status st = choose(&p,
-                          "SELECT seq, at_us, origin, row, col, reason, detail, bytes, names" CHOSEN
+                          "SELECT seq, at_us, origin, row, col, reason, detail,"
+                          " unseal('quarantine.bytes', seq, bytes), names" CHOSEN
                           " ORDER BY seq",
                           choice, &stmt, err);
     for (bool has_row = true; st == TM_OK;) {

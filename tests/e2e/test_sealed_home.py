@@ -28,6 +28,8 @@ def fill(tm, tokens):
     tm.ok("data", "compact")
     tm.ok("data", "push", "pushed", "more.csv")
     assert tm.ok("data", "push", "pushed", "bad.csv", "--json").json["quarantined"] == 1
+    tm.ok("data", "quarantine", "pushed", "--out", "bad.jsonl")
+    assert tokens[1] in (tm.folder / "bad.jsonl").read_text(encoding="utf-8")
     tm.ok("data", "profile", "rows")
     tm.ok("train", "--source", "rows", "--target", "late", "--entity", "id", "--time", "at", "--name", "late", "--learner", "gbdt", "--param", "gbdt.n_trees=5")
     tm.ok("train", "--source", "pushed", "--target", "late", "--time", "at", "--name", "seen", "--feature", "times = count() by id over 30d", "--learner", "linear")
