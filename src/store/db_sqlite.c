@@ -486,11 +486,12 @@ static tm_status db_configure(tm_db *db, tm_err *err) {
     (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     (void)sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
-    /* The log of a busy file is cut back to this size after a checkpoint. */
+    /* What a page gives back is overwritten, as in Debian's SQLite without being asked. The log of
+     * a busy file is cut back to this size after a checkpoint. */
     const int rc = sqlite3_exec(handle,
                                 "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                                 "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                                "PRAGMA journal_size_limit=67108864",
+                                "PRAGMA secure_delete=ON; PRAGMA journal_size_limit=67108864",
                                 NULL, NULL, NULL);
     const int made = rc != SQLITE_OK
                          ? rc

@@ -50,8 +50,31 @@ static void a_file_opens_with_the_safe_settings(void **state) {
     assert_int_equal(db_case_number(db, "PRAGMA foreign_keys"), 1);
     assert_int_equal(db_case_number(db, "PRAGMA trusted_schema"), 0);
     assert_int_equal(db_case_number(db, "PRAGMA cell_size_check"), 1);
+    assert_int_equal(db_case_number(db, "PRAGMA secure_delete"), 1);
     assert_int_equal(db_case_number(db, "PRAGMA user_version"), 1);
     assert_int_equal(db_case_number(db, "PRAGMA application_id"), 77);
+    tm__db_close(db);
+}
+
+static void what_was_deleted_is_not_in_the_file(void **state) {
+    (void)state;
+    static const char value[] = "somebody who was here";
+    tm_map map;
+    tm_db *db = db_case_open(&db_case_make);
+    assert_int_equal(tm__db_exec(db,
+                                 "CREATE TABLE gone(x TEXT);"
+                                 "INSERT INTO gone VALUES('somebody who was here'),"
+                                 " (printf('%.*c%s', 50000, 'x', 'somebody who was here'));",
+                                 NULL),
+                     TM_OK);
+    for (int is_gone = 0; is_gone < 2; is_gone++) {
+        tm__db_close(db); /* the last one copies the log into the file */
+        assert_int_equal(tm__map_open(db_case_path(), &map, NULL), TM_OK);
+        assert_int_equal(memmem(map.data, map.len, value, sizeof(value) - 1) == NULL, is_gone);
+        tm__map_close(&map);
+        db = db_case_open(&db_case_make);
+        assert_int_equal(tm__db_exec(db, "DELETE FROM gone", NULL), TM_OK);
+    }
     tm__db_close(db);
 }
 
@@ -417,6 +440,7 @@ static void a_value_that_was_lost_stops_the_commit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_file_opens_with_the_safe_settings),
+        TEST(what_was_deleted_is_not_in_the_file),
         TEST(a_newer_or_foreign_or_damaged_file_is_refused),
         TEST(a_read_only_connection_does_not_migrate),
         TEST(a_file_that_cannot_change_its_mode_is_not_opened),
