@@ -359,8 +359,7 @@ tm_status tm__intake_quarantine_write(const tm_home *home, const char *name,
     tm__buf_init(&text, FILE_BYTES_MAX);
     tm_status st = choose(&p,
                           "SELECT seq, at_us, origin, row, col, reason, detail,"
-                          " unseal('quarantine.bytes', seq, bytes), names" CHOSEN
-                          " ORDER BY seq",
+                          " unseal('quarantine.bytes', seq, bytes), names" CHOSEN " ORDER BY seq",
                           choice, &stmt, err);
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
