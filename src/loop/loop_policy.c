@@ -18,7 +18,8 @@
 #define LEADS 0.6
 #define LEADER 0.3 /* one that leads so much shorter */
 #define FORGET 0.1
-#define GROWTH 0.5 /* of the labels since a change, between two fits on them */
+#define GROWTH 0.5         /* of the labels since a change, between two fits on them; */
+#define GROWTH_UNHEARD 1.0 /* of an arm without a say */
 
 const char *tm__policy_why_text(tm_policy_why why) {
     return why == TM_POLICY_BEGIN ? "begin" : why == TM_POLICY_CHANGE ? "change" : "new_rows";
@@ -125,7 +126,8 @@ static double step_of(const tm_policy *self, uint32_t i, double weight, uint64_t
     step = step > (double)self->terms.step_max ? (double)self->terms.step_max : step;
     step = step > share ? step : share;
     if (self->terms.arms[i].from_change && self->has_change) {
-        const double grown = GROWTH * (double)n_learned;
+        const double part = weight < self->terms.say_min ? GROWTH_UNHEARD : GROWTH;
+        const double grown = part * (double)n_learned;
         step = step < grown ? step : grown;
     }
     return step;
