@@ -49,13 +49,13 @@ static const char *told(const json_t *story, const char *what, const char *name)
 }
 
 /* The record of version 2. */
-static void check_continues(tm_registry *registry, const char *how) {
+static void check_continues(const tm_home *home, tm_registry *registry, const char *how) {
     tm_version version = {0};
     assert_int_equal(tm__registry_find(registry, "made@2", &version, NULL), TM_OK);
     const json_t *const continues = json_object_get(version.info, "continues");
     assert_string_equal(tm__json_text(continues, "how", ""), how);
     /* Rows of before are in its numbers: nobody can be taken out by fitting it anew. */
-    assert_int_equal(tm__subject_can_refit(&version, NULL), TM_E_CONFLICT);
+    assert_int_equal(tm__subject_can_refit(home, &version, NULL), TM_E_CONFLICT);
     tm__version_done(&version);
 }
 
@@ -68,7 +68,7 @@ static void an_update_learns_what_the_champion_has_not(void **state) {
     assert_int_equal(tm__json_i64(json_object_get(story, "window"), "rows", 0),
                      n_new - tm__json_i64(story, "gate_rows", 0));
     assert_string_equal(tm__json_text(story, "outcome", ""), "promoted"); /* the world has turned */
-    check_continues(registry, "update");
+    check_continues(*state, registry, "update");
     json_decref(story);
     tm__registry_close(registry);
 }
@@ -87,7 +87,7 @@ static void trees_are_added_to_those_of_the_champion(void **state) {
     json_t *const story = retrain(*state, &(tm_retrain_options){.how = "trees"});
     assert_string_equal(told(story, "how", "kind"), "trees");
     assert_null(json_object_get(story, "window"));
-    check_continues(registry, "");
+    check_continues(*state, registry, "");
     json_decref(story);
     tm__registry_close(registry);
 }
