@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "guard/guard.h"
+#include "store/secret.h"
 
 /* "90d" from now, or a time; 0 when the option is not given. */
 static tm_status read_end(const tm_cli *cli, const char *option, int64_t *out_us, tm_err *err) {
@@ -71,6 +72,7 @@ static void show_key(tm_cli *cli, const tm_key *key, const char *schema, json_t 
 static tm_status read_password(const char *path, tm_buf *file, tm_str *out, tm_err *err) {
     const bool is_stdin = strcmp(path, "-") == 0;
     tm__buf_init(file, TM_PASSWORD_BYTES_MAX + 4096);
+    TM_TRY(is_stdin ? TM_OK : tm__secret_check(path, err));
     TM_TRY(tm__fs_read_all(is_stdin ? "/dev/stdin" : path, file, err));
     tm_str rest = {(const char *)file->data, file->len};
     *out = tm__str_cut(&rest, '\n');

@@ -26,7 +26,7 @@ def make(folder):
     program.ok(*train, "--learner", "linear", "--seed", "2", "--drop", "city")
     program.ok(*train, "--learner", "gbdt", "--param", "gbdt.n_trees=30", "--seed", "3")
     program.ok("data", "add", "events", "--push")
-    program.write("anna.txt", PASSWORD + "\n")
+    program.write("anna.txt", PASSWORD + "\n").chmod(0o600)
     program.ok("key", "create", "--role", "viewer", "--name", "anna", "--password", "anna.txt")
     return program, {role: program.ok("key", "create", "--role", role, "--json").json["key"] for role in ("client", "viewer", "auditor", "deployer")}
 

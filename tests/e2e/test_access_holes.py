@@ -110,6 +110,9 @@ def test_mlflow_default_password_there_is_none(tmp_path):
     tm = Tidemill(tmp_path)
     write_data(tmp_path / "data.csv", n=300)
     tm.ok("train", "data.csv", "--target", "late", "--name", "late", "--learner", "baseline")
+    tm.write("anna.txt", "a tide that mills\n").chmod(0o644)
+    refused = tm("key", "create", "--role", "viewer", "--name", "anna", "--password", "anna.txt")
+    assert refused.code == 4 and "chmod 600 'anna.txt'" in refused.err, "a password that others can read"
     assert tm.ok("key", "ls", "--json").json["keys"] == []
     tm.ok("key", "create", "--role", "viewer")
     server = Client(tm, "--threads", "1")

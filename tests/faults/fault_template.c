@@ -234,6 +234,7 @@ static void make_empty(const char *folder) {
     fault_write_text(path_of(folder, "model.json"), xgboost_text);
     fault_write_text(path_of(folder, "few.csv"), "x,c\n1,a\n3,b\n");
     fault_write_text(path_of(folder, "password.txt"), "a tide that mills\n");
+    fault_must(chmod(path_of(folder, "password.txt"), 0600) == 0, "password.txt");
     fault_write_text(path_of(folder, "answers.csv"), "prediction\n11\n22\n");
     fault_write_text(
         path_of(folder, "tidemill.yaml"),

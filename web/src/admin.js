@@ -26,7 +26,7 @@ function Verify() {
   };
   return html`<button type="button" disabled=${state === "asked"} onClick=${go}>Verify</button>
     <span role="status">${state === "asked" ? "reading every entry…" : state && (state.ok
-      ? html`<${Badge} is="good">${plural(state.entries, "entry", "entries")} whole${state.signed ? html`, signed <${Time} at=${state.signed} />` : ""}<//>`
+      ? html`<${Badge} is="good">${plural(state.entries, "entry", "entries")} whole${state.signed ? html`, signed <${Time} at=${state.signed} />` : ""}<//>${state.restored && html` <${Badge} is="warn">restored <${Time} at=${state.restored.details?.at} />, which the next entry will say<//>`}`
       : html`<${Badge} is="bad">${state.problem}<//>`)}</span><${Command}>tidemill audit verify<//>`;
 }
 
