@@ -26,17 +26,6 @@ typedef struct export {
 }
 export;
 
-/* Rows of sources. */
-static int64_t count_rows(const json_t *sources) {
-    int64_t n = 0;
-    size_t i = 0;
-    const json_t *one = NULL;
-    json_array_foreach(sources, i, one) {
-        n += tm__json_i64(one, "n", 0);
-    }
-    return n;
-}
-
 static tm_status write_file(const export *e, tm_err *err) {
     char at[48];
     tm_buf text;
@@ -104,7 +93,7 @@ static tm_status run(export *e, tm_err *err) {
     TM_TRY(tm__cli_subjects_find(e->cli, &e->ctx, &e->place, &e->who, err));
     ask.ids = e->who.ids;
     TM_TRY(tm__subject_find(&e->ctx, e->place.home, e->place.registry, &ask, &e->found, err));
-    const int64_t n_rows = count_rows(json_object_get(e->found, "sources"));
+    const int64_t n_rows = tm__cli_subject_rows(json_object_get(e->found, "sources"));
     const int64_t n_answers = tm__json_i64(e->found, "n_answers", 0);
     TM_TRY(write_file(e, err));
     const tm_cli_deed deed = {.event = "subject.exported",

@@ -61,17 +61,6 @@ static tm_status write_certificate(tm_registry *registry, json_t *body, const ch
     return st;
 }
 
-/* Rows of sources. */
-static int64_t count_rows(const json_t *sources) {
-    int64_t n = 0;
-    size_t i = 0;
-    const json_t *one = NULL;
-    json_array_foreach(sources, i, one) {
-        n += tm__json_i64(one, "n", 0);
-    }
-    return n;
-}
-
 /* An id that was mistyped would go unnoticed among others. */
 static void say_unknown(tm_cli *cli, const json_t *subjects) {
     size_t i = 0, n = 0;
@@ -98,7 +87,7 @@ static void say_erased(tm_cli *cli, const json_t *body, const char *path) {
     }
     say_unknown(cli, json_object_get(body, "subjects"));
     tm__cli_print(cli, "%lld rows of sources are erased; %zu versions learned from them\n",
-                  (long long)count_rows(json_object_get(found, "sources")),
+                  (long long)tm__cli_subject_rows(json_object_get(found, "sources")),
                   json_array_size(json_object_get(found, "versions")));
     json_array_foreach(json_object_get(body, "models"), i, one) {
         tm__cli_print(cli, "'%s' answers with version %lld\n", tm__json_text(one, "model", ""),

@@ -231,3 +231,13 @@ void tm__cli_subjects_done(tm_cli_subjects *subjects) {
     tm__dict_free(subjects->before);
     *subjects = (tm_cli_subjects){0};
 }
+
+int64_t tm__cli_subject_rows(const json_t *sources) {
+    int64_t n = 0;
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(sources, i, one) {
+        n += tm__json_i64(one, "n", 0);
+    }
+    return n;
+}

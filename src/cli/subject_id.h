@@ -34,5 +34,7 @@ TM_NODISCARD tm_status tm__cli_subjects_find(tm_cli *cli, tm_ctx *ctx, const tm_
                                              tm_cli_subjects *subjects, tm_err *err);
 /** A zeroed one is a no-op. */
 void tm__cli_subjects_done(tm_cli_subjects *subjects);
+/** Rows of them in all sources: the sum of "n" in "sources" of what was found. */
+int64_t tm__cli_subject_rows(const json_t *sources);
 
 #endif
