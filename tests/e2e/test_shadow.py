@@ -140,6 +140,8 @@ def test_what_a_shadow_cannot_do_is_counted_and_told_to_nobody(tm, serve, key):
     # A version that reads a column which clients do not send.
     rows = [dict(row, score=i % 7) for i, row in enumerate(made_data.churn_rows(300))]
     tm.write("b.csv", made_data.csv_text(rows))
+    tm.write("tidemill.yaml", "models:\n  churn:\n    from: b.csv\n    target: churned\n    columns: {score: {missing: refuse}}\n")
+    tm.ok("apply")
     tm.ok("train", "b.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=5", "-q")
     server = serve()
     tm.ok("route", "shadow", "churn", "3", "--share", "50")
