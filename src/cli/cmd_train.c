@@ -308,13 +308,13 @@ static tm_status rename_tables(training *t, tm_err *err) {
     return st;
 }
 
-/* A version beside others refuses none of the requests that the champion answers. Ranks without the
- * home could not know what that asks for, and all must learn the same. */
+/* A version beside others refuses none of the requests that the champion answers. Rank 0 has the
+ * home and finds it; see share_optional(). */
 static tm_status find_optional(training *t, tm_err *err) {
     tm_version champion = {0};
     tm_bundle *bundle = NULL;
     tm_err own = {0};
-    if (t->ctx.comm != NULL) {
+    if (!is_first(t)) {
         return TM_OK;
     }
     tm_status st = tm__registry_find(t->place.registry, t->name, &champion, &own);
@@ -323,7 +323,6 @@ static tm_status find_optional(training *t, tm_err *err) {
     }
     st = st == TM_OK ? tm__registry_bundle(t->place.registry, &champion, &bundle, &own) : st;
     st = st == TM_OK ? tm__train_optional(bundle, t->table, &t->optional, &own) : st;
-    t->options.optional = t->optional;
     tm__bundle_unref(bundle);
     tm__version_done(&champion);
     if (st == TM_E_NOMEM) {
@@ -333,6 +332,37 @@ static tm_status find_optional(training *t, tm_err *err) {
         tm__cli_warn(t->cli, "what the champion's clients send is not known: %s", own.message);
     }
     return TM_OK;
+}
+
+static tm_status list_optional(training *t, const uint8_t *is_optional, tm_err *err) {
+    t->optional = json_array();
+    for (uint32_t i = 0; i < tm__table_cols(t->table); i++) {
+        if (is_optional[i] != 0) {
+            json_array_append_new(t->optional, json_string(tm__table_column(t->table, i)->name));
+        }
+    }
+    return tm__json_check(err);
+}
+
+/* To all ranks, which are known to have the same rows by now: all must learn the same. */
+static tm_status share_optional(training *t, tm_err *err) {
+    const uint32_t n = t->ctx.comm != NULL ? tm__table_cols(t->table) : 0;
+    uint8_t *const is_optional = n > 0 ? tm__mem_zalloc(n, sizeof(*is_optional)) : NULL;
+    tm_status st = n > 0 && is_optional == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
+    st = tm__comm_check(t->ctx.comm, st, err);
+    if (st == TM_OK && n > 0) {
+        size_t i = 0;
+        const json_t *name = NULL;
+        json_array_foreach(t->optional, i, name) { /* rank 0 has some */
+            is_optional[tm__table_find(t->table, json_string_value(name))] = 1;
+        }
+        tm__comm_spread(t->ctx.comm, is_optional, n);
+        st = is_first(t) ? TM_OK : list_optional(t, is_optional, err);
+        st = tm__comm_check(t->ctx.comm, st, err);
+    }
+    tm__mem_free(is_optional);
+    t->options.optional = t->optional;
+    return st;
 }
 
 /* Rank 0 makes the home. The others only read what is in it, and need none for a file. */
@@ -670,6 +700,7 @@ static tm_status learn(training *t, tm_err *err) {
         t->options.source = t->source;
         t->options.started_ns = t->started_ns;
         st = tm__train_ranks_check(&t->ctx, &t->options, err);
+        st = st == TM_OK ? share_optional(t, err) : st;
     }
     st = st == TM_OK ? keep_tables(t, err) : st;
     if (st == TM_OK) {
