@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments in a bucket: beside HASH.parquet, an object of the same name.
+ * Segments in a bucket: beside HASH.parquet, an object of the same name. It is written, put, and
+ * then named in a transaction. When no row names it any more, it goes in this order:
  *
- *   written ──> put ──> named in a transaction ──> no longer named
- *                                                    ├─ its file is an hour old ─────────┐
- *                                                    └─ no file: HASH.parquet.gone, for  ├─>
- * HASH.parquet.drop an hour ─────────────────────────┘        │ the object goes, then the mark
- * <───────┘
+ *   HASH.parquet.gone   no file was here: so long an hour passes; else it is the file's age
+ *   HASH.parquet.drop   the file is removed, and nothing is put under the name
+ *   (neither)           the object is removed, then the mark
  *
  * 1. HASH.parquet.drop is made, and the file removed, under the lock of intake.db's writers, when
- * no row names the segment. A transaction that would name it finds no file; nothing is put while
- * the mark is there. So an object that is named stays, and nobody waits for the network in a lock.
+ *    no row names the segment. A transaction that would name it finds no file; nothing is put while
+ *    the mark is there. So an object that is named stays, and nobody waits for the network in a
+ *    lock.
  * 2. The mark is removed after the object: a kill, or a bucket that is away, leaves it for the
- * next.
+ *    next.
  */
 #include "source/intake_away.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *   keep   file ── is the object there? no ──> put ──┐
- *   find   no file ── is the object there? ──> get ──┴─> is the folder too large? ──> the oldest
- * that the bucket has go
+ *   find   no file ── is the object there? ──> get ──┴─> is the folder too large?
+ *                                                        yes ──> the oldest that it has go
  */
 #include "store/bucket.h"
 
