@@ -99,3 +99,17 @@ void db_case_fill(int n) {
     assert_int_equal(tm__db_exec(db, sql, NULL), TM_OK);
     tm__db_close(db);
 }
+
+int db_case_pg_set_up(void **state) {
+    return db_case_is_postgres() ? db_case_set_up(state) : 0;
+}
+
+int db_case_pg_tear_down(void **state) {
+    return db_case_is_postgres() ? db_case_tear_down(state) : 0;
+}
+
+void db_case_needs_postgres(void) {
+    if (!db_case_is_postgres()) {
+        fail_msg("TIDEMILL_TEST_DSN names no server; tests/e2e/test_store_postgres.py starts one");
+    }
+}

@@ -16,6 +16,10 @@ extern const tm_db_options db_case_make; /* the first version, in a file that is
 int db_case_set_up(void **state);
 int db_case_tear_down(void **state);
 bool db_case_is_postgres(void);
+/* Of programs that only PostgreSQL can run: without it they do nothing, and each test fails. */
+int db_case_pg_set_up(void **state);
+int db_case_pg_tear_down(void **state);
+void db_case_needs_postgres(void);
 const char *db_case_folder(void);
 const char *db_case_path(void); /* for tm__db_open() */
 

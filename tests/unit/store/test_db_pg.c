@@ -9,20 +9,6 @@
 #include "db_case.h"
 #include "store/db_pg_priv.h"
 
-static int set_up(void **state) {
-    return db_case_is_postgres() ? db_case_set_up(state) : 0;
-}
-
-static int tear_down(void **state) {
-    return db_case_is_postgres() ? db_case_tear_down(state) : 0;
-}
-
-static void needs_server(void) {
-    if (!db_case_is_postgres()) {
-        fail_msg("TIDEMILL_TEST_DSN names no server; tests/e2e/test_store_postgres.py starts one");
-    }
-}
-
 /* The server ends the connection, as a restart does. */
 static void cut(tm_db *victim, tm_db *other) {
     tm_stmt *stmt = NULL;
@@ -37,7 +23,7 @@ static void cut(tm_db *victim, tm_db *other) {
 
 static void a_broken_connection_is_made_anew_outside_a_transaction(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make), *other = db_case_open(&db_case_make);
     assert_int_equal(db_case_insert(db, "a", NULL), TM_OK);
     cut(db, other);
@@ -55,7 +41,7 @@ static void a_broken_connection_is_made_anew_outside_a_transaction(void **state)
 
 static void a_connection_that_breaks_inside_a_transaction_fails_all_of_it(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make), *other = db_case_open(&db_case_make);
     tm_err err = {0};
     assert_int_equal(tm__db_begin(db, NULL), TM_OK);
@@ -74,7 +60,7 @@ static void a_connection_that_breaks_inside_a_transaction_fails_all_of_it(void *
 
 static void a_writer_waits_for_the_one_before(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make);
     int done[2];
     assert_int_equal(pipe(done), 0);
@@ -104,7 +90,7 @@ static void a_writer_waits_for_the_one_before(void **state) {
 
 static void what_is_of_files_has_an_answer(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make);
     tm_err err = {0};
     assert_true(tm__db_is_postgres(db));
@@ -116,7 +102,7 @@ static void what_is_of_files_has_an_answer(void **state) {
     tm__db_close(db);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, db_case_pg_set_up, db_case_pg_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

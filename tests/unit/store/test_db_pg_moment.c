@@ -8,23 +8,9 @@
 #include "base/clock.h"
 #include "db_case.h"
 
-static int set_up(void **state) {
-    return db_case_is_postgres() ? db_case_set_up(state) : 0;
-}
-
-static int tear_down(void **state) {
-    return db_case_is_postgres() ? db_case_tear_down(state) : 0;
-}
-
-static void needs_server(void) {
-    if (!db_case_is_postgres()) {
-        fail_msg("TIDEMILL_TEST_DSN names no server; tests/e2e/test_store_postgres.py starts one");
-    }
-}
-
 static void a_change_of_answers_takes_effect_after_it_is_known(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make), *other = db_case_open(&db_case_make);
     tm_db_moment moment = {0}, next = {0};
     assert_int_equal(db_case_insert(db, "a", NULL), TM_OK);
@@ -51,7 +37,7 @@ static void a_change_of_answers_takes_effect_after_it_is_known(void **state) {
 
 static void a_look_waits_for_a_commit_that_is_on_its_way(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make);
     assert_int_equal(tm__db_begin(db, NULL), TM_OK);
     assert_int_equal(
@@ -83,7 +69,7 @@ static void a_look_waits_for_a_commit_that_is_on_its_way(void **state) {
 
 static void a_look_at_a_server_that_ended_the_connection_is_no_failure(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make), *other = db_case_open(&db_case_make);
     tm_db_moment moment = {0};
     assert_int_equal(tm__db_moment(db, &moment, NULL), TM_OK);
@@ -98,7 +84,7 @@ static void a_look_at_a_server_that_ended_the_connection_is_no_failure(void **st
 
 static void a_schema_of_a_release_before_gets_what_it_lacks(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db *db = db_case_open(&db_case_make);
     tm_db_moment moment = {0};
     assert_int_equal(tm__db_exec(db, "ALTER TABLE tidemill DROP COLUMN moves_us", NULL), TM_OK);
@@ -108,7 +94,7 @@ static void a_schema_of_a_release_before_gets_what_it_lacks(void **state) {
     tm__db_close(db);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, db_case_pg_set_up, db_case_pg_tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

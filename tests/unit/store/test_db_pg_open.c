@@ -49,15 +49,9 @@ static void a_server_that_is_not_there_is_unavailable(void **state) {
     assert_string_equal(err.message, "nothing listens where the DSN says");
 }
 
-static void needs_server(void) {
-    if (!db_case_is_postgres()) {
-        fail_msg("TIDEMILL_TEST_DSN names no server; tests/e2e/test_store_postgres.py starts one");
-    }
-}
-
 static void a_newer_or_foreign_schema_is_refused(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     tm_db_options options = db_case_make;
     tm_db *db = NULL;
     (void)db_case_set_up(NULL);
@@ -85,7 +79,7 @@ static tm_status die(tm_db *db, tm_err *err) {
 
 static void a_migration_that_was_killed_goes_on_at_the_next_start(void **state) {
     (void)state;
-    needs_server();
+    db_case_needs_postgres();
     static const tm_migration dying[] = {
         DB_CASE_FIRST,
         {2, "ALTER TABLE t ADD COLUMN extra TEXT; DELETE FROM t", die},
