@@ -178,6 +178,12 @@ static tm_status open_leader(tm_cli *cli, const tm_home *home, tm_leader **out, 
     return tm__leader_open(home, &options, out, err);
 }
 
+/* With tables in a file all that is wrong with them shows at once. On a server, which may be away,
+ * the loop begins when this one leads. */
+static tm_status begin_loop(turning *turn, tm_err *err) {
+    return tm__home_has_server(turn->home) ? TM_OK : turn_with_leader(turn, err);
+}
+
 tm_status cmd_run(tm_cli *cli, tm_err *err) {
     turning turn = {.log = &cli->log, .told = {.is_known = true}};
     tm_home *home = NULL;
@@ -186,7 +192,7 @@ tm_status cmd_run(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? tm__home_open(cli->home, true, &home, err) : st;
     turn.home = home;
     st = st == TM_OK ? open_leader(cli, home, &turn.leader, err) : st;
-    st = st == TM_OK ? turn_with_leader(&turn, err) : st;
+    st = st == TM_OK ? begin_loop(&turn, err) : st;
     st = st == TM_OK ? serve_until_stopped(cli, home, &turn, err) : st;
     st = st == TM_OK ? tm__supervisor_check(turn.supervisor, err) : st;
     tm__loop_close(turn.loop);

@@ -25,7 +25,7 @@ static tm_status print_words(tm_cli *cli, const json_t *status, tm_err *err) {
 tm_status cmd_status(tm_cli *cli, tm_err *err) {
     tm_place place = {0};
     json_t *status = NULL;
-    TM_TRY(tm__place_open(cli, false, &place, err));
+    TM_TRY(tm__place_open_known(cli, &place, err));
     tm_status st = tm__status_read(&place, tm__now_us(), &status, err);
     if (st == TM_OK && cli->json) {
         tm__cli_print_object(cli, "tidemill.status/1", status);

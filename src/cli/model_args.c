@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "registry/registry_known.h"
 #include "source/intake.h"
 #include "source/source.h"
 
@@ -16,6 +17,24 @@ tm_status tm__place_open(tm_cli *cli, bool create, tm_place *out, tm_err *err) {
     const tm_status st = tm__registry_open(place.home, &place.registry, err);
     if (st != TM_OK) {
         tm__place_close(&place);
+        return st;
+    }
+    *out = place;
+    return TM_OK;
+}
+
+tm_status tm__place_open_known(tm_cli *cli, tm_place *out, tm_err *err) {
+    tm_place place = {0};
+    tm_err away = {0};
+    TM_TRY(tm__home_open(cli->home, false, &place.home, err));
+    tm_status st = tm__registry_open(place.home, &place.registry, &away);
+    if (st == TM_E_UNAVAILABLE && tm__home_has_server(place.home) &&
+        tm__registry_known_open(place.home, &place.registry, &place.known_us, NULL) == TM_OK) {
+        st = TM_OK;
+    }
+    if (st != TM_OK) {
+        tm__place_close(&place);
+        *err = away;
         return st;
     }
     *out = place;

@@ -16,11 +16,15 @@ typedef struct tm_place {
     tm_registry *registry;
     tm_version version;
     tm_bundle *bundle;
+    int64_t known_us; /* the tables are away: the registry says what they said then; else 0 */
 } tm_place;
 
 /** Open the home of --home (made when create) and its registry. */
 TM_NODISCARD tm_status tm__place_open(tm_cli *cli, bool create, tm_place *out, tm_err *err);
-/** Same, and the version that a name such as late@3 means, with its checked bundle. */
+/** Same to look at only: while PostgreSQL is away, what the home knew of its tables. */
+TM_NODISCARD tm_status tm__place_open_known(tm_cli *cli, tm_place *out, tm_err *err);
+/** Same as tm__place_open(), and the version that a name such as late@3 means, with its checked
+ * bundle. */
 TM_NODISCARD tm_status tm__place_open_version(tm_cli *cli, const char *name, tm_place *out,
                                               tm_err *err);
 /** End what is open; a no-op on a zeroed place. */

@@ -351,6 +351,18 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
 
 /* ---- all ---- */
 
+/* While the tables are away. */
+static void add_known(gathering *g) {
+    char when[48];
+    if (g->place->known_us != 0) {
+        const size_t n = tm__time_to_text(g->place->known_us, when);
+        json_array_append_new(g->problems,
+                              json_sprintf("the tables, for PostgreSQL is away: models are as "
+                                           "they were known at %.*s, without jobs and turns",
+                                           (int)n, when));
+    }
+}
+
 static tm_status read_rest(gathering *g, tm_err *err) {
     const tm_home *const home = g->place->home;
     tm_err own = {0};
@@ -387,6 +399,7 @@ static tm_status gather(gathering *g, json_t **out, tm_err *err) {
     json_t *models = NULL, *trainings = NULL;
     TM_TRY(tm__serving_read(g->place->home, &g->serving, err));
     g->is_fresh = tm__serving_is_fresh(g->serving, g->now_us);
+    add_known(g);
     TM_TRY(open_log(g, err));
     TM_TRY(read_rest(g, err));
     TM_TRY(tm__registry_models(g->place->registry, &models, err));

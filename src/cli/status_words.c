@@ -317,10 +317,14 @@ static void put_row(const drawing *d, const row *r) {
 /* Of one `tidemill run` among several; "" of any other. */
 static const char *role_text(const json_t *leader, char out[160]) {
     const char *const name = tm__json_text(leader, "leader", NULL);
-    const bool leads = strcmp(tm__json_text(leader, "role", ""), "leader") == 0;
+    const char *const role = tm__json_text(leader, "role", "");
     out[0] = '\0';
-    if (leader != NULL && !json_is_null(leader)) {
-        (void)snprintf(out, 160, " and %s (epoch %lld%s%s)", leads ? "leads" : "stands by",
+    if (strcmp(role, "unknown") == 0) {
+        return "; who leads is not known (PostgreSQL is away)";
+    }
+    if (role[0] != '\0') {
+        (void)snprintf(out, 160, " and %s (epoch %lld%s%s)",
+                       strcmp(role, "leader") == 0 ? "leads" : "stands by",
                        (long long)tm__json_i64(leader, "epoch", 0), name == NULL ? "" : ": ",
                        name == NULL ? "" : name);
     }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "registry/registry_known.h"
 #include "registry/registry_priv.h"
 
 #define BEAT_MS 250u
@@ -216,7 +217,7 @@ tm_status tm__leader_open(const tm_home *home, const tm_leader_options *options,
         self->state.leads = self->state.is_known = true;
         self->sure_ns = UINT64_MAX;
     } else {
-        const tm_status st = tm__registry_open(home, &self->registry, err);
+        const tm_status st = tm__registry_open_away(home, &self->registry, err);
         if (st != TM_OK) {
             tm__leader_close(self);
             return st;
@@ -243,9 +244,10 @@ json_t *tm__leader_json(const tm_leader *leader) {
     }
     char since[48] = "";
     const size_t n = s.leads ? tm__time_to_text(s.took_us, since) : 0;
-    return json_pack("{s:s, s:I, s:o, s:s?}", "role", s.leads ? "leader" : "standby", "epoch",
-                     (json_int_t)s.epoch, "since", n == 0 ? json_null() : json_stringn(since, n),
-                     "leader", s.leader[0] == '\0' ? NULL : s.leader);
+    const char *const role = s.leads ? "leader" : s.is_known ? "standby" : "unknown";
+    return json_pack("{s:s, s:I, s:o, s:s?}", "role", role, "epoch", (json_int_t)s.epoch, "since",
+                     n == 0 ? json_null() : json_stringn(since, n), "leader",
+                     s.leader[0] == '\0' ? NULL : s.leader);
 }
 
 void tm__leader_close(tm_leader *leader) {

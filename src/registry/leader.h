@@ -35,6 +35,7 @@ typedef struct tm_leader_state {
 } tm_leader_state;
 
 /** Open the registry once more for the lock, and look for the first time: alone, it leads at once.
+ * While PostgreSQL is away nobody is known to lead, and steps go on looking.
  * Owner thread: that of the steps. */
 TM_NODISCARD tm_status tm__leader_open(const tm_home *home, const tm_leader_options *options,
                                        tm_leader **out, tm_err *err);
@@ -42,8 +43,8 @@ TM_NODISCARD tm_status tm__leader_open(const tm_home *home, const tm_leader_opti
 uint32_t tm__leader_step(tm_leader *leader);
 /** What is so now. Any thread. */
 void tm__leader_state(const tm_leader *leader, tm_leader_state *out);
-/** Same for people and programs: {"role": "leader" or "standby", "epoch", "since", "leader"}; null
- * with tables in a file. New reference. Any thread. */
+/** Same for people and programs: {"role": "leader", "standby" or "unknown", "epoch", "since",
+ * "leader"}; null with tables in a file. New reference. Any thread. */
 json_t *tm__leader_json(const tm_leader *leader);
 /** Lets go of the lock. NULL is a no-op. */
 void tm__leader_close(tm_leader *leader);

@@ -115,9 +115,11 @@ def test_a_server_that_starts_while_the_tables_are_away_answers_by_what_it_knew(
     for _ in range(2):
         tm.write("x.csv", "a,late\n" + "".join(f"{i},{i % 3 == 0 and 1 or 0}\n" for i in range(200)))
         tm.ok("train", "x.csv", "--target", "late", "--learner", "linear", "--home", "one")
+    tm.ok("data", "add", "rows", "--push", "--home", "one")
     key = tm.ok("key", "create", "--role", "admin", "--name", "me", "--home", "one", "--json").json["key"]
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     ask = lambda one, **more: one.request("POST", "/v1/routes/x/predict", json.dumps({"rows": [{"a": 3}]}), {**headers, **more})
+    role = lambda one: one.request("GET", "/v1/status", headers=headers)[2]["leader"]["role"]
     tables = lambda one: one.request("GET", "/readyz")[2]["checks"][2]["detail"]
     one = Server(tm, "--home", "one")
     wait_until(lambda: (tm.folder / "one/known.json").exists())
@@ -138,16 +140,24 @@ def test_a_server_that_starts_while_the_tables_are_away_answers_by_what_it_knew(
         tm.write("two/store.json", (tm.folder / "one/store.json").read_text())
         assert "knows nothing of its tables yet" in tm("serve", "--listen", "127.0.0.1:0", "--home", "two").err
         heard.write_text(fresh)
-        again = Server(tm, "--home", "one")
+        assert "knows nothing of its tables yet" in tm("run", "--listen", "127.0.0.1:0", "--home", "two").err
+        again = Server(tm, "--home", "one", command="run")
         status, _, answer = ask(again)
         assert (status, answer["version"], answer["predictions"][0]["probability"]) == (200, 2, before)
         assert ask(again, Authorization="Bearer tm_wrong")[0] == 401
         assert tables(again).startswith("away: answers by what was known, heard")
         assert b"\ntidemill_tables_away 1\n" in again.request("GET", "/metrics", headers=headers)[2]
         assert again.request("POST", "/v1/models/x:promote", {"version": 1}, headers)[0] == 503
+        assert again.request("POST", "/v1/sources/rows/rows", {"rows": [{"a": 1}]}, headers)[2]["accepted"] == 1
+        assert role(again) == "unknown"
+        known = tm.ok("status", "--home", "one", "--json").json
+        assert known["problems"][0].startswith("the tables, for PostgreSQL is away: models are as they were known at 2")
+        assert known["models"][0]["model"] == "x"
+        wait_until(lambda: "who leads is not known (PostgreSQL is away)" in tm.ok("status", "--home", "one").out)
     finally:
         server.start()
     wait_until(lambda: tables(again).startswith("there"))
+    wait_until(lambda: role(again) == "leader")
     tm.ok("model", "promote", "x@1", "--force", "--home", "one")
     wait_until(lambda: ask(again)[2]["version"] == 1)
     assert again.stop() == 0

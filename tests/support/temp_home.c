@@ -44,6 +44,27 @@ int tm__temp_home_open(void **state) {
     return 0;
 }
 
+tm_home *tm__temp_home_away(const tm_home *beside, const char *schema) {
+    static const char nobody[] = "host=127.0.0.1 port=1 dbname=x user=x password=x\n";
+    char text[1200];
+    tm_home *home = NULL;
+    char *path = tm__fs_join(tm__home_path(beside), "away");
+    char *dsn = tm__fs_join(tm__home_path(beside), "away.dsn");
+    assert_int_equal(tm__fs_mkdir(path, NULL), TM_OK);
+    char *store = tm__fs_join(path, TM_HOME_STORE);
+    if (tm__fs_info(dsn).kind == TM_PATH_NONE) {
+        assert_int_equal(tm__fs_publish_secret(dsn, nobody, sizeof(nobody) - 1, NULL), TM_OK);
+    }
+    (void)snprintf(text, sizeof(text), "{\"postgres\": {\"dsn_file\": \"%s\", \"schema\": \"%s\"}}",
+                   dsn, schema);
+    assert_int_equal(tm__fs_replace(store, text, strlen(text), NULL), TM_OK);
+    assert_int_equal(tm__home_open(path, true, &home, NULL), TM_OK);
+    tm__mem_free(path);
+    tm__mem_free(dsn);
+    tm__mem_free(store);
+    return home;
+}
+
 int tm__temp_home_close(void **state) {
     char command[600];
     tm_home *home = *state;

@@ -10,6 +10,9 @@ int tm__temp_home_open(void **state);
 /** Skip this test where the registry's tables are in PostgreSQL: it looks into the file meta.db, or
  * counts what fails on this machine. */
 void tm__temp_home_needs_file(void);
+/** A home beside it whose tables are in PostgreSQL, in this schema, where nobody answers. The
+ * caller closes it. */
+tm_home *tm__temp_home_away(const tm_home *beside, const char *schema);
 int tm__temp_home_close(void **state);
 
 #endif

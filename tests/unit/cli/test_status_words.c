@@ -106,6 +106,11 @@ static void of_several_runs_each_says_whether_it_leads(void **state) {
     d = draw(status, 160, 50);
     must_have(&d, "runs on 127.0.0.1:8080 and leads (epoch 8)\n");
     tm__buf_done(&d.text);
+    json_object_set_new(server, "leader",
+                        json_pack("{s:s, s:i, s:n}", "role", "unknown", "epoch", 8, "leader"));
+    d = draw(status, 160, 50);
+    must_have(&d, "runs on 127.0.0.1:8080; who leads is not known (PostgreSQL is away)\n");
+    tm__buf_done(&d.text);
     json_decref(status);
 }
 

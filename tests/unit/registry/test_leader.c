@@ -89,6 +89,20 @@ static void with_tables_in_a_file_it_leads(void **state) {
     tm__leader_close(NULL);
 }
 
+static void while_the_tables_are_away_nobody_is_known_to_lead(void **state) {
+    tm_home *home = tm__temp_home_away(*state, "led");
+    tm_leader *leader = open_leader(home, "one");
+    assert_true(tm__leader_step(leader) > 0);
+    const tm_leader_state s = state_of(leader);
+    assert_true(s.is_shared && !s.leads && !s.is_known && s.why[0] != '\0');
+    json_t *text = tm__leader_json(leader);
+    assert_string_equal(tm__json_text(text, "role", ""), "unknown");
+    assert_true(json_is_null(json_object_get(text, "leader")));
+    json_decref(text);
+    tm__leader_close(leader);
+    tm__home_close(home);
+}
+
 static void one_leads_and_the_other_takes_over_when_it_ends(void **state) {
     tm_leader *one = open_for(*state, "one", BUSY_MS), *two = open_for(*state, "two", BUSY_MS);
     const tm_leader_state first = state_of(one);
@@ -196,9 +210,11 @@ static void a_leader_that_was_stopped_commits_nothing_afterwards(void **state) {
 int main(void) {
     const struct CMUnitTest with_file[] = {
         TEST(with_tables_in_a_file_it_leads),
+        TEST(while_the_tables_are_away_nobody_is_known_to_lead),
     };
     /* tests/e2e/test_store_postgres.py starts one. */
     const struct CMUnitTest with_server[] = {
+        TEST(while_the_tables_are_away_nobody_is_known_to_lead),
         TEST(one_leads_and_the_other_takes_over_when_it_ends),
         TEST(a_leader_that_is_silent_does_not_think_that_it_leads),
         TEST(what_works_for_a_leader_before_changes_nothing),

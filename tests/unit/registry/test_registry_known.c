@@ -13,36 +13,10 @@
 
 static const tm_actor actor = {.name = "test", .reason = "because"};
 
-static void write_text(const char *path, const char *text) {
-    assert_int_equal(tm__fs_replace(path, text, strlen(text), NULL), TM_OK);
-}
-
-/* A home whose tables are where nobody answers. */
-static tm_home *open_away(const tm_home *beside, const char *schema) {
-    char text[1200];
-    tm_home *home = NULL;
-    char *path = tm__fs_join(tm__home_path(beside), "away");
-    char *dsn = tm__fs_join(tm__home_path(beside), "away.dsn");
-    assert_int_equal(tm__fs_mkdir(path, NULL), TM_OK);
-    char *store = tm__fs_join(path, TM_HOME_STORE);
-    static const char nobody[] = "host=127.0.0.1 port=1 dbname=x user=x password=x\n";
-    if (tm__fs_info(dsn).kind == TM_PATH_NONE) {
-        assert_int_equal(tm__fs_publish_secret(dsn, nobody, sizeof nobody - 1, NULL), TM_OK);
-    }
-    (void)snprintf(text, sizeof text, "{\"postgres\": {\"dsn_file\": \"%s\", \"schema\": \"%s\"}}",
-                   dsn, schema);
-    write_text(store, text);
-    assert_int_equal(tm__home_open(path, true, &home, NULL), TM_OK);
-    tm__mem_free(path);
-    tm__mem_free(dsn);
-    tm__mem_free(store);
-    return home;
-}
-
 static void a_registry_that_is_away_says_so_at_each_call(void **state) {
     tm_registry *registry = NULL;
     int64_t heard_us = 7, generation = 0;
-    tm_home *home = open_away(*state, "one");
+    tm_home *home = tm__temp_home_away(*state, "one");
     assert_int_equal(tm__registry_open(home, &registry, NULL), TM_E_UNAVAILABLE);
     assert_int_equal(tm__registry_open_away(home, &registry, NULL), TM_OK);
     assert_int_equal(tm__registry_generation(registry, &generation, NULL), TM_E_UNAVAILABLE);
@@ -60,10 +34,10 @@ static void what_is_known_is_of_one_place(void **state) {
     tm_err err = {0};
     tm_registry *registry = NULL;
     int64_t heard_us = 0;
-    tm_home *home = open_away(*state, "one");
+    tm_home *home = tm__temp_home_away(*state, "one");
     assert_int_equal(tm__registry_known_hear(home, 5, NULL), TM_OK);
     tm__home_close(home);
-    home = open_away(*state, "two");
+    home = tm__temp_home_away(*state, "two");
     assert_int_equal(tm__registry_known_open(home, &registry, &heard_us, &err), TM_E_NOT_FOUND);
     assert_non_null(strstr(err.message, "nothing is known yet"));
     tm__home_close(home);
