@@ -121,7 +121,7 @@ static tm_status sample_init(const reader *r, uint64_t n_records, sample *out, t
                 .n_records = n_records < SAMPLE_RECORDS ? n_records : SAMPLE_RECORDS};
     size_t room = 1;
     for (uint64_t i = 0; i < s.n_records * s.n_cols; i++) {
-        const size_t len = s.fields[i].len & ~TM_CSV_DOUBLED;
+        const size_t len = s.fields[i].len & ~TM_CSV_MADE;
         room = len > room ? len : room;
     }
     s.room = tm__mem_alloc(room, 1);
@@ -353,9 +353,16 @@ tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_record
         tm_err_at(err, r->path, 0, 0);
         return TM_E_DATA;
     }
+    TM_TRY(tm__csv_find_commas(r->scanner, *out_n_records, err));
     TM_TRY(sample_init(r, *out_n_records, &s, err));
     const tm_status st = r->cols == NULL ? init_columns(r, &s, err) : match_columns(r, &s, err);
     tm__mem_free(s.room);
+    for (uint32_t col = 0; st == TM_OK && col < r->n_cols; col++) {
+        const tm_schema_column *const wanted = r->cols[col].wanted;
+        if (wanted != NULL && wanted->type != TM_TYPE_INT && wanted->type != TM_TYPE_FLOAT) {
+            tm__csv_unset_comma(r->scanner, r->cols[col].field);
+        }
+    }
     return st;
 }
 

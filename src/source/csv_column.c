@@ -33,8 +33,8 @@ static void fail(tm_csv_column *c, tm_status status, uint64_t record) {
 
 tm_str tm__csv_column_text(tm_csv_column *c, const tm_csv_block *b, uint64_t record) {
     const tm_csv_field field = b->fields[record * b->n_cols + c->field];
-    if ((field.len & TM_CSV_DOUBLED) != 0 && (field.len & ~TM_CSV_DOUBLED) > c->room_size) {
-        const size_t size = field.len & ~TM_CSV_DOUBLED;
+    if ((field.len & TM_CSV_MADE) != 0 && (field.len & ~TM_CSV_MADE) > c->room_size) {
+        const size_t size = field.len & ~TM_CSV_MADE;
         char *const room = tm__mem_realloc(c->room, size * 2, 1);
         if (room == NULL) {
             fail(c, TM_E_NOMEM, record);
@@ -239,7 +239,7 @@ static bool make_room(tm_csv_column *c, const tm_csv_block *b, uint64_t record, 
     size_t size = 0;
     for (; record < end; record++) {
         const tm_csv_field field = b->fields[record * b->n_cols + c->field];
-        size += (field.len & TM_CSV_DOUBLED) != 0 ? field.len & ~TM_CSV_DOUBLED : 0;
+        size += (field.len & TM_CSV_MADE) != 0 ? field.len & ~TM_CSV_MADE : 0;
     }
     if (size > c->room_size) {
         char *const room = tm__mem_realloc(c->room, size * 2, 1);
@@ -273,7 +273,7 @@ static void read_some_texts(tm_csv_column *c, const tm_csv_block *b, uint64_t re
     for (char *room = c->room; record < end; record++) {
         const tm_csv_field field = b->fields[record * b->n_cols + c->field];
         const tm_str text = tm__csv_text(b->scanner, field, room);
-        if ((field.len & TM_CSV_DOUBLED) != 0) {
+        if ((field.len & TM_CSV_MADE) != 0) {
             room += text.len;
         }
         if (is_missing_text(text)) {

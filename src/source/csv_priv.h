@@ -4,6 +4,8 @@
  *
  *     csv_input.c  bytes of a file, unpacked
  *     csv_scan.c   blocks of whole records, cut into fields; the dialect
+ *     csv_kind.c   whether a file is text
+ *     csv_comma.c  numbers with a decimal comma
  *     csv_cell.c   what one field can be, and its value
  *     csv.c        files to columns: header, types, passes
  *     csv_pipe.c   files to parts that threads work on and that leave in order (parts.c)
@@ -48,10 +50,11 @@ typedef struct tm_csv_dialect {
     bool skips_blanks; /* blanks behind a delimiter do not count */
 } tm_csv_dialect;
 
-#define TM_CSV_DOUBLED (1u << 31)
+#define TM_CSV_MADE (1u << 31)
 typedef struct tm_csv_field {
     uint32_t start; /* in the block's data */
-    uint32_t len;   /* TM_CSV_DOUBLED is set when quotes in it are doubled */
+    uint32_t len;   /* TM_CSV_MADE is set when its text is not that of its bytes: quotes in it are
+                       doubled, or it is a number with a decimal comma */
 } tm_csv_field;
 
 typedef struct tm_csv_scanner tm_csv_scanner;
@@ -75,6 +78,11 @@ const tm_csv_field *tm__csv_fields(const tm_csv_scanner *scanner);
 uint64_t tm__csv_line(const tm_csv_scanner *scanner, tm_csv_field field);
 uint64_t tm__csv_pos(const tm_csv_scanner *scanner);
 void tm__csv_close(tm_csv_scanner *scanner);
+
+/** TM_E_DATA, with what it is, when a file with these first bytes is not text; a NUL stands behind
+ * them. */
+TM_NODISCARD tm_status tm__csv_check_text(const char *path, const char *data, size_t len,
+                                          tm_err *err);
 
 /* Parts: the records of a file, cut by other threads than the one that reads. */
 
@@ -105,8 +113,31 @@ char *tm__csv_part_text(tm_csv_scanner *part, size_t *out_len, uint64_t *out_lin
 /** Nothing is left to be handed. */
 bool tm__csv_is_done(const tm_csv_scanner *scanner);
 
-/** Text of a field. One with doubled quotes is made plain in `room`, which holds its length. */
+/** Text of a field. One that is TM_CSV_MADE is made plain in `room`, which holds its length:
+ * without the second of two quotes, or with a decimal point. */
 tm_str tm__csv_text(const tm_csv_scanner *scanner, tm_csv_field field, char *room);
+
+/* Numbers with a decimal comma. */
+
+#define TM_COMMA_SHORT 1u   /* a whole number of three digits or less */
+#define TM_COMMA_LONG 2u    /* of more */
+#define TM_COMMA_GROUPED 4u /* a whole number with marks between thousands: 1.234.567 */
+#define TM_COMMA_DECIMAL 8u /* with a decimal comma: 62,8 or 1.715,24 */
+
+/** Which of these a text is; 0 for none. */
+uint32_t tm__csv_comma_kind(tm_str text);
+/** A text that is GROUPED or DECIMAL with a decimal point and without marks, in `room`, which holds
+ * its length. */
+tm_str tm__csv_comma_write(tm_str text, char *room);
+/** Find the columns with a decimal comma in the first block, which has n_records: their fields are
+ * TM_CSV_MADE from there on, in parts too. TM_E_NOMEM. Cost: a look at each field of the block. */
+TM_NODISCARD tm_status tm__csv_find_commas(tm_csv_scanner *scanner, uint64_t n_records,
+                                           tm_err *err);
+/** Numbers of the column may have a decimal comma; false when out of memory. */
+bool tm__csv_set_comma(tm_csv_scanner *scanner, uint32_t col);
+/** The column has no decimal comma, whatever it looks like. */
+void tm__csv_unset_comma(tm_csv_scanner *scanner, uint32_t col);
+bool tm__csv_has_comma(const tm_csv_scanner *scanner, uint32_t col);
 
 /* --- cells --- */
 

@@ -46,6 +46,8 @@ struct tm_csv_scanner {
     tm_csv_field *fields;
     size_t n_fields, fields_capacity;
     uint8_t is_special[256]; /* bytes that end a run of an unquoted field */
+    bool *commas;            /* [n_commas] columns that may have a decimal comma; NULL: none */
+    uint32_t n_commas;
 };
 
 /* --- one record --- */
@@ -81,7 +83,7 @@ static bool push_field(tm_csv_scanner *s, size_t start, size_t len, bool is_doub
         s->fields_capacity = capacity;
     }
     s->fields[s->n_fields++] =
-        (tm_csv_field){(uint32_t)start, (uint32_t)len | (is_doubled ? TM_CSV_DOUBLED : 0)};
+        (tm_csv_field){(uint32_t)start, (uint32_t)len | (is_doubled ? TM_CSV_MADE : 0)};
     return true;
 }
 
@@ -320,6 +322,58 @@ static tm_status ragged(const tm_csv_scanner *s, size_t start, uint32_t n, tm_er
     return TM_E_DATA;
 }
 
+/* --- decimal commas --- */
+
+bool tm__csv_has_comma(const tm_csv_scanner *s, uint32_t col) {
+    return col < s->n_commas && s->commas[col];
+}
+
+/* Numbers with a decimal comma among the fields that were cut. */
+static void mark_commas(tm_csv_scanner *s, uint32_t col) {
+    for (size_t i = col; i < s->n_fields; i += s->n_cols) {
+        tm_csv_field *const field = &s->fields[i];
+        const uint32_t kind =
+            (field->len & TM_CSV_MADE) != 0
+                ? 0
+                : tm__csv_comma_kind((tm_str){s->data + field->start, field->len});
+        field->len |= (kind & (TM_COMMA_GROUPED | TM_COMMA_DECIMAL)) != 0 ? TM_CSV_MADE : 0;
+    }
+}
+
+bool tm__csv_set_comma(tm_csv_scanner *s, uint32_t col) {
+    if (s->commas == NULL) {
+        s->commas = tm__mem_zalloc(s->n_cols, sizeof(*s->commas));
+        s->n_commas = s->commas == NULL ? 0 : s->n_cols;
+    }
+    if (col < s->n_commas) {
+        s->commas[col] = true;
+        mark_commas(s, col);
+    }
+    return s->commas != NULL;
+}
+
+void tm__csv_unset_comma(tm_csv_scanner *s, uint32_t col) {
+    if (!tm__csv_has_comma(s, col)) {
+        return;
+    }
+    s->commas[col] = false;
+    for (size_t i = col; i < s->n_fields; i += s->n_cols) {
+        tm_csv_field *const field = &s->fields[i];
+        const tm_str text = {s->data + field->start, field->len & ~TM_CSV_MADE};
+        field->len = tm__csv_comma_kind(text) != 0 ? (uint32_t)text.len : field->len;
+    }
+}
+
+/* A part has the columns of its file, also before its first record was cut. */
+static bool copy_commas(tm_csv_scanner *part, const tm_csv_scanner *s) {
+    part->commas = s->commas == NULL ? NULL : tm__mem_alloc(s->n_commas, sizeof(*part->commas));
+    if (part->commas != NULL) {
+        memcpy(part->commas, s->commas, s->n_commas);
+        part->n_commas = s->n_commas;
+    }
+    return part->n_commas == s->n_commas;
+}
+
 /* --- blocks --- */
 
 /* Move what is left to the front and fill up to `size` bytes. */
@@ -365,8 +419,8 @@ static bool push_missing(tm_csv_scanner *s, uint64_t *n, size_t at) {
 static bool insert_missing(tm_csv_scanner *s, size_t n_before, uint64_t *n_blank, size_t at) {
     const tm_csv_field value = s->fields[n_before];
     s->n_fields = n_before;
-    return push_missing(s, n_blank, at) && push_field(s, value.start, value.len & ~TM_CSV_DOUBLED,
-                                                      (value.len & TM_CSV_DOUBLED) != 0);
+    return push_missing(s, n_blank, at) &&
+           push_field(s, value.start, value.len & ~TM_CSV_MADE, (value.len & TM_CSV_MADE) != 0);
 }
 
 /* The first record says how many columns there are. */
@@ -389,7 +443,7 @@ static size_t line_behind(const tm_csv_scanner *s, size_t start) {
 }
 
 /* Cut the whole records of the data from start on; s->end is behind the last. */
-static tm_status cut(tm_csv_scanner *s, tm_err *err) {
+static tm_status cut_records(tm_csv_scanner *s, tm_err *err) {
     record r = {.at = s->start};
     uint64_t n_blank = 0; /* of one column: lines that are missing values if a value follows */
     s->n_fields = 0;
@@ -431,6 +485,16 @@ static tm_status cut(tm_csv_scanner *s, tm_err *err) {
         }
         /* Blank lines of one column stay unread until a value follows or the file ends. */
         s->end = n_blank == 0 || s->at_end ? r.at : s->end;
+    }
+    return TM_OK;
+}
+
+static tm_status cut(tm_csv_scanner *s, tm_err *err) {
+    TM_TRY(cut_records(s, err));
+    for (uint32_t col = 0; s->n_commas == s->n_cols && col < s->n_commas; col++) {
+        if (s->commas[col]) {
+            mark_commas(s, col);
+        }
     }
     return TM_OK;
 }
@@ -560,6 +624,10 @@ tm_csv_scanner *tm__csv_part_create(const tm_csv_scanner *s, size_t block_bytes)
         part->skips_bad = s->skips_bad;
         set_dialect(part, s->dialect);
     }
+    if (part != NULL && !copy_commas(part, s)) {
+        tm__csv_close(part);
+        return NULL;
+    }
     return part;
 }
 
@@ -590,6 +658,12 @@ tm_csv_scanner *tm__csv_text_open(const char *data, size_t len, const tm_push_cs
     set_dialect(s, (tm_csv_dialect){.delimiter = csv->delimiter,
                                     .quote = csv->quote,
                                     .skips_blanks = csv->skips_blanks});
+    for (uint32_t i = 0; csv->orders != NULL && i < csv->n_names; i++) {
+        if (csv->orders[i] == 'c' && !tm__csv_set_comma(s, i)) {
+            tm__csv_close(s);
+            return NULL;
+        }
+    }
     return s;
 }
 
@@ -761,91 +835,6 @@ bool tm__csv_is_done(const tm_csv_scanner *s) {
 
 /* --- opening --- */
 
-static const char utf16[] = "UTF-16 text";
-
-/* UTF-16 without its mark: ASCII with a zero before or behind each byte, at least in the first
- * line. */
-static bool is_bare_utf16(const char *data, size_t len) {
-    const size_t zero = len > 0 && data[0] == '\0' ? 0 : 1;
-    size_t n = 0;
-    for (; n + 1 < len && n < 64; n += 2) {
-        if (data[n + zero] != '\0' || data[n + 1 - zero] == '\0') {
-            return false;
-        }
-        if (data[n + 1 - zero] == '\n') {
-            break;
-        }
-    }
-    return n >= 2;
-}
-
-/* What a file is by its first bytes, when it is not text. */
-static const char *find_kind(const char *data, size_t len) {
-    static const struct {
-        const char *bytes;
-        size_t len;
-        const char *name;
-    } kinds[] = {{"\x89PNG", 4, "a PNG image"},
-                 {"\xff\xd8\xff", 3, "a JPEG image"},
-                 {"GIF8", 4, "a GIF image"},
-                 {"%PDF", 4, "a PDF document"},
-                 {"PK\x03\x04", 4, "a ZIP archive or a spreadsheet"},
-                 {"\xd0\xcf\x11\xe0", 4, "an old spreadsheet"},
-                 {"PAR1", 4, "a damaged Parquet file"},
-                 {"ARROW1", 6, "an Arrow file"},
-                 {"ORC", 3, "an ORC file"},
-                 {"SQLite format 3", 15, "an SQLite database"},
-                 {"\x89HDF", 4, "an HDF5 file"},
-                 {"BZh", 3, "a bzip2 file"},
-                 {"\xfd"
-                  "7zXZ",
-                  5, "an xz file"},
-                 {"\x7f"
-                  "ELF",
-                  4, "a program"},
-                 {"\xff\xfe\0\0", 4, "UTF-32 text"},
-                 {"\0\0\xfe\xff", 4, "UTF-32 text"},
-                 {"\xff\xfe", 2, utf16},
-                 {"\xfe\xff", 2, utf16}};
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (len >= kinds[i].len && memcmp(data, kinds[i].bytes, kinds[i].len) == 0) {
-            return kinds[i].name;
-        }
-    }
-    /* A zero further down is told by its line. */
-    const size_t first = len < 4096 ? len : 4096;
-    const char *const line_end = memchr(data, '\n', first);
-    if (memchr(data, '\0', line_end != NULL ? (size_t)(line_end - data) : first) == NULL) {
-        return NULL;
-    }
-    return is_bare_utf16(data, len) ? utf16 : "binary";
-}
-
-static tm_status check_text(tm_csv_scanner *s, tm_err *err) {
-    const char *const kind = find_kind(s->data, s->len);
-    if (kind != NULL) {
-        (void)TM_FAIL(err, TM_E_DATA, "the file is %s, not CSV", kind);
-        if (kind == utf16) {
-            tm_err_hint(err, "Convert the file: iconv -f UTF-16%s -t UTF-8 FILE > NEW.",
-                        (uint8_t)s->data[0] >= 0xfe ? ""
-                        : s->data[0] == '\0'        ? "BE"
-                                                    : "LE");
-        } else {
-            tm_err_hint(err, "Give CSV, JSON lines or Parquet; text must be UTF-8.");
-        }
-    } else if (strspn(s->data, "\r\n \t") >= s->len) {
-        (void)TM_FAIL(err, TM_E_DATA, "the file is empty");
-        tm_err_hint(err, "Give a file with a header and rows.");
-    } else if (memchr(s->data, '\r', s->len) != NULL && memchr(s->data, '\n', s->len) == NULL) {
-        (void)TM_FAIL(err, TM_E_DATA, "lines end in CR alone");
-        tm_err_hint(err, "Convert them: tr '\\r' '\\n' < FILE > NEW.");
-    } else {
-        return TM_OK;
-    }
-    tm_err_at(err, s->path, 0, 0);
-    return TM_E_DATA;
-}
-
 tm_status tm__csv_open_input(tm_input *input, const char *path, size_t block_bytes,
                              tm_csv_scanner **out, tm_err *err) {
     tm_csv_scanner *const s = tm__mem_zalloc(1, sizeof(*s));
@@ -859,7 +848,7 @@ tm_status tm__csv_open_input(tm_input *input, const char *path, size_t block_byt
     s->block_bytes = block_bytes != 0 ? block_bytes : BLOCK_BYTES;
     tm_status st = fill(s, s->block_bytes, err);
     if (st == TM_OK) {
-        st = check_text(s, err);
+        st = tm__csv_check_text(s->path, s->data, s->len, err);
     }
     if (st != TM_OK) {
         tm__csv_close(s);
@@ -890,6 +879,7 @@ void tm__csv_close(tm_csv_scanner *s) {
     tm__input_close(s->input);
     tm__mem_free(s->data);
     tm__mem_free(s->fields);
+    tm__mem_free(s->commas);
     tm__mem_free(s);
 }
 
@@ -916,10 +906,13 @@ uint64_t tm__csv_pos(const tm_csv_scanner *s) {
 }
 
 tm_str tm__csv_text(const tm_csv_scanner *s, tm_csv_field field, char *room) {
-    const size_t len = field.len & ~TM_CSV_DOUBLED;
+    const size_t len = field.len & ~TM_CSV_MADE;
     const char *const from = s->data + field.start;
-    if ((field.len & TM_CSV_DOUBLED) == 0) {
+    if ((field.len & TM_CSV_MADE) == 0) {
         return (tm_str){from, len};
+    }
+    if (s->dialect.quote == '\0' || memchr(from, s->dialect.quote, len) == NULL) {
+        return tm__csv_comma_write((tm_str){from, len}, room);
     }
     size_t n = 0;
     for (size_t i = 0; i < len;) {

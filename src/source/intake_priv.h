@@ -108,8 +108,9 @@ TM_NODISCARD tm_status tm__intake_columns_fit(tm_intake_columns *columns,
 
 /* ---- Cells ---- */
 
-/** A date in the order of its column ('d': day first, 'm': month first); another text stays. */
-void tm__cell_read_date(char order, tm_cell *cell);
+/** A date in the order of its column ('d': day first, 'm': month first), or a number with a decimal
+ * comma ('c'); another text stays. */
+void tm__cell_read_order(char order, tm_cell *cell);
 /** A date as 2001-2-3, which is not ISO; another text stays. */
 void tm__cell_read_loose_date(tm_cell *cell);
 /** True for a time, or its text, that a column of days would cut. */

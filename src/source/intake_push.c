@@ -273,7 +273,7 @@ static void take_text(tm_body_reader *r, uint32_t field, tm_str text) {
                         TM_MAX_TEXT_BYTES);
     }
     if (r->csv->orders != NULL && cell.type == TM_TYPE_TEXT && r->csv->orders[field] != 0) {
-        tm__cell_read_date(r->csv->orders[field], &cell);
+        tm__cell_read_order(r->csv->orders[field], &cell);
     }
     const uint32_t col = r->fields[field];
     if (col == UINT32_MAX) {

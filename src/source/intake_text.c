@@ -50,6 +50,11 @@ static uint32_t plain_kinds(tm_type type) {
     }
 }
 
+static bool fits_order(tm_type type, char order) {
+    return order == 'c' ? type == TM_TYPE_INT || type == TM_TYPE_FLOAT
+                        : type == TM_TYPE_DATE || type == TM_TYPE_TIME;
+}
+
 /* Columns with their types; false: this text is none for a table. */
 static bool set_columns(text *t) {
     const tm_push_csv *const csv = t->push->csv;
@@ -59,8 +64,7 @@ static bool set_columns(text *t) {
         const tm_schema_column *const known =
             at == UINT32_MAX ? NULL : &t->columns->schema.cols[at];
         const char order = csv->orders == NULL ? 0 : csv->orders[i];
-        if (known != NULL && order != 0 && known->type != TM_TYPE_DATE &&
-            known->type != TM_TYPE_TIME) {
+        if (known != NULL && order != 0 && !fits_order(known->type, order)) {
             return false;
         }
         c->field = i;

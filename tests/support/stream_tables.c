@@ -41,3 +41,16 @@ void stream_tables_done(stream_tables *s) {
         tm__table_unref(atomic_exchange(&s->kept[i], NULL));
     }
 }
+
+tm_status stream_tables_join(void *arg, tm_table *chunk, tm_err *err) {
+    tm_table **const all = arg;
+    if (*all == NULL) {
+        *all = tm__table_ref(chunk);
+        return TM_OK;
+    }
+    tm_table *both = NULL;
+    TM_TRY(tm__table_concat(*all, chunk, &both, err));
+    tm__table_unref(*all);
+    *all = both;
+    return TM_OK;
+}

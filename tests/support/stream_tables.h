@@ -16,5 +16,7 @@ typedef struct stream_tables {
 void stream_tables_init(stream_tables *stream, tm_status (*fn)(void *arg, tm_table *, tm_err *),
                         void *arg);
 void stream_tables_done(stream_tables *stream);
+/** A function for it: all rows as one table, in *arg, which is NULL at first and the caller's. */
+tm_status stream_tables_join(void *arg, tm_table *chunk, tm_err *err);
 
 #endif

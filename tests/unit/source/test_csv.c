@@ -206,19 +206,6 @@ static void files_with_other_columns_are_refused(void **state) {
     assert_string_equal(err.message, "the file has 3 columns, '" PATH "' has 2");
 }
 
-static tm_status join(void *arg, tm_table *chunk, tm_err *err) {
-    tm_table **const all = arg;
-    if (*all == NULL) {
-        *all = tm__table_ref(chunk);
-        return TM_OK;
-    }
-    tm_table *both = NULL;
-    TM_TRY(tm__table_concat(*all, chunk, &both, err));
-    tm__table_unref(*all);
-    *all = both;
-    return TM_OK;
-}
-
 /* Columns whose type is known late: an int that becomes float, text, a date with times; a gap. */
 static void write_late(void) {
     tm_buf file;
@@ -246,7 +233,7 @@ static void types_known_late_are_the_same_in_every_way_of_reading(void **state) 
         tm_ctx ctx = {.pool = pool};
         tm_table *table = NULL;
         const tm_status st = way < 2 ? tm__csv_read(&ctx, &spec, one, 1, &table, NULL)
-                                     : stream_csv(&ctx, &spec, one, join, &table);
+                                     : stream_csv(&ctx, &spec, one, stream_tables_join, &table);
         assert_int_equal(st, TM_OK);
         assert_column(table, 0, "f", TM_TYPE_FLOAT, 0);
         assert_column(table, 1, "t", TM_TYPE_TEXT, 0);
@@ -291,7 +278,7 @@ static void values_that_no_type_of_the_others_holds_are_named(void **state) {
             tm_table *table = NULL;
             tm_err err = {0};
             stream_tables s;
-            stream_tables_init(&s, join, &table);
+            stream_tables_init(&s, stream_tables_join, &table);
             const tm_status st = way < 2 ? tm__csv_read(&ctx, &spec, one, 1, &table, &err)
                                          : tm__csv_pipe(&ctx, &spec, one, 1, &s.sink, &err);
             stream_tables_done(&s);
@@ -320,8 +307,9 @@ static void cells_of_blanks_are_missing_in_every_way_of_reading(void **state) {
         const tm_source_spec spec = {.block_bytes = way < 2 ? 0 : 64};
         tm_ctx ctx = {0};
         tm_table *table = NULL;
-        const tm_status st = way % 2 == 0 ? tm__csv_read(&ctx, &spec, one, 1, &table, NULL)
-                                          : stream_csv(&ctx, &spec, one, join, &table);
+        const tm_status st = way % 2 == 0
+                                 ? tm__csv_read(&ctx, &spec, one, 1, &table, NULL)
+                                 : stream_csv(&ctx, &spec, one, stream_tables_join, &table);
         assert_int_equal(st, TM_OK);
         assert_column(table, 0, "a", TM_TYPE_TEXT, 0);
         assert_column(table, 1, "b", TM_TYPE_TEXT, 3);

@@ -21,17 +21,6 @@ static void write_text(const char *path, const char *text) {
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
 }
 
-static tm_status join(void *arg, tm_table *chunk, tm_err *err) {
-    tm_table **const all = arg;
-    tm_table *both = NULL;
-    if (*all != NULL) {
-        TM_TRY(tm__table_concat(*all, chunk, &both, err));
-        tm__table_unref(*all);
-    }
-    *all = both != NULL ? both : tm__table_ref(chunk);
-    return TM_OK;
-}
-
 /* Rows of quotes, line ends and blank lines, in `n_cols` columns. */
 static void write_hard(uint64_t seed, uint32_t n_cols) {
     static const char *const cells[] = {"7",
@@ -88,7 +77,7 @@ static void parts_of_any_size_and_any_threads_give_the_rows_of_the_file(void **s
             tm_table *all = NULL;
             tm_err err = {0};
             stream_tables s;
-            stream_tables_init(&s, join, &all);
+            stream_tables_init(&s, stream_tables_join, &all);
             spec.block_bytes = sizes[i / 2];
             ctx.pool = i % 2 == 0 ? NULL : pool;
             const tm_status st = tm__csv_pipe(&ctx, &spec, one, 1, &s.sink, &err);
@@ -288,7 +277,7 @@ static void running_out_of_memory_leaks_nothing(void **state) {
         tm_ctx ctx = {0};
         tm_table *all = NULL;
         stream_tables s;
-        stream_tables_init(&s, join, &all);
+        stream_tables_init(&s, stream_tables_join, &all);
         tm__mem_fail_at(nth, false);
         st = tm__csv_pipe(&ctx, &(tm_source_spec){.block_bytes = 32}, one, 1, &s.sink, NULL);
         tm__mem_fail_at(0, false);

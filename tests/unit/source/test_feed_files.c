@@ -97,7 +97,7 @@ static void all_files_decide_types_before_the_first_row(void **state) {
     put("c.csv", "id;x;more\n4;9;1,5\n");
     add(home, "files", "*.?sv", "{}");
     assert_int_equal(pull(home, TM_OK, NULL).accepted, 4);
-    check_types(home, "id int, x text, when date, more text, none unknown");
+    check_types(home, "id int, x text, when date, more float, none unknown");
     assert_int_equal(tm__intake_table(&ctx, home, "s", &table, NULL), TM_OK);
     const tm_column *when = tm__table_column(table, tm__table_find(table, "when"));
     assert_int_equal(when->ints[0], tm__us_from_civil(2020, 12, 31));
@@ -111,6 +111,32 @@ static void all_files_decide_types_before_the_first_row(void **state) {
     assert_int_equal(r.quarantined, 2);
     check_bad(home, 0, "d.csv", 3);
     check_bad(home, 1, "d.csv", 6);
+}
+
+/* Also where a bad row sends a piece to the reader that quarantines. */
+static void decimal_commas_are_read(void **state) {
+    const tm_home *home = *state;
+    tm_table *table = NULL;
+    put("a.csv", "id;x;y\n1;1.715,24;1,5\n2;-0,5;3\n");
+    add(home, "files", "*.csv", "{}");
+    assert_int_equal(pull(home, TM_OK, NULL).accepted, 2);
+    check_types(home, "id int, x float, y float");
+    put("b.csv", "id;x;y\n3;62,8;NA\n4;1,5;2;9\n5;\"7,25\";1.200\n");
+    put("c.csv", "id,x,y\n6,62.8,0.5\n7,\"1,5\",2\n");
+    const tm_feed_pull r = pull(home, TM_OK, NULL);
+    assert_int_equal(r.accepted, 3);
+    assert_int_equal(r.quarantined, 2);
+    check_bad(home, 0, "b.csv", 3);
+    check_bad(home, 1, "c.csv", 3);
+    assert_int_equal(tm__intake_table(&ctx, home, "s", &table, NULL), TM_OK);
+    static const double want[] = {1715.24, -0.5, 62.8, 7.25, 62.8};
+    const tm_column *const x = tm__table_column(table, tm__table_find(table, "x"));
+    const tm_column *const y = tm__table_column(table, tm__table_find(table, "y"));
+    for (uint64_t i = 0; i < 5; i++) {
+        assert_true(x->floats[i] == want[i]);
+    }
+    assert_true(y->floats[3] == 1200);
+    tm__table_unref(table);
 }
 
 static void a_key_must_be_a_column(void **state) {
@@ -315,6 +341,7 @@ static void a_file_that_vanishes_while_it_is_read_is_told_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(all_files_decide_types_before_the_first_row),
+        TEST(decimal_commas_are_read),
         TEST(a_key_must_be_a_column),
         TEST(files_of_every_kind_are_read),
         TEST(what_is_not_complete_waits),

@@ -24,14 +24,14 @@ static void dates_follow_the_order_of_their_column(void **state) {
         {'d', "2020-02-01", TM_TYPE_TEXT, 0, 0},   {'d', "soon", TM_TYPE_TEXT, 0, 0}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_cell cell = text(cases[i].text);
-        tm__cell_read_date(cases[i].order, &cell);
+        tm__cell_read_order(cases[i].order, &cell);
         assert_int_equal(cell.type, cases[i].type);
         if (cell.type == TM_TYPE_DATE) {
             assert_int_equal(cell.i64, tm__us_from_civil(2020, cases[i].month, cases[i].day));
         }
     }
     tm_cell hour = text("01/02/2020 5:30");
-    tm__cell_read_date('d', &hour);
+    tm__cell_read_order('d', &hour);
     assert_int_equal(hour.type, TM_TYPE_TIME);
 }
 

@@ -86,20 +86,9 @@ static void write_text(const char *name, const char *text) {
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
 }
 
-static tm_status join(void *arg, tm_table *chunk, tm_err *err) {
-    tm_table **const all = arg;
-    tm_table *both = NULL;
-    if (*all != NULL) {
-        TM_TRY(tm__table_concat(*all, chunk, &both, err));
-        tm__table_unref(*all);
-    }
-    *all = both != NULL ? both : tm__table_ref(chunk);
-    return TM_OK;
-}
-
 static tm_status stream(tm_ctx *c, const tm_source_spec *spec, tm_table **out, tm_err *err) {
     stream_tables s;
-    stream_tables_init(&s, join, out);
+    stream_tables_init(&s, stream_tables_join, out);
     const tm_status st = tm__source_pipe(c, spec, &s.sink, err);
     stream_tables_done(&s);
     return st;

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "source/csv_priv.h"
+#include "stream_tables.h"
+#include "support.h"
+#include "test.h"
+
+#define PATH "csv-comma"
+
+static void numbers_are_told_from_other_texts(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t kind;
+        const char *number;
+    } cases[] = {
+        {"62,8", TM_COMMA_DECIMAL, "62.8"},
+        {"-0,5", TM_COMMA_DECIMAL, "-0.5"},
+        {" +1,5e-3 ", TM_COMMA_DECIMAL, "+1.5e-3"},
+        {"1.715,24", TM_COMMA_DECIMAL, "1715.24"},
+        {"1 234 567,5", TM_COMMA_DECIMAL, "1234567.5"},
+        {"1\xC2\xA0"
+         "234,5",
+         TM_COMMA_DECIMAL, "1234.5"},
+        {"1\xE2\x80\xAF"
+         "234,5",
+         TM_COMMA_DECIMAL, "1234.5"},
+        {"1715,24", TM_COMMA_DECIMAL, "1715.24"},
+        {",5", TM_COMMA_DECIMAL, ".5"},
+        {"-1.234", TM_COMMA_GROUPED, "-1234"},
+        {"12.345.678", TM_COMMA_GROUPED, "12345678"},
+        {"0", TM_COMMA_SHORT, NULL},
+        {"999", TM_COMMA_SHORT, NULL},
+        {"1000", TM_COMMA_LONG, NULL},
+        {"3.5", 0, NULL},
+        {"0.125", 0, NULL},
+        {"007", 0, NULL},
+        {"007,5", 0, NULL},
+        {"1.2345", 0, NULL},
+        {"1.23,5", 0, NULL},
+        {"1.234 567", 0, NULL},
+        {"1234.567,5", 0, NULL},
+        {"1,2,3", 0, NULL},
+        {"5,", 0, NULL},
+        {",", 0, NULL},
+        {"-", 0, NULL},
+        {"", 0, NULL},
+        {"1,5e", 0, NULL},
+        {"1,5 km", 0, NULL},
+        {"31.12.2001", 0, NULL},
+        {"1.", 0, NULL},
+        {"1 ", TM_COMMA_SHORT, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char room[32];
+        const uint32_t kind = tm__csv_comma_kind(tm__str(cases[i].text));
+        if (kind != cases[i].kind ||
+            (cases[i].number != NULL &&
+             !tm__str_is(tm__csv_comma_write(tm__str(cases[i].text), room), cases[i].number))) {
+            fail_msg("%s: %u", cases[i].text, kind);
+        }
+    }
+}
+
+/* The table of a text, by both ways of reading, which agree, on one thread and on three. */
+static tm_table *read_text(const char *text, const tm_schema *schema) {
+    static const char *const paths[] = {PATH};
+    tm_table *first = NULL;
+    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
+    for (uint32_t way = 0; way < 4; way++) {
+        tm_pool *const pool = way % 2 == 0 ? NULL : tm__pool_create(3);
+        tm_ctx ctx = {.pool = pool};
+        const tm_source_spec spec = {.schema = schema, .block_bytes = way == 0 ? 0 : 128};
+        tm_table *table = NULL;
+        stream_tables s;
+        stream_tables_init(&s, stream_tables_join, &table);
+        assert_int_equal(way < 2 ? tm__csv_read(&ctx, &spec, paths, 1, &table, NULL)
+                                 : tm__csv_pipe(&ctx, &spec, paths, 1, &s.sink, NULL),
+                         TM_OK);
+        stream_tables_done(&s);
+        tm__pool_free(pool);
+        if (first == NULL) {
+            first = table;
+            continue;
+        }
+        tm_hash a, b;
+        tm__table_hash(first, &a);
+        tm__table_hash(table, &b);
+        assert_true(tm__hash_eq(&a, &b));
+        tm__table_unref(table);
+    }
+    return first;
+}
+
+static const tm_column *column_of(const tm_table *table, const char *name, tm_type type) {
+    const tm_column *const column = tm__table_column(table, tm__table_find(table, name));
+    assert_int_equal(column->type, type);
+    return column;
+}
+
+static void columns_of_a_file_are_found(void **state) {
+    (void)state;
+    char text[4096] = "size;price;sold;list;mixed;version;code;note\n";
+    for (int i = 0; i < 40; i++) { /* several blocks */
+        (void)strcat(text, i % 2 == 0 ? "62,8;1.715,24;1.200;1,2,3;7,5;1.5;007;\"a;b\"\n"
+                                      : "NA;-0,5;950;4,5;7.5;2.5;1.234;-\n");
+    }
+    tm_table *const table = read_text(text, NULL);
+    assert_true(column_of(table, "size", TM_TYPE_FLOAT)->floats[0] == 62.8);
+    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[0] == 1715.24);
+    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[39] == -0.5);
+    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[38], 1200);
+    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[39], 950);
+    (void)column_of(table, "list", TM_TYPE_TEXT);
+    (void)column_of(table, "mixed", TM_TYPE_TEXT);
+    assert_true(column_of(table, "version", TM_TYPE_FLOAT)->floats[1] == 2.5);
+    const tm_column *const code = column_of(table, "code", TM_TYPE_TEXT);
+    assert_true(tm__str_is(tm__column_cell(code, 1).text, "1.234"));
+    (void)column_of(table, "note", TM_TYPE_TEXT);
+    tm__table_unref(table);
+}
+
+static void other_files_stay_what_they_are(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        tm_type type;
+    } cases[] = {
+        {"a,b\n\"1,5\",x\n\"2,5\",y\n", TM_TYPE_TEXT},
+        {"a;b\n1.234;x\n5.678;y\n", TM_TYPE_FLOAT},
+        {"a;b\n1.234;1,5\n56789;2,5\n", TM_TYPE_FLOAT},
+        {"a;b\n1,5;x\n2.5;y\n", TM_TYPE_TEXT},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_table *const table = read_text(cases[i].text, NULL);
+        (void)column_of(table, "a", cases[i].type);
+        tm__table_unref(table);
+    }
+}
+
+static void a_column_that_is_known_as_text_stays_one(void **state) {
+    (void)state;
+    char *const names[] = {(char[]){"a"}, (char[]){"b"}};
+    tm_schema_column cols[] = {{.name = names[0], .type = TM_TYPE_TEXT},
+                               {.name = names[1], .type = TM_TYPE_FLOAT}};
+    const tm_schema schema = {2, cols};
+    tm_table *const table = read_text("a;b\n1,5;2,5\n", &schema);
+    assert_true(tm__str_is(tm__column_cell(column_of(table, "a", TM_TYPE_TEXT), 0).text, "1,5"));
+    assert_true(column_of(table, "b", TM_TYPE_FLOAT)->floats[0] == 2.5);
+    tm__table_unref(table);
+}
+
+static void running_out_of_memory_leaks_nothing(void **state) {
+    (void)state;
+    static const char text[] = "a;b\n1,5;x\n2,5;\"y \"\"z\"\"\"\n";
+    static const char *const paths[] = {PATH};
+    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
+    const uint64_t alive = tm__mem_alive();
+    tm_status st = TM_E_NOMEM;
+    for (uint64_t nth = 1; st != TM_OK; nth++) {
+        tm_ctx ctx = {0};
+        tm_table *table = NULL;
+        stream_tables s;
+        stream_tables_init(&s, stream_tables_join, &table);
+        tm__mem_fail_at(nth, false);
+        st = tm__csv_pipe(&ctx, &(tm_source_spec){0}, paths, 1, &s.sink, NULL);
+        tm__mem_fail_at(0, false);
+        assert_true(st == TM_OK || st == TM_E_NOMEM);
+        stream_tables_done(&s);
+        tm__table_unref(table);
+        assert_true(tm__mem_alive() == alive);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_told_from_other_texts),
+        cmocka_unit_test(columns_of_a_file_are_found),
+        cmocka_unit_test(other_files_stay_what_they_are),
+        cmocka_unit_test(a_column_that_is_known_as_text_stays_one),
+        cmocka_unit_test(running_out_of_memory_leaks_nothing),
+    };
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
+}
