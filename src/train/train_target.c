@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
+#define SINGLES_MIN 20u /* classes; of fewer a small table may have one a row */
 #define MAX_INT_CLASSES 20u
 #define RELEVANCE_MAX 31.0 /* its gain is 2^relevance - 1 */
 
@@ -162,8 +163,20 @@ static void fill_classes(tm_train_data *data, const tm_column *column, const tm_
     }
 }
 
+/* Hardly a class comes twice, and nobody said that they are classes: an id, or numbers that are
+ * written as texts. */
+static tm_status refuse_singles(uint32_t n, uint64_t n_values, const char *name, tm_err *err) {
+    (void)TM_FAIL(err, TM_E_DATA, "the target '%s' has %u classes in %llu rows", name, n,
+                  (unsigned long long)n_values);
+    tm_err_hint(err, "Is it an id? Numbers with a unit or a currency become numbers by --sql; with "
+                     "--task multiclass they are classes all the same.");
+    return TM_E_DATA;
+}
+
 static tm_status check_class_count(const tm_train_data *data, uint32_t n, bool many,
-                                   const char *name, tm_err *err) {
+                                   const tm_column *column, tm_err *err) {
+    const char *const name = column->name;
+    const uint64_t n_values = data->n_rows - column->n_missing;
     tm_status st = TM_OK;
     if (n == 0) {
         return TM_FAIL(err, TM_E_DATA, "the target '%s' is missing in every row", name);
@@ -176,6 +189,8 @@ static tm_status check_class_count(const tm_train_data *data, uint32_t n, bool m
     } else if (n == 1) {
         st = TM_FAIL(err, TM_E_DATA, "the target '%s' has the same value in every row", name);
         tm_err_hint(err, "There is nothing to tell apart; check the column and the rows chosen.");
+    } else if (data->task == TM_TASK_NONE && n > SINGLES_MIN && n > n_values / 2) {
+        st = refuse_singles(n, n_values, name, err);
     } else if (data->task == TM_TASK_BINARY && n != 2) {
         st = TM_FAIL(err, TM_E_USAGE, "the target '%s' has %u classes, not two", name, n);
         tm_err_hint(err, "Use --task multiclass, or a target with two values.");
@@ -196,7 +211,7 @@ static tm_status fit_classes(tm_train_data *data, const tm_train_options *option
     }
     st = count_classes(data, column, TM_MAX_CLASSES, dict, counts, &many, err);
     if (st == TM_OK) {
-        st = check_class_count(data, tm__dict_count(dict), many, column->name, err);
+        st = check_class_count(data, tm__dict_count(dict), many, column, err);
     }
     if (st == TM_OK) {
         st = order_classes(data, options, dict, counts, code_to_class, err);

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "train/train_priv.h"
@@ -49,6 +50,31 @@ static void yes_is_positive_wherever_it_comes(void **state) {
     assert_true(data.y[0] == 1.0 && data.y[1] == 0.0 && isnan(data.y[3]));
     tm__train_data_done(&data);
     tm__table_unref(table);
+}
+
+static void nearly_a_class_a_row_is_refused_unless_asked_for(void **state) {
+    (void)state;
+    char rooms[60][8];
+    const char *texts[60];
+    tm_train_options options = {.target = "t"};
+    tm_train_data data;
+    for (uint32_t n_classes = 30; n_classes < 32; n_classes++) {
+        for (uint32_t i = 0; i < 60; i++) {
+            (void)snprintf(rooms[i], sizeof(rooms[i]), "%u EUR", i % n_classes);
+            texts[i] = rooms[i];
+        }
+        tm_table *table = one_column(TM_TYPE_TEXT, NULL, texts, 60);
+        tm_err err = {0};
+        options.task = TM_TASK_NONE;
+        const tm_status st = fit(table, &options, &data, &err);
+        tm__train_data_done(&data);
+        assert_int_equal(st, n_classes == 30 ? TM_OK : TM_E_DATA);
+        assert_true(st == TM_OK || strstr(err.message, "31 classes in 60 rows") != NULL);
+        options.task = TM_TASK_MULTICLASS;
+        assert_int_equal(fit(table, &options, &data, NULL), TM_OK);
+        tm__train_data_done(&data);
+        tm__table_unref(table);
+    }
 }
 
 static void else_the_rarer_class_is_positive(void **state) {
@@ -142,6 +168,7 @@ static void a_class_unseen_in_training_scores_the_floor(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(yes_is_positive_wherever_it_comes),
+        cmocka_unit_test(nearly_a_class_a_row_is_refused_unless_asked_for),
         cmocka_unit_test(else_the_rarer_class_is_positive),
         cmocka_unit_test(few_whole_numbers_are_classes_and_many_are_values),
         cmocka_unit_test(targets_that_cannot_be_learned_are_refused),
