@@ -5,6 +5,7 @@
 #define TM_CLI_DOCTOR_H
 
 #include "cli/cli.h"
+#include "registry/registry.h"
 
 #define TM_CHECKS_MAX 48u
 
@@ -35,6 +36,8 @@ void tm__check_machine(tm_checks *checks);
 void tm__check_place(tm_checks *checks, const char *home_name);
 /** What the home holds, when there is one: databases, files, history. */
 void tm__check_home(tm_checks *checks, const char *home_name);
+/** Models that lack labels, in the words of `status`; told for eight, then counted. */
+void tm__check_labels(tm_checks *checks, tm_home *home, tm_registry *registry);
 /** Whether the bucket of a home answers; nothing for a home without one. home: its folder. */
 void tm__check_bucket(tm_checks *checks, const char *home);
 /** Versions of the libraries in use, and whether they are those of the build. */

@@ -380,7 +380,7 @@ static void check_retiring(tm_checks *checks, tm_registry *registry) {
     json_decref(list);
 }
 
-static void check_registry(tm_checks *checks, const tm_home *home) {
+static void check_registry(tm_checks *checks, tm_home *home) {
     tm_err err = {0};
     tm_registry *registry = NULL;
     json_t *files = NULL;
@@ -412,6 +412,7 @@ static void check_registry(tm_checks *checks, const tm_home *home) {
     check_snapshots(checks, home, files);
     check_orphans(checks, home, files);
     check_checkpoints(checks, home);
+    tm__check_labels(checks, home, registry);
     json_decref(files);
     tm__registry_close(registry);
 }

@@ -180,26 +180,61 @@ static void judge_receivers(json_t *m) {
     }
 }
 
-/* Answers that are old enough to have labels, and no label in twice the time that they take. */
-static void judge_labels(json_t *m) {
-    const double delay = number(m, "label_delay_seconds");
-    const double late = 2 * delay + HOUR_S;
-    char span[32], told[32];
+/* ", and gate.coverage and retrain.new_labels wait for them"; empty when nothing does. */
+static const char *waiting_text(const json_t *m, char out[160]) {
+    const json_t *const list = json_object_get(m, "labels_awaited");
+    const size_t n = json_array_size(list);
+    size_t i = 0, len = 0;
+    const json_t *what = NULL;
+    out[0] = '\0';
+    json_array_foreach((json_t *)(uintptr_t)list, i, what) {
+        len += (size_t)snprintf(out + len, len < 160 ? 160 - len : 0, "%s%.60s",
+                                i == 0       ? "; "
+                                : i + 1 == n ? " and "
+                                             : ", ",
+                                json_string_value(what));
+        len = len < 159 ? len : 159;
+    }
+    if (n > 0) {
+        (void)snprintf(out + len, 160 - len, " wait%s for them", n == 1 ? "s" : "");
+    }
+    return out;
+}
+
+static void judge_coverage(json_t *m) {
     const json_t *const few = json_object_get(m, "labels_too_few");
-    if (json_is_object(few)) {
+    const char *const since = tm__json_text(few, "since", NULL);
+    if (since != NULL) {
         say(m, "warn", "labels", "label coverage too low, nothing is promoted since %.19s: %s",
-            tm__json_text(few, "since", ""), tm__json_text(few, "reason", ""));
+            since, tm__json_text(few, "reason", ""));
+    } else if (json_is_object(few)) {
+        say(m, "warn", "labels", "label coverage too low, the next version would be refused: %s",
+            tm__json_text(few, "reason", ""));
+    }
+}
+
+/* Answers that are old enough to have labels, and no label in twice the time that they take. Where
+ * nobody declared it: none for a week, of a model that had some and goes on answering. */
+static void judge_labels(json_t *m) {
+    const double delay = number(m, "label_waited_seconds");
+    const double late = isnan(delay) ? QUIET_S : 2 * delay + HOUR_S;
+    const double age = number(m, "label_age_seconds");
+    const double answered = number(m, "answer_age_seconds");
+    char span[32], told[32], waiting[160];
+    judge_coverage(m);
+    if (isnan(delay) && age > late && answered < age - late) {
+        say(m, "warn", "labels", "no label came for %s, though answers were given%s",
+            tm__span_text(age, told), waiting_text(m, waiting));
     }
     if (isnan(delay) || !(number(m, "first_answer_age_seconds") > late)) {
         return;
     }
-    const double age = number(m, "label_age_seconds");
     if (isnan(age)) {
-        say(m, "warn", "labels", "no label came yet, and they are declared to take %s",
-            tm__span_text(delay, span));
+        say(m, "warn", "labels", "no label came yet, and they are declared to take %s%s",
+            tm__span_text(delay, span), waiting_text(m, waiting));
     } else if (age > late) {
-        say(m, "warn", "labels", "no label came for %s, and they are declared to take %s",
-            tm__span_text(age, told), tm__span_text(delay, span));
+        say(m, "warn", "labels", "no label came for %s, and they are declared to take %s%s",
+            tm__span_text(age, told), tm__span_text(delay, span), waiting_text(m, waiting));
     }
 }
 

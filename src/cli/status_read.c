@@ -302,16 +302,24 @@ static void add_retirement(const gathering *g, json_t *m, const char *model,
 }
 
 /* Rows that lack a column which came with the version, and labels that nothing is promoted for. */
-static tm_status add_lacks(gathering *g, json_t *m, const tm_version *version, tm_err *err) {
-    json_t *absent = NULL;
+static tm_status add_lacks(gathering *g, json_t *m, const json_t *recipe, const tm_version *version,
+                           tm_err *err) {
+    json_t *absent = NULL, *labels = NULL;
     tm_err own = {0};
     const tm_status st = tm__status_fields(g->place, version, &absent, &own);
     json_object_set_new(m, "columns_absent", st == TM_OK ? absent : json_null());
     TM_TRY(or_problem(g, st, "what requests lack", &own, err));
-    json_t *uncovered = NULL;
-    TM_TRY(tm__status_labels(g->place, version->model, &uncovered, err));
-    json_object_set_new(m, "labels_too_few", uncovered);
-    return TM_OK;
+    const tm_status_labels_ask ask = {.place = g->place,
+                                      .monitor = g->monitor,
+                                      .model = version->model,
+                                      .recipe = recipe,
+                                      .now_us = g->now_us};
+    const tm_status looked = tm__status_labels(&ask, &labels, &own);
+    set_copy(m, "labels_too_few", labels, "too_few");
+    set_copy(m, "labels_awaited", labels, "awaited");
+    set_copy(m, "label_waited_seconds", labels, "waited_seconds");
+    json_decref(labels);
+    return or_problem(g, looked, "labels", &own, err);
 }
 
 static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
@@ -338,7 +346,7 @@ static tm_status add_model(gathering *g, json_t *m, tm_err *err) {
         st = add_schedule(g, m, recipe, name, err);
         st = st == TM_OK ? add_receivers(g, m, name, err) : st;
         st = st == TM_OK ? add_moves(g, m, name, err) : st;
-        st = st == TM_OK ? add_lacks(g, m, &version, err) : st;
+        st = st == TM_OK ? add_lacks(g, m, recipe, &version, err) : st;
     }
     if (st == TM_OK) {
         tm__status_judge(m);

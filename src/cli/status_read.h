@@ -6,6 +6,7 @@
 #define TM_CLI_STATUS_READ_H
 
 #include "cli/model_args.h"
+#include "monitor/monitor.h"
 
 /**
  * {"home", "server": {"state": "running", "silent" (it said nothing for some seconds), "stopped" or
@@ -31,9 +32,23 @@ TM_NODISCARD tm_status tm__status_fields(const tm_place *place, const tm_version
 
 /* ---- labels that do not come: status_labels.c ---- */
 
-/** Of a gate that asks for a coverage of labels: {"since", "reason"} of the newest retrainings in a
- * row that it refused for too few, or null. *out is a new reference. */
-TM_NODISCARD tm_status tm__status_labels(const tm_place *place, const char *model, json_t **out,
+typedef struct tm_status_labels_ask {
+    const tm_place *place;
+    tm_monitor *monitor; /* NULL: opened when it is needed, and the home has a log */
+    const char *model;
+    const json_t *recipe;
+    int64_t now_us;
+} tm_status_labels_ask;
+/**
+ * {"too_few", "awaited", "waited_seconds"}. too_few, of a gate that asks for a coverage: {"since":
+ * the first of the newest retrainings in a row that it refused for that, null: of none yet,
+ * "reason"} while too few answers have a label, else null. awaited: texts of what needs labels.
+ * waited_seconds: in which they are declared to come, by labels.delay or else by gate.coverage;
+ * null: by neither. *out is a new reference.
+ *
+ * Errors: TM_E_NOMEM, those of the registry and the log.  Threads: one caller.
+ */
+TM_NODISCARD tm_status tm__status_labels(const tm_status_labels_ask *ask, json_t **out,
                                          tm_err *err);
 
 /* ---- health: status_health.c ---- */

@@ -221,24 +221,32 @@ static void check_load(const measuring *m) {
                  tm__json_text(load, "rows", ""));
 }
 
+bool tm__gate_covers(const tm_gate *gate, uint64_t n_answers, uint64_t n_labelled,
+                     char out_text[TM_GATE_COVERAGE_TEXT]) {
+    const double share = n_answers > 0 ? (double)n_labelled / (double)n_answers : 0;
+    const bool is_met = n_answers > 0 && share >= gate->coverage_min;
+    (void)snprintf(out_text, TM_GATE_COVERAGE_TEXT,
+                   "of %llu answers that are older than %.4g days %.1f %% have a label, %s the "
+                   "%.1f %% asked",
+                   (unsigned long long)n_answers, gate->coverage_after_us / 86400e6, 100 * share,
+                   is_met ? "at least" : "below", 100 * gate->coverage_min);
+    return is_met;
+}
+
 /* Labels that came for some answers alone say what is true of those alone. */
 static void check_coverage(const measuring *m) {
     const json_t *const coverage = json_object_get(m->measured, "coverage");
-    const long long n = (long long)tm__json_i64(coverage, "answers", 0);
-    const long long n_labelled = (long long)tm__json_i64(coverage, "labelled", 0);
-    const double days = m->gate->coverage_after_us / 86400e6;
-    if (n == 0) {
+    const int64_t n = tm__json_i64(coverage, "answers", 0);
+    char text[TM_GATE_COVERAGE_TEXT];
+    if (n <= 0) {
         tm__gate_say(m->out, "coverage", false, "how many answers get a label is not known: %s",
                      coverage == NULL ? why_not(m, "coverage")
                                       : "none that was given lately is old enough");
         return;
     }
-    const double share = (double)n_labelled / (double)n;
-    const bool is_met = share >= m->gate->coverage_min;
-    tm__gate_say(m->out, "coverage", is_met,
-                 "of %lld answers that are older than %.4g days %.1f %% have a label, %s the "
-                 "%.1f %% asked",
-                 n, days, 100 * share, is_met ? "at least" : "below", 100 * m->gate->coverage_min);
+    const bool is_met = tm__gate_covers(m->gate, (uint64_t)n,
+                                        (uint64_t)tm__json_i64(coverage, "labelled", 0), text);
+    tm__gate_say(m->out, "coverage", is_met, "%s", text);
 }
 
 void tm__gate_check_measured(const tm_gate *gate, const char *metric, const json_t *measured,

@@ -195,6 +195,10 @@ bool tm__gate_needs_rows(const tm_gate *gate);
 bool tm__gate_needs_here(const tm_gate *gate);
 /** True when it asks for labels of the model's answers. */
 bool tm__gate_needs_coverage(const tm_gate *gate);
+#define TM_GATE_COVERAGE_TEXT 192u
+/** Whether so many of its answers with a label are enough, and in words. */
+bool tm__gate_covers(const tm_gate *gate, uint64_t n_answers, uint64_t n_labelled,
+                     char out_text[TM_GATE_COVERAGE_TEXT]);
 /** True when it asks for a load. */
 bool tm__gate_needs_load(const tm_gate *gate);
 

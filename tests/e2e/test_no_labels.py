@@ -36,8 +36,14 @@ def test_without_labels_nothing_is_promoted_and_who_looks_is_told(tm):
         rows = [request_row(r) for r in churn_rows(400, seed=5)]
         assert len(server.request("POST", "/v1/routes/churn/predict", {"rows": rows})[2]["predictions"]) == 400
         until(lambda: status()["answers"] == 400)
+        model = status()  # before any retraining was tried
+        reasons = [r["text"] for r in model["reasons"] if r["word"] == "labels"]
+        assert model["labels_too_few"]["since"] is None and "the next version would be refused: of 400 answers" in reasons[0], model
+        assert model["labels_awaited"] == ["gate.coverage"] and model["health"] == "warn"
         tm.write("data.csv", csv_text(churn_rows(900)))
-        until(lambda: status()["labels_too_few"])
+        doctor = [c for c in tm("doctor", "--json").json["checks"] if c["name"] == "labels"]
+        assert doctor[0]["state"] == "warn" and "'churn': label coverage too low" in doctor[0]["found"] and "of 400 answers" in doctor[0]["found"], doctor
+        until(lambda: (status()["labels_too_few"] or {}).get("since"))
         model = status()
         reasons = [r["text"] for r in model["reasons"] if r["word"] == "labels"]
         assert model["champion"] == 1 and model["health"] == "warn" and model["labels_too_few"]["since"].startswith("20"), model

@@ -90,17 +90,25 @@ static const struct {
     {"a source that stopped", WELL ",\"source\":\"s\",\"source_status\":\"stopped\"", "warn",
      "data"},
     {"labels that stopped",
-     WELL ",\"label_delay_seconds\":3600,\"first_answer_age_seconds\":90000,"
+     WELL ",\"label_waited_seconds\":3600,\"first_answer_age_seconds\":90000,"
           "\"label_age_seconds\":11000",
      "warn", "labels"},
     {"labels that take their time",
-     WELL ",\"label_delay_seconds\":3600,\"first_answer_age_seconds\":90000,"
+     WELL ",\"label_waited_seconds\":3600,\"first_answer_age_seconds\":90000,"
           "\"label_age_seconds\":10000",
      "ok", ""},
     {"labels that never came",
-     WELL ",\"label_delay_seconds\":3600,\"first_answer_age_seconds\":90000", "warn", "labels"},
+     WELL ",\"label_waited_seconds\":3600,\"first_answer_age_seconds\":90000", "warn", "labels"},
+    {"labels that stopped, and nobody said how long they take",
+     WELL ",\"first_answer_age_seconds\":9000000,\"label_age_seconds\":700000", "warn", "labels"},
+    {"labels and answers that stopped together",
+     "\"metric\":\"auc\",\"first_answer_age_seconds\":9000000,\"label_age_seconds\":700000,"
+     "\"answer_age_seconds\":600000",
+     "ok", ""},
+    {"labels that will be too few for the gate",
+     WELL ",\"labels_too_few\":{\"since\":null,\"reason\":\"few\"}", "warn", "labels"},
     {"labels that are not due",
-     WELL ",\"label_delay_seconds\":3600,"
+     WELL ",\"label_waited_seconds\":3600,"
           "\"first_answer_age_seconds\":900",
      "ok", ""},
     {"no answer yet", "\"metric\":\"auc\"", "idle", "quiet"},
@@ -121,6 +129,19 @@ static void each_state_has_its_word(void **state) {
         }
         json_decref(m);
     }
+}
+
+static void what_waits_for_labels_is_named(void **state) {
+    (void)state;
+    json_t *m = parse("{\"model\":\"m\"," WELL
+                      ",\"label_waited_seconds\":3600,\"first_answer_age_seconds\":90000,"
+                      "\"label_age_seconds\":11000,\"labels_awaited\":[\"gate.coverage\","
+                      "\"retrain.new_labels\",\"the watch of version 3\"]}");
+    tm__status_judge(m);
+    assert_non_null(
+        strstr(tm__json_text(json_array_get(json_object_get(m, "reasons"), 0), "text", ""),
+               "; gate.coverage, retrain.new_labels and the watch of version 3 wait for them"));
+    json_decref(m);
 }
 
 static void what_weighs_most_comes_first(void **state) {
@@ -154,6 +175,7 @@ static void what_weighs_most_comes_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_state_has_its_word),
+        cmocka_unit_test(what_waits_for_labels_is_named),
         cmocka_unit_test(what_weighs_most_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
