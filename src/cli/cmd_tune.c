@@ -162,6 +162,9 @@ static void print_difference(tm_cli *cli, const char *model, const json_t *diffe
 
 static void print_words(tm_cli *cli, const char *model, const json_t *result) {
     const char *const metric = tm__json_text(result, "metric", "");
+    const char *const objective = json_is_object(json_object_get(result, "threshold"))
+                                      ? "of cost a row"
+                                      : metric;
     const json_t *const window = json_object_get(result, "window");
     const json_t *const threshold = json_object_get(result, "threshold");
     const json_t *const difference = json_object_get(result, "difference");
@@ -178,17 +181,17 @@ static void print_words(tm_cli *cli, const char *model, const json_t *result) {
                       json_string_value(word));
     }
     tm__cli_print(cli, "%sthe best of them, beside what is declared: ", i > 0 ? "\n" : "");
-    print_gain(cli, json_object_get(result, "gain"), metric);
+    print_gain(cli, json_object_get(result, "gain"), objective);
     if (json_is_object(window)) {
         const int64_t rows = tm__json_i64(window, "rows", 0);
         tm__cli_print(cli, "\nthe last %lld rows alone (0: all) beside it: ", (long long)rows);
-        print_gain(cli, json_object_get(window, "gain"), metric);
+        print_gain(cli, json_object_get(window, "gain"), objective);
     }
     if (json_is_object(threshold)) {
         tm__cli_print(cli,
                       "\ncalls from %.2f in place of %.2f: ", tm__json_f64(threshold, "value", 0),
                       tm__json_f64(threshold, "was", 0));
-        print_gain(cli, json_object_get(threshold, "gain"), "of cost a row");
+        print_gain(cli, json_object_get(threshold, "gain"), objective);
     }
     tm__cli_print(cli, "\n");
     if (json_is_object(difference)) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What other settings of tidemill.yaml would have been worth over a model's own history: triggers,
- * windows, gates and the threshold, by the replay of replay.h. What is best is chosen on the first
- * half of the answers and priced on the second, so that choosing among many costs no truth; it is
- * proposed only where it is surely better there. Nothing is applied.
+ * windows, gates and the threshold, by the replay of replay.h. What is best of all products of them
+ * is chosen on the first half of the answers; the second prices that choice alone, so that choosing
+ * among many costs no truth, and it is proposed only where it is surely better there. Nothing is
+ * applied.
  */
 #ifndef TM_LOOP_TUNE_H
 #define TM_LOOP_TUNE_H
@@ -20,13 +21,15 @@ typedef struct tm_tune_options {
 } tm_tune_options;
 
 /**
- * {"target", "metric": "accuracy" or "rmse", "rows", "chosen_on", "priced_on": rows, "declared":
- * SETTING, "settings": [SETTING], "best": SETTING, "gain": {"value", "low", "high"} of the metric
- * (RMSE: what it falls by), "window": {"rows" (0: all), "gain"} of another window beside the best,
- * or null, "threshold": {"value", "was", "gain"} of costs or null, "difference": {"retrain"?,
- * "gate"?, "threshold"?} as recipe and gate have them, or null, "not_replayed": [words of retrain:
- * that are not]}. SETTING: {"new_rows" (0: never), "window_rows" (null: all), "on_errors",
- * "gate_by", "score" on all, "retrains", "train_seconds"}.
+ * {"target", "metric": "accuracy" or "rmse", "rows", "chosen_on", "priced_on": rows, "objective":
+ * "cost" (of a row, where the recipe's threshold declares costs) or the metric, "declared":
+ * SETTING, "settings": [SETTING], "best": SETTING, "gain": {"value", "low", "high"} of the
+ * objective (RMSE and cost: what it falls by) by the whole choice beside what is declared,
+ * "metric_gain": of the metric, "window": {"rows" (0: all), "gain"} of another window beside the
+ * best, or null, "threshold": {"value", "was", "gain" by it alone} or null, "difference":
+ * {"retrain"?, "gate"?, "threshold"?} as recipe and gate have them, or null, "not_replayed": [words
+ * of retrain: that are not]}. SETTING: {"new_rows" (0: never), "window_rows" (null: all),
+ * "on_errors", "gate_by", "score" on all, "retrains", "train_seconds"}.
  *
  * Owns:    *out is a new reference.
  * Errors:  those of tm__replay_run().
