@@ -162,9 +162,8 @@ static void print_difference(tm_cli *cli, const char *model, const json_t *diffe
 
 static void print_words(tm_cli *cli, const char *model, const json_t *result) {
     const char *const metric = tm__json_text(result, "metric", "");
-    const char *const objective = json_is_object(json_object_get(result, "threshold"))
-                                      ? "of cost a row"
-                                      : metric;
+    const char *const objective =
+        json_is_object(json_object_get(result, "threshold")) ? "of cost a row" : metric;
     const json_t *const window = json_object_get(result, "window");
     const json_t *const threshold = json_object_get(result, "threshold");
     const json_t *const difference = json_object_get(result, "difference");
