@@ -137,34 +137,38 @@ static bool is_within_budget(const tm_policy *self, uint64_t n_known) {
     return self->terms.work_per_label == 0 || self->work <= self->terms.work_per_label * n_known;
 }
 
-bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
+/* Whether an arm is due, and why. */
+static bool is_due(const tm_policy *self, uint32_t i, double weight, tm_policy_fit *fit) {
+    const tm_policy_arm *const arm = &self->arms[i];
+    const uint64_t n_new = fit->end - arm->end, n_learned = fit->end - fit->begin;
+    fit->why = TM_POLICY_BEGIN;
+    if (!arm->is_fitted) {
+        return true;
+    }
+    if (n_new < self->terms.cool_down || n_new == 0 || !is_within_budget(self, fit->end)) {
+        return false;
+    }
+    fit->why = TM_POLICY_CHANGE;
+    if (self->has_change && arm->end < self->alarm_at &&
+        (double)n_new >= share_of(self, i, weight, n_learned) && !is_dear(self, i) &&
+        (self->terms.arms[i].from_change || weight >= self->terms.say_min)) {
+        return true;
+    }
+    fit->why = TM_POLICY_NEW_ROWS;
+    return (double)n_new >= step_of(self, i, weight, n_learned);
+}
+
+uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
     tm_blend_shares shares;
+    uint32_t n = 0;
     tm__policy_shares(self, &shares);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        const tm_policy_arm *const arm = &self->arms[i];
-        const uint64_t begin = window_begin(self, &self->terms.arms[i], n_known);
-        const uint64_t n_new = n_known - arm->end;
-        *out = (tm_policy_fit){.arm = i, .begin = begin, .end = n_known};
-        if (!arm->is_fitted) {
-            out->why = TM_POLICY_BEGIN;
-            return true;
-        }
-        if (n_new < self->terms.cool_down || n_new == 0 || !is_within_budget(self, n_known)) {
-            continue;
-        }
-        const double share = share_of(self, i, shares.both[i], n_known - begin);
-        if (self->has_change && arm->end < self->alarm_at && (double)n_new >= share &&
-            !is_dear(self, i) &&
-            (self->terms.arms[i].from_change || shares.both[i] >= self->terms.say_min)) {
-            out->why = TM_POLICY_CHANGE;
-            return true;
-        }
-        if ((double)n_new >= step_of(self, i, shares.both[i], n_known - begin)) {
-            out->why = TM_POLICY_NEW_ROWS;
-            return true;
-        }
+        out[n] = (tm_policy_fit){.arm = i,
+                                 .begin = window_begin(self, &self->terms.arms[i], n_known),
+                                 .end = n_known};
+        n += is_due(self, i, shares.both[i], &out[n]) ? 1 : 0;
     }
-    return false;
+    return n;
 }
 
 void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work) {

@@ -100,9 +100,10 @@ void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);
 /** What labels say comes first, row by row in their order; n_known counts all that are known, those
  * of rows that nobody answered and this one included. */
 void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label);
-/** The next fit that is due with so many labels known; false: none is. */
-bool tm__policy_next(const tm_policy *self, uint64_t n_known, tm_policy_fit *out);
-/** It was done; work: units that it took. */
+/** The fits that are due with so many labels known: out [n_arms], an arm's one at the most. Returns
+ * their number. */
+uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *out);
+/** One of them was done; work: units that it took. */
 void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work);
 /** Shares of the arms in an answer: 0 for those that were never fitted, else they add up to 1. */
 void tm__policy_shares(const tm_policy *self, tm_blend_shares *out);

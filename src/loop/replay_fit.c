@@ -7,9 +7,11 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/pool.h"
 #include "train/train.h"
 
 /* Labelled rows of a recipe, and their targets by the model's own classes. */
@@ -143,7 +145,7 @@ static void answer_constant(const tm_replay_stream *stream, const fit_rows *rows
 
 tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *stream,
                          const tm_replay_recipe *recipe, tm_replay_model *out, tm_err *err) {
-    const uint64_t started = tm__mono_ns();
+    const uint64_t started = tm__mono_ns(), cpu_started = tm__cpu_ns();
     fit_rows rows = {0};
     memset(out, 0, sizeof(*out));
     tm_status st = rows_init(stream, recipe, &rows, err);
@@ -158,6 +160,91 @@ tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *stream,
     }
     rows_done(&rows);
     out->seconds = (double)(tm__mono_ns() - started) * 1e-9;
+    out->cpu_seconds = (double)(tm__cpu_ns() - cpu_started) * 1e-9;
+    return st;
+}
+
+/* ---- several at once ---- */
+
+#define LARGE_ROWS 8192u /* from here on a fit gains from more threads than one */
+
+typedef struct fit_job {
+    tm_ctx ctx; /* of one thread */
+    const tm_replay_stream *stream;
+    const tm_replay_recipe *recipes;
+    tm_replay_model *out;
+    uint32_t order[TM_REPLAY_FITS_MAX]; /* of those side by side: most rows first */
+    tm_status statuses[TM_REPLAY_FITS_MAX];
+    tm_err errs[TM_REPLAY_FITS_MAX];
+} fit_job;
+
+static uint64_t rows_of(const tm_replay_recipe *recipe) {
+    return recipe->end - recipe->begin;
+}
+
+static void fit_one(void *arg, uint64_t item, uint32_t worker) {
+    fit_job *const job = arg;
+    const uint32_t i = job->order[item];
+    tm_ctx ctx = job->ctx;
+    (void)worker;
+    job->statuses[i] =
+        tm__replay_fit(&ctx, job->stream, &job->recipes[i], &job->out[i], &job->errs[i]);
+}
+
+/* Places of those that are small, or large, most rows first. */
+static uint32_t put_in_order(const tm_replay_recipe *recipes, uint32_t n, bool are_large,
+                             uint32_t *out) {
+    uint32_t n_out = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if ((rows_of(&recipes[i]) >= LARGE_ROWS) == are_large) {
+            uint32_t at = n_out++;
+            for (; at > 0 && rows_of(&recipes[out[at - 1]]) < rows_of(&recipes[i]); at--) {
+                out[at] = out[at - 1];
+            }
+            out[at] = i;
+        }
+    }
+    return n_out;
+}
+
+/* A thread of its own takes no budget, checkpoint or progress of the others'. */
+static tm_status fit_small(tm_ctx *ctx, const tm_replay_stream *stream,
+                           const tm_replay_recipe *recipes, uint32_t n, tm_replay_model *out,
+                           tm_err *err) {
+    fit_job *const job = tm__mem_zalloc(1, sizeof(*job));
+    if (job == NULL) {
+        return no_memory(err);
+    }
+    *job = (fit_job){.ctx = {.cancel = ctx->cancel, .memory_limit = ctx->memory_limit},
+                     .stream = stream,
+                     .recipes = recipes,
+                     .out = out};
+    tm__pool_run(ctx->pool, put_in_order(recipes, n, false, job->order), fit_one, job);
+    tm_status st = TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < n; i++) {
+        st = job->statuses[i];
+        if (st != TM_OK && err != NULL) {
+            *err = job->errs[i];
+        }
+    }
+    tm__mem_free(job);
+    return st;
+}
+
+tm_status tm__replay_fit_all(tm_ctx *ctx, const tm_replay_stream *stream,
+                             const tm_replay_recipe *recipes, uint32_t n, tm_replay_model *out,
+                             tm_replay_seconds *seconds, tm_err *err) {
+    const uint64_t started = tm__mono_ns(), cpu_started = tm__cpu_ns();
+    uint32_t large[TM_REPLAY_FITS_MAX];
+    TM_ASSERT(n <= TM_REPLAY_FITS_MAX);
+    memset(out, 0, n * sizeof(*out));
+    const uint32_t n_large = put_in_order(recipes, n, true, large);
+    tm_status st = n_large < n ? fit_small(ctx, stream, recipes, n, out, err) : TM_OK;
+    for (uint32_t i = 0; st == TM_OK && i < n_large; i++) {
+        st = tm__replay_fit(ctx, stream, &recipes[large[i]], &out[large[i]], err);
+    }
+    seconds->wall = (double)(tm__mono_ns() - started) * 1e-9;
+    seconds->cpu = (double)(tm__cpu_ns() - cpu_started) * 1e-9;
     return st;
 }
 

@@ -142,6 +142,7 @@ static tm_status turn(running *r, uint64_t row, tm_err *err) {
     };
     tm_status st = learn(r, &recipe, &room, &model, err);
     r->run->train_seconds += model->seconds;
+    r->run->train_cpu_seconds += model->cpu_seconds;
     r->run->n_retrains += r->model != NULL ? 1 : 0;
     if (st == TM_OK && end < known) {
         st = pass_gate(r, model, end, known, &passes, err);

@@ -192,11 +192,9 @@ static void note_turn(running *r, const tm_policy_fit *fit, uint64_t row) {
     }
 }
 
-static tm_status fit_arm(running *r, const tm_policy_fit *fit, uint64_t row, tm_err *err) {
+static tm_replay_recipe recipe_of(const running *r, const tm_policy_fit *fit) {
     const arm_recipe *const how = &recipes[fit->arm];
-    arm *const a = &r->arms[fit->arm];
-    tm_replay_model model;
-    const tm_replay_recipe recipe = {
+    return (tm_replay_recipe){
         .learner = how->learner,
         .params = r->stream->is_classes && how->of_classes != NULL ? how->of_classes : how->params,
         .begin = fit->begin,
@@ -204,24 +202,47 @@ static tm_status fit_arm(running *r, const tm_policy_fit *fit, uint64_t row, tm_
         .half_life = how->half_life,
         .seed = r->seed,
     };
-    const tm_status st = tm__replay_fit(r->ctx, r->stream, &recipe, &model, err);
-    r->run->train_seconds += model.seconds;
-    a->train_seconds += model.seconds;
-    if (st != TM_OK) {
-        tm__replay_model_done(&model);
-        return st;
-    }
+}
+
+/* An arm answers by a new model, and its last one beside it. */
+static void take_model(running *r, const tm_policy_fit *fit, uint64_t row, tm_replay_model *model) {
+    arm *const a = &r->arms[fit->arm];
     if (a->has_before) {
         tm__replay_model_done(&a->before);
     }
     a->before = a->now;
     a->has_before = a->has_now;
-    a->now = model;
+    a->now = *model;
     a->has_now = true;
+    a->train_seconds += model->seconds;
     r->run->n_retrains += fit->why != TM_POLICY_BEGIN ? 1 : 0;
     note_turn(r, fit, row);
-    tm__policy_fitted(&r->policy, fit, model.work);
-    return TM_OK;
+    tm__policy_fitted(&r->policy, fit, model->work);
+    memset(model, 0, sizeof(*model));
+}
+
+static tm_status fit_due(running *r, uint64_t row, tm_err *err) {
+    tm_policy_fit fits[N_ARMS];
+    tm_replay_recipe due[N_ARMS];
+    tm_replay_model models[N_ARMS];
+    tm_replay_seconds seconds;
+    const uint32_t n = tm__policy_due(&r->policy, r->stream->known[row], fits);
+    if (n == 0) {
+        return TM_OK;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        due[i] = recipe_of(r, &fits[i]);
+    }
+    const tm_status st = tm__replay_fit_all(r->ctx, r->stream, due, n, models, &seconds, err);
+    r->run->train_seconds += seconds.wall;
+    r->run->train_cpu_seconds += seconds.cpu;
+    for (uint32_t i = 0; i < n; i++) {
+        if (st == TM_OK) {
+            take_model(r, &fits[i], row, &models[i]);
+        }
+        tm__replay_model_done(&models[i]);
+    }
+    return st;
 }
 
 /* ---- answers ---- */
@@ -273,14 +294,11 @@ static tm_status run_rows(running *r, double *room, tm_err *err) {
     const tm_replay_stream *const s = r->stream;
     for (uint64_t row = s->first; row < s->n_rows;) {
         const uint64_t end = row + TICK_ROWS < s->n_rows ? row + TICK_ROWS : s->n_rows;
-        tm_policy_fit fit;
         if (tm__ctx_cancelled(r->ctx)) {
             return TM_FAIL(err, TM_E_CANCELLED, "the replay was cancelled");
         }
         tell_labels(r, s->known[row]);
-        while (tm__policy_next(&r->policy, s->known[row], &fit)) {
-            TM_TRY(fit_arm(r, &fit, row, err));
-        }
+        TM_TRY(fit_due(r, row, err));
         TM_TRY(answer_tick(r, row, end, room, err));
         row = end;
     }

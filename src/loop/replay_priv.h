@@ -51,13 +51,25 @@ typedef struct tm_replay_model {
     double constant;    /* class or value */
     tm_program *program;
     tm_model *model;
-    uint64_t work; /* units that learning took */
-    double seconds;
+    uint64_t work;                /* units that learning took */
+    double seconds, cpu_seconds; /* of its fit: by the wall, and of all threads of the process */
 } tm_replay_model;
 /** *out is ended by tm__replay_model_done() in every case. */
 TM_NODISCARD tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *stream,
                                       const tm_replay_recipe *recipe, tm_replay_model *out,
                                       tm_err *err);
+/** Several at once: small ones side by side, a thread each, for they gain little from two; large
+ * ones one after the other, on all threads. Their models are those of tm__replay_fit(), in any
+ * case. n at most TM_REPLAY_FITS_MAX; each of out [n] is ended by tm__replay_model_done() in every
+ * case. *seconds: of all of them together. */
+#define TM_REPLAY_FITS_MAX 32u
+typedef struct tm_replay_seconds {
+    double wall, cpu;
+} tm_replay_seconds;
+TM_NODISCARD tm_status tm__replay_fit_all(tm_ctx *ctx, const tm_replay_stream *stream,
+                                          const tm_replay_recipe *recipes, uint32_t n,
+                                          tm_replay_model *out, tm_replay_seconds *seconds,
+                                          tm_err *err);
 /** Probabilities of the stream's classes, or values, of rows begin to end: out [rows x n_outputs].
  */
 TM_NODISCARD tm_status tm__replay_answer(tm_ctx *ctx, const tm_replay_stream *stream,
@@ -71,7 +83,7 @@ typedef struct tm_replay_run {
     double *chances; /* [n_rows] of class `positive`, owned; NULL: not asked for */
     uint32_t positive;
     uint64_t n_retrains;
-    double train_seconds, answer_seconds;
+    double train_seconds, train_cpu_seconds, answer_seconds;
     double score; /* after tm__replay_score() */
 } tm_replay_run;
 TM_NODISCARD tm_status tm__replay_run_init(const tm_replay_stream *stream, tm_replay_run *out,
@@ -82,7 +94,7 @@ double tm__replay_pick(const tm_replay_stream *stream, const double *outputs);
 /** Accuracy or -RMSE of rows begin to end that have a label; NaN when none has. */
 double tm__replay_score(const tm_replay_stream *stream, const double *answers, uint64_t begin,
                         uint64_t end);
-/** {"score", "retrains", "train_seconds", "answer_seconds"}. New reference. */
+/** {"score", "retrains", "train_seconds", "train_cpu_seconds", "answer_seconds"}. New reference. */
 json_t *tm__replay_run_json(const tm_replay_run *run);
 /** Scores of TM_REPLAY_CURVE parts; of their ends. New references. */
 json_t *tm__replay_curve(const tm_replay_stream *stream, const double *answers);

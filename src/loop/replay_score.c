@@ -59,9 +59,10 @@ double tm__replay_score(const tm_replay_stream *stream, const double *answers, u
 }
 
 json_t *tm__replay_run_json(const tm_replay_run *run) {
-    return json_pack("{s:o, s:I, s:f, s:f}", "score", tm__json_number(run->score), "retrains",
+    return json_pack("{s:o, s:I, s:f, s:f, s:f}", "score", tm__json_number(run->score), "retrains",
                      (json_int_t)run->n_retrains, "train_seconds", run->train_seconds,
-                     "answer_seconds", run->answer_seconds);
+                     "train_cpu_seconds", run->train_cpu_seconds, "answer_seconds",
+                     run->answer_seconds);
 }
 
 static uint64_t part_end(const tm_replay_stream *stream, uint32_t part) {
