@@ -23,6 +23,7 @@
 #error "-ffast-math would change the bits of model files"
 #endif
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/fmath_priv.h"
@@ -191,7 +192,7 @@ double tm__expm1(double x) {
 }
 
 /* k ln2 + log(1 + f) + c, with 1 + f in [sqrt(1/2), sqrt(2)) and c far below f. */
-static inline double log_core(double k, double f, double c) {
+static TM_ALWAYS_INLINE double log_core(double k, double f, double c) {
     const double s = f / (2.0 + f);
     const double z = s * s;
     const double z2 = z * z;
@@ -209,7 +210,7 @@ static inline double log_core(double k, double f, double c) {
 }
 
 /* x = 2^k (1 + f) for a normal positive x. */
-static inline double split_log(double x, double *out_k) {
+static TM_ALWAYS_INLINE double split_log(double x, double *out_k) {
     const uint64_t bits = bits_of(x);
     /* 1024 more than k, so that the shift is one of a positive number. */
     const uint64_t biased = (bits - BITS_ROOT_HALF + (UINT64_C(1024) << 52)) >> 52;
@@ -217,7 +218,7 @@ static inline double split_log(double x, double *out_k) {
     return from_bits(bits - ((biased - 1024) << 52)) - 1.0;
 }
 
-static inline double log_any(double x) {
+static TM_ALWAYS_INLINE double log_any(double x) {
     const double is_small = x < 0x1p-1022 ? 1.0 : 0.0;
     double k;
     const double f = split_log(x < 0x1p-1022 ? x * 0x1p54 : x, &k);
@@ -231,26 +232,46 @@ double tm__log(double x) {
     return log_any(x);
 }
 
-double tm__log1p(double x) {
-    if (x != x || x < -1.0) {
-        return tm__nan();
-    }
-    if (x == -1.0) {
-        return -from_bits(BITS_INF);
-    }
-    if (x > -TINY && x < TINY) {
-        return x;
-    }
-    if (x > -0.29 && x < 0.41) {
-        return log_core(0.0, x, 0.0);
-    }
-    if (x > 0x1p60) {
-        return log_any(x);
-    }
-    /* log(sum + lost) = log(sum) + lost / sum, up to far below an ulp. */
+/* log(sum + lost) = log(sum) + lost / sum, up to far below an ulp. */
+static TM_ALWAYS_INLINE double log1p_any(double x) {
     const double sum = 1.0 + x;
     const double lost = x > 1.0 ? 1.0 - (sum - x) : x - (sum - 1.0);
+    const bool is_near = x > -0.29 && x < 0.41;
     double k;
     const double f = split_log(sum, &k);
-    return log_core(k, f, lost / sum);
+    const double c = x > 0x1p60 ? 0.0 : lost / sum;
+    double y = log_core(is_near ? 0.0 : k, is_near ? x : f, is_near ? 0.0 : c);
+    y = x > -TINY && x < TINY ? x : y;
+    y = x == -1.0 ? -from_bits(BITS_INF) : y;
+    y = x == from_bits(BITS_INF) ? x : y;
+    return x < -1.0 || x != x ? from_bits(BITS_NAN) : y;
+}
+
+double tm__log1p(double x) {
+    return log1p_any(x);
+}
+
+static TM_ALWAYS_INLINE void log_of_loop(const double *x, double *out, size_t n) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        out[i] = log_any(x[i]);
+    }
+}
+
+static TM_ALWAYS_INLINE void log1p_of_loop(const double *x, double *out, size_t n) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        out[i] = log1p_any(x[i]);
+    }
+}
+
+TM_SIMD_KERNEL(log_of, (const double *x, double *out, size_t n), (x, out, n));
+TM_SIMD_KERNEL(log1p_of, (const double *x, double *out, size_t n), (x, out, n));
+
+void tm__log_array(const double *x, double *out, size_t n) {
+    log_of(x, out, n);
+}
+
+void tm__log1p_array(const double *x, double *out, size_t n) {
+    log1p_of(x, out, n);
 }

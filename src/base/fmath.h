@@ -22,6 +22,8 @@ double tm__sigmoid(double x);
 /** The same for n values, bit for bit; out may be x. */
 void tm__exp_array(const double *x, double *out, size_t n);
 void tm__sigmoid_array(const double *x, double *out, size_t n);
+void tm__log_array(const double *x, double *out, size_t n);
+void tm__log1p_array(const double *x, double *out, size_t n);
 /** sqrt is exact in IEEE 754. */
 double tm__sqrt(double x);
 /** The one NaN that Tidemill stores: 0x7FF8000000000000. */

@@ -163,9 +163,8 @@ uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *
     uint32_t n = 0;
     tm__policy_shares(self, &shares);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        out[n] = (tm_policy_fit){.arm = i,
-                                 .begin = window_begin(self, &self->terms.arms[i], n_known),
-                                 .end = n_known};
+        out[n] = (tm_policy_fit){
+            .arm = i, .begin = window_begin(self, &self->terms.arms[i], n_known), .end = n_known};
         n += is_due(self, i, shares.both[i], &out[n]) ? 1 : 0;
     }
     return n;

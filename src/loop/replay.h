@@ -35,8 +35,9 @@ typedef struct tm_replay_options {
  * "delay_rows" or "delay_seconds", "sorted": whether rows had to be put in order, "static",
  * "schedule", "policy", "trivial", "curve": {"row": [ends of parts], and a score of each part for
  * "static", "schedule", "policy" and "trivial"}}. Each of the four has "score" (accuracy, or
- * -RMSE), "retrains", "train_seconds" and "answer_seconds". Everything but seconds follows from the
- * rows and the options.
+ * -RMSE), "retrains", "train_seconds" (by the wall), "train_cpu_seconds" (of all threads of the
+ * process meanwhile) and "answer_seconds". Everything but seconds follows from the rows and the
+ * options.
  *
  * Owns:    *out is a new reference.
  * Errors:  TM_E_USAGE (a column that is not there, bounds), TM_E_DATA (a row without a time, no

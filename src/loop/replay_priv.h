@@ -51,7 +51,7 @@ typedef struct tm_replay_model {
     double constant;    /* class or value */
     tm_program *program;
     tm_model *model;
-    uint64_t work;                /* units that learning took */
+    uint64_t work;               /* units that learning took */
     double seconds, cpu_seconds; /* of its fit: by the wall, and of all threads of the process */
 } tm_replay_model;
 /** *out is ended by tm__replay_model_done() in every case. */

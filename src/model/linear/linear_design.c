@@ -16,7 +16,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -35,9 +34,36 @@ static double weight_of(const tm_design_spec *spec, uint64_t i) {
     return spec->weights == NULL ? 1.0 : spec->weights[spec->rows[i]];
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+/* The value of a rank among values [begin, end), which it puts in place: smaller ones before it,
+ * larger ones behind it (Hoare 1961, doi:10.1145/366622.366647). */
+static double select_rank(double *values, size_t begin, size_t end, size_t rank) {
+    while (end - begin > 1) {
+        const double a = values[begin], b = values[begin + (end - begin - 1) / 2],
+                     c = values[end - 1];
+        const double pivot = fmax(fmin(a, b), fmin(fmax(a, b), c));
+        size_t left = begin, right = end - 1;
+        for (;;) {
+            while (values[left] < pivot) {
+                left++;
+            }
+            while (values[right] > pivot) {
+                right--;
+            }
+            if (left >= right) {
+                break;
+            }
+            const double swap = values[left];
+            values[left++] = values[right];
+            values[right--] = swap;
+        }
+        /* values[right + 1 ..] >= pivot, values[.. left - 1] <= pivot */
+        if (rank <= right) {
+            end = right + 1;
+        } else {
+            begin = right + 1;
+        }
+    }
+    return values[rank];
 }
 
 /* Median and cuts of a number column. */
@@ -54,12 +80,13 @@ static void fit_cuts(const tm_design_spec *spec, const double *x, tm_linear_col 
     if (n_finite == 0) {
         return; /* zeroed: the column adds nothing */
     }
-    qsort(sample, n_finite, sizeof(double), by_value);
     const size_t last = n_finite - 1, edge = last / 100;
-    const double low = sample[edge], high = sample[last - edge], span = high - low;
-    col->median = sample[last / 2];
-    col->lo = span > 0.0 ? fmax(low - span, -DBL_MAX) : sample[0];
-    col->hi = span > 0.0 ? fmin(high + span, DBL_MAX) : sample[last];
+    col->median = select_rank(sample, 0, n_finite, last / 2);
+    const double low = select_rank(sample, 0, last / 2 + 1, edge);
+    const double high = select_rank(sample, last / 2, n_finite, last - edge), span = high - low;
+    col->lo = span > 0.0 ? fmax(low - span, -DBL_MAX) : select_rank(sample, 0, edge + 1, 0);
+    col->hi =
+        span > 0.0 ? fmin(high + span, DBL_MAX) : select_rank(sample, last - edge, n_finite, last);
 }
 
 static double filled(const tm_linear_col *col, double value) {

@@ -166,11 +166,18 @@ static void margins(const tm_design *design, const double *theta, uint64_t row, 
 /* ---- losses; z becomes the weighted residual ---- */
 
 static double logistic(const double *y, const double *w, uint64_t n, double *z) {
-    double sum = 0.0;
+    double e[BLOCK], logs[BLOCK], sum = 0.0;
     for (uint64_t i = 0; i < n; i++) {
-        const double e = tm__exp(-fabs(z[i]));
-        const double p = z[i] >= 0.0 ? 1.0 / (1.0 + e) : e / (1.0 + e);
-        sum += w[i] * (tm__log1p(e) + (z[i] > 0.0 ? z[i] : 0.0) - y[i] * z[i]);
+        e[i] = -fabs(z[i]);
+    }
+    tm__exp_array(e, e, n);
+    tm__log1p_array(e, logs, n);
+    for (uint64_t i = 0; i < n; i++) {
+        sum += w[i] * (logs[i] + (z[i] > 0.0 ? z[i] : 0.0) - y[i] * z[i]);
+    }
+#pragma omp simd
+    for (uint64_t i = 0; i < n; i++) {
+        const double p = (z[i] >= 0.0 ? 1.0 : e[i]) / (1.0 + e[i]);
         z[i] = w[i] * (p - y[i]);
     }
     return sum;
@@ -187,21 +194,31 @@ static double squared(const double *y, const double *w, uint64_t n, double *z) {
 }
 
 static double softmax(const double *y, const double *w, uint64_t n, size_t k, double *z) {
-    double loss = 0.0;
-    for (uint64_t i = 0; i < n; i++, z += k) {
-        const size_t truth = (size_t)y[i];
-        double top = z[0], sum = 0.0;
+    double at_truth[BLOCK], sums[BLOCK], logs[BLOCK], loss = 0.0;
+    for (uint64_t i = 0; i < n; i++) {
+        double *const row = z + i * k;
+        double top = row[0];
         for (size_t o = 1; o < k; o++) {
-            top = z[o] > top ? z[o] : top;
+            top = row[o] > top ? row[o] : top;
         }
-        const double at_truth = z[truth] - top;
+        at_truth[i] = row[(size_t)y[i]] - top;
         for (size_t o = 0; o < k; o++) {
-            z[o] = tm__exp(z[o] - top);
-            sum += z[o];
+            row[o] -= top;
         }
-        loss += w[i] * (tm__log(sum) - at_truth);
+    }
+    tm__exp_array(z, z, n * k);
+    for (uint64_t i = 0; i < n; i++) {
+        sums[i] = 0.0;
         for (size_t o = 0; o < k; o++) {
-            z[o] = w[i] * (z[o] / sum - (o == truth ? 1.0 : 0.0));
+            sums[i] += z[i * k + o];
+        }
+    }
+    tm__log_array(sums, logs, n);
+    for (uint64_t i = 0; i < n; i++) {
+        double *const row = z + i * k;
+        loss += w[i] * (logs[i] - at_truth[i]);
+        for (size_t o = 0; o < k; o++) {
+            row[o] = w[i] * (row[o] / sums[i] - (o == (size_t)y[i] ? 1.0 : 0.0));
         }
     }
     return loss;

@@ -117,6 +117,15 @@ static void arrays_give_the_same_bits(void **state) {
     for (unsigned i = 0; i < 1003; i++) {
         assert_true(tm__f64_bits(y[i]) == tm__f64_bits(tm__exp(x[i])));
     }
+    tm__log_array(x, y, 1003);
+    for (unsigned i = 0; i < 1003; i++) {
+        assert_true(tm__f64_bits(y[i]) == tm__f64_bits(tm__log(x[i])));
+    }
+    tm__log1p_array(x, y, 1003);
+    for (unsigned i = 0; i < 1003; i++) {
+        assert_true(tm__f64_bits(y[i]) == tm__f64_bits(tm__log1p(x[i])));
+    }
+    tm__exp_array(x, y, 1003);
     tm__exp_array(x, x, 1003);
     assert_memory_equal(x, y, sizeof(x));
     tm__exp_array(x, y, 0);

@@ -23,14 +23,14 @@ static const tm_policy_terms terms = {
 
 /* Fit all that is due; returns how many that were, and why the last one was. */
 static uint32_t fit_due(tm_policy *policy, uint64_t n_known, tm_policy_why *why) {
-    tm_policy_fit fit;
-    uint32_t n = 0;
-    while (tm__policy_next(policy, n_known, &fit)) {
-        assert_true(fit.begin <= fit.end && fit.end == n_known);
-        tm__policy_fitted(policy, &fit, 10);
-        *why = fit.why;
-        n++;
-        assert_true(n <= terms.n_arms);
+    tm_policy_fit fits[TM_POLICY_ARMS_MAX];
+    const uint32_t n = tm__policy_due(policy, n_known, fits);
+    assert_true(n <= terms.n_arms);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_true(fits[i].begin <= fits[i].end && fits[i].end == n_known);
+        assert_true(i == 0 || fits[i].arm > fits[i - 1].arm);
+        tm__policy_fitted(policy, &fits[i], 10);
+        *why = fits[i].why;
     }
     return n;
 }
@@ -101,7 +101,7 @@ static void a_change_is_acted_on_and_cuts_the_window(void **state) {
     (void)state;
     tm_policy policy;
     tm_policy_why why;
-    tm_policy_fit fit;
+    tm_policy_fit due[TM_POLICY_ARMS_MAX];
     uint64_t known = 2000;
     tm__policy_init(&policy, &terms);
     (void)fit_due(&policy, known, &why);
@@ -109,14 +109,14 @@ static void a_change_is_acted_on_and_cuts_the_window(void **state) {
         const tm_policy_label label = label_of(0.5, 0.5, i % 10 == 0 ? 1.0 : 0.0);
         tm__policy_add(&policy, ++known, &label);
     }
-    assert_false(tm__policy_next(&policy, known, &fit));
+    assert_int_equal(tm__policy_due(&policy, known, due), 0);
     while (policy.n_changes == 0) {
         const tm_policy_label label = label_of(0.5, 0.5, known % 10 != 0 ? 1.0 : 0.0);
         tm__policy_add(&policy, ++known, &label);
         assert_true(known < 2600);
     }
-    assert_true(tm__policy_next(&policy, known, &fit));
-    assert_int_equal(fit.why, TM_POLICY_CHANGE);
+    assert_true(tm__policy_due(&policy, known, due) > 0);
+    assert_int_equal(due[0].why, TM_POLICY_CHANGE);
     assert_true(policy.change_at > 2300 && policy.change_at < 2500);
     assert_int_equal(fit_due(&policy, known, &why), 2);
     assert_int_equal(fit_due(&policy, known, &why), 0);
@@ -124,15 +124,15 @@ static void a_change_is_acted_on_and_cuts_the_window(void **state) {
     (void)fit_due(&policy, known - 1, &why);
     policy.arms[0].end = known;
     policy.arms[1].end = known - 900;
-    assert_true(tm__policy_next(&policy, known, &fit));
-    assert_int_equal(fit.arm, 1);
-    assert_int_equal(fit.begin, policy.change_at);
+    assert_true(tm__policy_due(&policy, known, due) > 0);
+    assert_int_equal(due[0].arm, 1);
+    assert_int_equal(due[0].begin, policy.change_at);
 }
 
 static void a_long_window_waits_for_its_share_of_new_rows(void **state) {
     (void)state;
     tm_policy policy;
-    tm_policy_fit fit;
+    tm_policy_fit due[TM_POLICY_ARMS_MAX];
     tm_policy_why why;
     tm_policy_terms some = terms;
     some.arms[0] = (tm_policy_arm_terms){.step_share = 0.5};
@@ -141,15 +141,15 @@ static void a_long_window_waits_for_its_share_of_new_rows(void **state) {
     policy.has_change = true;
     policy.alarm_at = 4500;
     policy.arms[1].end = 7990; /* half of the say is its own */
-    assert_false(tm__policy_next(&policy, 7999, &fit));
-    assert_true(tm__policy_next(&policy, 8000, &fit));
-    assert_true(fit.arm == 0 && fit.begin == 0);
-    assert_int_equal(fit.why, TM_POLICY_CHANGE);
+    assert_int_equal(tm__policy_due(&policy, 7999, due), 0);
+    assert_true(tm__policy_due(&policy, 8000, due) > 0);
+    assert_true(due[0].arm == 0 && due[0].begin == 0);
+    assert_int_equal(due[0].why, TM_POLICY_CHANGE);
     policy.arms[1].loss = 1000.0; /* who leads waits less */
-    assert_true(tm__policy_next(&policy, 4800, &fit));
+    assert_true(tm__policy_due(&policy, 4800, due) > 0);
     policy.arms[0].loss = 2000.0; /* and who has no say, longer */
     policy.arms[1].end = 12000;
-    assert_false(tm__policy_next(&policy, 12000, &fit));
+    assert_int_equal(tm__policy_due(&policy, 12000, due), 0);
 }
 
 static void a_better_score_is_no_alarm(void **state) {
@@ -188,19 +188,18 @@ static void the_budget_holds_fits(void **state) {
     tm_policy_terms some = terms;
     some.work_per_label = 1;
     tm__policy_init(&policy, &some);
-    tm_policy_fit fit;
-    assert_true(tm__policy_next(&policy, 1000, &fit));
-    tm__policy_fitted(&policy, &fit, 1000000);
-    assert_true(tm__policy_next(&policy, 1000, &fit)); /* each begins */
-    tm__policy_fitted(&policy, &fit, 10);
-    assert_false(tm__policy_next(&policy, 5000, &fit));
+    tm_policy_fit due[TM_POLICY_ARMS_MAX];
+    assert_int_equal(tm__policy_due(&policy, 1000, due), 2); /* each begins */
+    tm__policy_fitted(&policy, &due[0], 1000000);
+    tm__policy_fitted(&policy, &due[1], 10);
+    assert_int_equal(tm__policy_due(&policy, 5000, due), 0);
     assert_int_equal(fit_due(&policy, 1000020, &why), 2);
 }
 
 static void a_dear_arm_waits_for_its_step_also_after_a_change(void **state) {
     (void)state;
     tm_policy policy;
-    tm_policy_fit fit;
+    tm_policy_fit due[TM_POLICY_ARMS_MAX];
     tm_policy_why why;
     tm_policy_terms some = terms;
     some.arms[1].costs = 4.0;
@@ -209,10 +208,12 @@ static void a_dear_arm_waits_for_its_step_also_after_a_change(void **state) {
     (void)fit_due(&policy, 1000, &why);
     policy.has_change = true;
     policy.alarm_at = 1200;
-    assert_true(tm__policy_next(&policy, 1250, &fit) && fit.arm == 0);
+    assert_int_equal(tm__policy_due(&policy, 1250, due), 1);
+    assert_int_equal(due[0].arm, 0);
     policy.arms[0].end = 1999;
-    assert_false(tm__policy_next(&policy, 1999, &fit));
-    assert_true(tm__policy_next(&policy, 2000, &fit) && fit.arm == 1);
+    assert_int_equal(tm__policy_due(&policy, 1999, due), 0);
+    assert_int_equal(tm__policy_due(&policy, 2000, due), 1);
+    assert_int_equal(due[0].arm, 1);
 }
 
 static void what_may_be_chance_does_not_pay(void **state) {

@@ -87,7 +87,8 @@ static void drop_seconds(json_t *value) {
         }
     }
     json_object_foreach_safe(value, next, name, member) {
-        if (strcmp(name, "train_seconds") == 0 || strcmp(name, "answer_seconds") == 0) {
+        if (strcmp(name, "train_seconds") == 0 || strcmp(name, "train_cpu_seconds") == 0 ||
+            strcmp(name, "answer_seconds") == 0) {
             json_object_del(value, name);
         } else {
             drop_seconds(member);
