@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `tune`: what other settings would have been worth over a model's history; applies nothing. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/model_args.h"
+#include "cli/project_patch.h"
 #include "loop/tune.h"
 #include "source/rows_from.h"
 #include "table/renames.h"
+
+#define PATCH_BYTES_MAX ((size_t)4 << 20)
 
 typedef struct tuning {
     tm_cli *cli;
@@ -201,6 +206,83 @@ static void print_words(tm_cli *cli, const char *model, const json_t *result) {
     }
 }
 
+/* ---- the patch ---- */
+
+/* "[drift, performance]" of what is declared, with or without performance; empty: none is left. */
+static void words_of_on(const json_t *declared, bool on_errors, char *out, size_t size) {
+    size_t i = 0, len = 0;
+    const json_t *word = NULL;
+    const char *before = "[";
+    json_array_foreach(declared, i, word) {
+        const char *const text = json_string_value(word);
+        if (text != NULL && strcmp(text, "performance") != 0 && len + 24 < size) {
+            len += (size_t)snprintf(out + len, size - len, "%s%.20s", before, text);
+            before = ", ";
+        }
+    }
+    if (on_errors) {
+        len += (size_t)snprintf(out + len, size - len, "%sperformance", before);
+    }
+    (void)snprintf(out + len, size - len, "%s", len > 0 ? "]" : "");
+}
+
+/* What is proposed as changes of keys: those that stay as they are declared are left alone. */
+static uint32_t list_changes(const tuning *t, const json_t *result, char room[4][64],
+                             tm_project_change *out) {
+    const json_t *const declared = json_object_get(result, "declared");
+    const json_t *const best = json_object_get(result, "best");
+    const json_t *const difference = json_object_get(result, "difference");
+    const json_t *const retrain = json_object_get(difference, "retrain");
+    const json_t *const gate = json_object_get(difference, "gate");
+    const char *const threshold = tm__json_text(difference, "threshold", NULL);
+    const int64_t rows = tm__json_i64(best, "new_rows", 0);
+    const bool on_errors = tm__json_bool(best, "on_errors", false);
+    uint32_t n = 0;
+    if (retrain != NULL && rows != tm__json_i64(declared, "new_rows", 0)) {
+        (void)snprintf(room[0], 64, "%lld", (long long)rows);
+        out[n++] = (tm_project_change){"retrain", "new_rows", rows > 0 ? room[0] : NULL};
+        out[n++] = (tm_project_change){"retrain", "new_labels", NULL};
+        out[n++] = (tm_project_change){"retrain", "every", NULL};
+    }
+    if (retrain != NULL && on_errors != tm__json_bool(declared, "on_errors", false)) {
+        words_of_on(json_object_get(json_object_get(t->recipe, "retrain"), "on"), on_errors,
+                    room[1], 64);
+        out[n++] = (tm_project_change){"retrain", "on", room[1][0] != '\0' ? room[1] : NULL};
+    }
+    if (retrain != NULL && json_equal(json_object_get(best, "window_rows"),
+                                      json_object_get(declared, "window_rows")) == 0) {
+        const char *const window = tm__json_text(retrain, "window", NULL);
+        (void)snprintf(room[2], 64, "\"%.40s\"", window != NULL ? window : "");
+        out[n++] = (tm_project_change){"retrain", "window", window != NULL ? room[2] : NULL};
+    }
+    if (gate != NULL) {
+        (void)snprintf(room[3], 64, "%.6g", tm__json_f64(gate, "by", 0));
+        out[n++] = (tm_project_change){"gate", "better_than", "champion"};
+        out[n++] = (tm_project_change){"gate", "by", room[3]};
+    }
+    if (threshold != NULL) {
+        out[n++] = (tm_project_change){NULL, "threshold", threshold};
+    }
+    return n;
+}
+
+static tm_status write_patch(const tuning *t, const json_t *result, tm_err *err) {
+    const char *const path = tm__cli_text(t->cli, "patch");
+    tm_project_change changes[8];
+    char room[4][64];
+    tm_buf text;
+    if (path == NULL || !json_is_object(json_object_get(result, "difference"))) {
+        return TM_OK;
+    }
+    const uint32_t n = list_changes(t, result, room, changes);
+    tm__buf_init(&text, PATCH_BYTES_MAX);
+    tm_status st = tm__project_patch(tm__cli_text(t->cli, "file"), t->place.version.model, changes,
+                                     n, &text, err);
+    st = st == TM_OK ? tm__fs_publish(path, text.data, text.len, err) : st;
+    tm__buf_done(&text);
+    return st;
+}
+
 tm_status cmd_tune(tm_cli *cli, tm_err *err) {
     tuning t = {.cli = cli};
     tm_ctx ctx = {0};
@@ -208,11 +290,17 @@ tm_status cmd_tune(tm_cli *cli, tm_err *err) {
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     st = st == TM_OK ? tm__place_open_version(cli, tm__cli_arg(cli, "MODEL"), &t.place, err) : st;
     st = st == TM_OK ? run(&t, &ctx, &result, err) : st;
+    st = st == TM_OK ? write_patch(&t, result, err) : st;
     if (st == TM_OK && cli->json) {
         json_object_set_new(result, "model", json_string(t.place.version.model));
         tm__cli_print_object(cli, "tidemill.tune/1", result);
     } else if (st == TM_OK) {
         print_words(cli, t.place.version.model, result);
+        if (tm__cli_text(cli, "patch") != NULL &&
+            json_is_object(json_object_get(result, "difference"))) {
+            tm__cli_note(cli, "wrote %s: 'git apply %s', then 'tidemill apply --dry-run'",
+                         tm__cli_text(cli, "patch"), tm__cli_text(cli, "patch"));
+        }
     }
     json_decref(result);
     json_decref(t.recipe);

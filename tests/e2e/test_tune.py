@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What other settings would have been worth over a model's own history: proposed with its gain, and never applied."""
 import random
+import subprocess
 
 import pytest
 
-PROJECT = "models:\n  m:\n    from: rows.csv\n    target: y\n    threshold: cost:1:9\n    retrain: {new_rows: 5000}\n    gate: {better_than: champion, by: 0.002}\n"
+PROJECT = "models:\n  m:\n    from: rows.csv\n    target: y\n    threshold: cost:1:9  # errors cost\n    retrain: {new_rows: 5000, cool_down: 1s}\n    gate: {better_than: champion, by: 0.002}\n"
 
 
 @pytest.fixture(name="made")
@@ -33,14 +34,18 @@ def test_a_difference_is_proposed_with_its_gain_and_nothing_is_applied(made):
     assert best.get("new_rows", 9999) < 5000 or best.get("on") == ["performance"]
     assert told["best"]["score"] > told["declared"]["score"] and told["best"] in told["settings"]
     assert told["threshold"]["was"] == pytest.approx(0.1)
-    words = made.ok("tune", "m", "--delay", "100").out
+    words = made.ok("tune", "m", "--delay", "100", "--patch", "m.patch").out
     assert "nothing is applied" in words and "retrain: {" in words and "declared" in words
     again = made.ok("model", "history", "m", "--json").json
-    assert again == before and made.ok("check")
-    # What it proposes is a project file.
-    made.write("tidemill.yaml", PROJECT.replace("retrain: {new_rows: 5000}", words[words.index("    retrain: {"):].split("\n", 1)[0].strip()))
+    assert again == before and made.ok("check") and (made.folder / "tidemill.yaml").read_text() == PROJECT
+    # What it proposes is a patch of the project file, comments and all.
+    subprocess.run(["git", "apply", "m.patch"], cwd=made.folder, check=True)
+    changed = (made.folder / "tidemill.yaml").read_text()
+    assert "  # errors cost\n" in changed and "better_than: champion" in changed and "cool_down: 1s" in changed, changed
+    assert "m: recipe" in made.ok("apply", "--dry-run").out
     made.ok("apply")
-    assert made.ok("tune", "m", "--delay", "100", "--json").json["declared"]["new_rows"] == best.get("new_rows", 0)
+    now = made.ok("tune", "m", "--delay", "100", "--json").json["declared"]
+    assert now["new_rows"] == best.get("new_rows", 0) and now["on_errors"] == ("on" in best), now
 
 
 def test_what_cannot_be_tuned_is_told(made):
