@@ -188,3 +188,7 @@ uint64_t tm__hash64(const void *data, size_t len, uint64_t key) {
     }
     return value;
 }
+
+void tm__hash128(const uint8_t key[16], const void *data, size_t len, uint8_t out[16]) {
+    (void)crypto_shorthash_siphashx24(out, data, len, key);
+}

@@ -43,4 +43,8 @@ uint32_t tm__crc32c_plain(uint32_t crc, const void *data, size_t len);
 /** Keyed 64-bit hash for tables. The key is fixed, so that results may decide bytes of a model. */
 uint64_t tm__hash64(const void *data, size_t len, uint64_t key);
 
+/** SipHash-2-4 with a result and a key of 128 bits: who has not the key cannot tell it from chance.
+ */
+void tm__hash128(const uint8_t key[16], const void *data, size_t len, uint8_t out[16]);
+
 #endif

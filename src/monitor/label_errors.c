@@ -105,12 +105,13 @@ static tm_status read_all(tm_db *db, void *arg, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     /* In the order of answers, so that each block is read once. */
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT answer_seq, value, joined_us FROM (SELECT answer_seq, value,"
-                         " joined_us FROM labels WHERE state = 1 AND stream IN (SELECT id FROM"
-                         " streams WHERE model = ?1 AND version = ?2) AND joined_us > ?3"
-                         " ORDER BY joined_us DESC LIMIT ?4) ORDER BY answer_seq",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        db,
+        "SELECT answer_seq, " TM_LABEL_VALUE ", joined_us FROM (SELECT seq,"
+        " answer_seq, value, joined_us FROM labels WHERE state = 1 AND stream IN (SELECT id FROM"
+        " streams WHERE model = ?1 AND version = ?2) AND joined_us > ?3"
+        " ORDER BY joined_us DESC LIMIT ?4) ORDER BY answer_seq",
+        &stmt, err));
     tm__stmt_bind_text(stmt, 1, r->ask->model);
     tm__stmt_bind_i64(stmt, 2, r->ask->version);
     tm__stmt_bind_i64(stmt, 3, r->ask->after_us);

@@ -39,11 +39,31 @@ static tm_status wipe(tm_db *db, tm_err *err) {
     return st == TM_E_CONFLICT ? TM_OK : st; /* it is counted, and done by the next command */
 }
 
+/* Who had the key that sealed it may know those inside: another one makes them another. */
+static tm_status renew_lookup(tm_db *db, tm_err *err) {
+    TM_TRY(note_wipe(db, err));
+    TM_TRY(tm__db_begin(db, err));
+    const tm_status st = tm__log_lookup_more_locked(db, err);
+    if (st != TM_OK) {
+        tm__db_rollback(db);
+        return st;
+    }
+    return tm__db_commit(db, err);
+}
+
+static tm_status walk_lookup(tm_db *db, const char *key, bool is_renewing, uint64_t *out_n,
+                             tm_err *err) {
+    static const tm_sealed_column column = TM_SEALED_COLUMN("lookup", "id", "id", "key", 1);
+    TM_TRY(tm__db_seal_renew(db, &column, key, false, out_n, err));
+    return *out_n > 0 && is_renewing ? renew_lookup(db, err) : TM_OK;
+}
+
 static tm_status walk(tm_db *db, const char *key, bool is_renewing, uint64_t *out_n, tm_err *err) {
     static const tm_sealed_column columns[] = {
-        TM_SEALED_COLUMN("blocks", "first_seq", "first_seq", "data"),
-        TM_SEALED_COLUMN("lookup", "id", "id", "key"),
+        TM_SEALED_COLUMN("blocks", "first_seq", "first_seq", "data", 64),
+        TM_SEALED_COLUMN("labels", "seq", "seq", "value", 4096),
     };
+    TM_TRY(walk_lookup(db, key, is_renewing, out_n, err));
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
         uint64_t n = 0;
         TM_TRY(is_renewing ? renew(db, &columns[i], key, &n, err)

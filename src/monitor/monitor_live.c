@@ -130,11 +130,11 @@ static tm_status read_answers(reading *r, tm_block *block, tm_err *err) {
                                  " AND last_us >= ?3 AND first_us < ?4 ORDER BY first_seq",
                                  &blocks, err);
     if (st == TM_OK) {
-        st = tm__stmt_init(
-            block->db,
-            "SELECT answer_seq, value FROM labels WHERE state = 1 AND stream IN " STREAMS
-            " AND at_us >= ?3 AND at_us < ?4 ORDER BY answer_seq",
-            &labels, err);
+        st = tm__stmt_init(block->db,
+                           "SELECT answer_seq, " TM_LABEL_VALUE
+                           " FROM labels WHERE state = 1 AND stream IN " STREAMS
+                           " AND at_us >= ?3 AND at_us < ?4 ORDER BY answer_seq",
+                           &labels, err);
     }
     if (st == TM_OK) {
         bind(r, blocks, from_us, until_us);
@@ -148,11 +148,11 @@ static tm_status read_answers(reading *r, tm_block *block, tm_err *err) {
 
 static tm_status read_arrivals(reading *r, tm_block *block, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value, joined_us FROM labels WHERE state = 1"
-                         " AND stream IN " STREAMS
-                         " AND joined_us >= ?3 AND joined_us < ?4 ORDER BY answer_seq",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        block->db,
+        "SELECT answer_seq, " TM_LABEL_VALUE ", joined_us FROM labels WHERE state = 1"
+        " AND stream IN " STREAMS " AND joined_us >= ?3 AND joined_us < ?4 ORDER BY answer_seq",
+        &stmt, err));
     bind(r, stmt, r->options->is_by_row ? INT64_MIN : r->options->from_us,
          r->options->is_by_row ? INT64_MAX : r->options->until_us);
     tm_status st = TM_OK;

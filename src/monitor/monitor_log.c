@@ -33,6 +33,21 @@
     " columns TEXT NOT NULL, arm TEXT NOT NULL DEFAULT '', share REAL NOT NULL DEFAULT 1,"         \
     " UNIQUE(model, version, route, columns, arm, share)) STRICT;"
 
+/* What a label says is a text, or a sealed cell. */
+#define SEALED_LABELS                                                                              \
+    "CREATE TABLE cells(seq INTEGER PRIMARY KEY, prediction_id TEXT, model TEXT, entity TEXT,"     \
+    " event_us INTEGER, value ANY NOT NULL, observed_us INTEGER NOT NULL,"                         \
+    " received_us INTEGER NOT NULL, state INTEGER NOT NULL, answer_seq INTEGER,"                   \
+    " stream INTEGER REFERENCES streams(id), at_us INTEGER, joined_us INTEGER,"                    \
+    " within_us INTEGER NOT NULL DEFAULT 0, is_ambiguous INTEGER NOT NULL DEFAULT 0,"              \
+    " origin TEXT NOT NULL DEFAULT '') STRICT;"                                                    \
+    "INSERT INTO cells SELECT seq, prediction_id, model, entity, event_us,"                        \
+    " seal('labels.value', seq, value), observed_us, received_us, state, answer_seq, stream,"      \
+    " at_us, joined_us, within_us, is_ambiguous, origin FROM labels ORDER BY seq;"                 \
+    "DROP TABLE labels; ALTER TABLE cells RENAME TO labels;" TM_LABEL_INDICES                      \
+    "INSERT OR REPLACE INTO counters(model, name, n) SELECT '', 'must_vacuum', 1"                  \
+    " WHERE EXISTS (SELECT 1 FROM labels WHERE sealed_by(value) != '');"
+
 static const tm_migration log_migrations[] = {
     {1,
      "CREATE TABLE answers(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
@@ -100,6 +115,7 @@ static const tm_migration log_migrations[] = {
      " missed INTEGER NOT NULL, at_us INTEGER NOT NULL, problem TEXT NOT NULL) STRICT;",
      NULL},
     {6, TM_LOOKUP_TABLE, tm__log_lookup_locked},
+    {7, SEALED_LABELS, NULL},
     {0, NULL, NULL}};
 
 /* Numbers in the column labels.state. */
@@ -301,7 +317,9 @@ static tm_status waiting_find(tm_db *db, const tm_fresh *fresh, tm_waiting *out_
                               tm_waiting *out_by_key, tm_err *err) {
     const tm_record *record = fresh->record;
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "SELECT seq, value FROM labels WHERE prediction_id = ? AND state = 0",
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT seq, " TM_LABEL_VALUE " FROM labels"
+                         " WHERE prediction_id = ? AND state = 0",
                          &stmt, err));
     tm__stmt_bind_str(stmt, 1, record->id);
     TM_TRY(waiting_read(stmt, out_by_id, err));
@@ -309,13 +327,13 @@ static tm_status waiting_find(tm_db *db, const tm_fresh *fresh, tm_waiting *out_
         return TM_OK;
     }
     /* At its moment, or for the newest answer before theirs; the nearest first. */
-    TM_TRY(
-        tm__stmt_init(db,
-                      "SELECT seq, value FROM labels WHERE model = ?1 AND entity = lookup_text(?2)"
-                      " AND prediction_id IS NULL AND state = 0 AND (event_us = ?3 OR"
-                      " (within_us > 0 AND event_us >= ?4 AND event_us - within_us <= ?4))"
-                      " ORDER BY event_us LIMIT 1",
-                      &stmt, err));
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT seq, " TM_LABEL_VALUE " FROM labels"
+                         " WHERE model = ?1 AND entity = lookup_text(?2)"
+                         " AND prediction_id IS NULL AND state = 0 AND (event_us = ?3 OR"
+                         " (within_us > 0 AND event_us >= ?4 AND event_us - within_us <= ?4))"
+                         " ORDER BY event_us LIMIT 1",
+                         &stmt, err));
     tm__stmt_bind_text(stmt, 1, fresh->stream->model);
     tm__stmt_bind_str(stmt, 2, record->entity);
     tm__stmt_bind_i64(stmt, 3, record->event_us);
@@ -378,11 +396,13 @@ static tm_status standing_read(tm_stmt *stmt, const tm_label *label, tm_standing
 static tm_status label_find(tm_db *db, const tm_label *label, tm_standing *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     if (is_by_id(label)) {
-        TM_TRY(tm__stmt_init(db, "SELECT value FROM labels WHERE prediction_id = ?", &stmt, err));
+        TM_TRY(tm__stmt_init(db, "SELECT " TM_LABEL_VALUE " FROM labels WHERE prediction_id = ?",
+                             &stmt, err));
         tm__stmt_bind_text(stmt, 1, label->prediction_id);
     } else {
         TM_TRY(tm__stmt_init(db,
-                             "SELECT value FROM labels WHERE model = ? AND entity = lookup_text(?)"
+                             "SELECT " TM_LABEL_VALUE " FROM labels"
+                             " WHERE model = ? AND entity = lookup_text(?)"
                              " AND event_us = ? AND prediction_id IS NULL",
                              &stmt, err));
         tm__stmt_bind_text(stmt, 1, label->model);
@@ -403,7 +423,8 @@ static tm_status answer_find(tm_block *block, const tm_label *label, tm_standing
         return TM_OK;
     }
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(block->db, "SELECT value FROM labels WHERE answer_seq = ?", &stmt, err));
+    TM_TRY(tm__stmt_init(block->db, "SELECT " TM_LABEL_VALUE " FROM labels WHERE answer_seq = ?",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, found.seq);
     TM_TRY(standing_read(stmt, label, out, err));
     out->is_found = true;
@@ -419,10 +440,12 @@ static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_st
     const tm_joint *const joint = answer->is_found ? &answer->joint : NULL;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "INSERT INTO labels(prediction_id, model, entity, event_us, value,"
+                         "INSERT INTO labels(seq, prediction_id, model, entity, event_us, value,"
                          " observed_us, received_us, state, answer_seq, stream, at_us, joined_us,"
                          " within_us, is_ambiguous, origin)"
-                         " VALUES(?,?,lookup_text(?),?,?,?,?,?,?,?,?,?,?,?,?)",
+                         " SELECT s.seq, ?1, ?2, lookup_text(?3), ?4,"
+                         " seal('labels.value', s.seq, ?5), ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+                         " ?14, ?15 FROM (SELECT coalesce(max(seq), 0) + 1 AS seq FROM labels) s",
                          &stmt, err));
     if (is_by_id(label)) {
         tm__stmt_bind_text(stmt, 1, label->prediction_id);

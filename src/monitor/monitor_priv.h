@@ -293,6 +293,16 @@ TM_NODISCARD tm_status tm__block_take_out_locked(tm_block *block, const char *mo
 /** In a transaction: remove a block, and what points to its answers. */
 TM_NODISCARD tm_status tm__block_remove_locked(tm_block *block, const char *model,
                                                int64_t first_seq, tm_err *err);
+#define TM_LABEL_INDICES                                                                           \
+    "CREATE UNIQUE INDEX labels_id ON labels(prediction_id) WHERE prediction_id IS NOT NULL;"      \
+    "CREATE UNIQUE INDEX labels_key ON labels(model, entity, event_us)"                            \
+    " WHERE prediction_id IS NULL;"                                                                \
+    "CREATE UNIQUE INDEX labels_answer ON labels(answer_seq) WHERE answer_seq IS NOT NULL;"        \
+    "CREATE INDEX labels_waiting ON labels(prediction_id, model) WHERE state = 0;"                 \
+    "CREATE INDEX labels_live ON labels(stream, at_us) WHERE state = 1;"                           \
+    "CREATE INDEX labels_joined ON labels(stream, joined_us) WHERE state = 1;"
+/* What a label says, in a SELECT of its row. */
+#define TM_LABEL_VALUE "CAST(unseal('labels.value', seq, value) AS TEXT)"
 /** Make blocks of the answers of format 1; see tm_migration. */
 TM_NODISCARD tm_status tm__log_upgrade_locked(tm_db *db, tm_err *err);
 /** List the answers of format 2 by entity and moment. */
@@ -302,6 +312,9 @@ TM_NODISCARD tm_status tm__log_moments_locked(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__log_vacuum(tm_db *db, tm_err *err);
 /** Leave a keyed hash of what labels and answers of format 5 are found by. */
 TM_NODISCARD tm_status tm__log_lookup_locked(tm_db *db, tm_err *err);
+/** A new key for what rows are found by, in a transaction: what is there is hashed once more. Cost:
+ * that of writing it anew. */
+TM_NODISCARD tm_status tm__log_lookup_more_locked(tm_db *db, tm_err *err);
 
 /** In a transaction: give a fresh answer the label that waits for it. */
 typedef struct tm_fresh {

@@ -116,7 +116,8 @@ static tm_status row_to_json(tm_block *block, json_t **out, tm_err *err) {
 
 static tm_status label_to_json(tm_db *db, int64_t seq, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "SELECT value FROM labels WHERE answer_seq = ?", &stmt, err));
+    TM_TRY(tm__stmt_init(db, "SELECT " TM_LABEL_VALUE " FROM labels WHERE answer_seq = ?", &stmt,
+                         err));
     tm__stmt_bind_i64(stmt, 1, seq);
     bool has_row = false;
     const tm_status st = tm__stmt_step(stmt, &has_row, err);

@@ -173,7 +173,8 @@ static tm_status read_labels(fare *v, const tm_bundle *bundle, tm_block *block,
                              const stream_of *stream, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value FROM (SELECT answer_seq, value FROM labels"
+                         "SELECT answer_seq, " TM_LABEL_VALUE
+                         " FROM (SELECT seq, answer_seq, value FROM labels"
                          " WHERE state = 1 AND stream = ?1 AND joined_us > ?2"
                          " ORDER BY joined_us DESC LIMIT ?3) ORDER BY answer_seq",
                          &stmt, err));

@@ -233,7 +233,8 @@ static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_li
     const bool is_by_join = after->known_us == INT64_MAX && after->moment_us == INT64_MAX;
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value, joined_us, observed_us, origin FROM labels"
+                         "SELECT answer_seq, " TM_LABEL_VALUE
+                         ", joined_us, observed_us, origin FROM labels"
                          " WHERE state = 1 AND stream IN (SELECT id FROM streams WHERE model = ?1"
                          " AND (?4 = 0 AND arm != 'shadow' OR version = ?4))"
                          " AND joined_us > ?2 AND joined_us <= ?3 ORDER BY answer_seq",

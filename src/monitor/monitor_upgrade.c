@@ -2,7 +2,8 @@
 /*
  * Format 1 of log.db had a row of SQLite for each answer, with its row as JSON; format 2 has blocks
  * of records. Answers keep their numbers: format 1 removed none, so they are 1, 2, 3, ... Format 3
- * finds an answer also by the time before that of its label. Format 6 has keyed hashes of entities.
+ * finds an answer also by the time before that of its label. Format 6 has keyed hashes of entities,
+ * which another key hashes once more.
  */
 #include <string.h>
 
@@ -20,14 +21,7 @@ static const char upgrade_labels[] =
     " observed_us, received_us, state, answer_seq,"
     " (SELECT stream FROM blocks WHERE first_seq <= answer_seq ORDER BY first_seq DESC LIMIT 1),"
     " a.at_us, a.labelled_us FROM labels l LEFT JOIN answers a ON a.seq = l.answer_seq;"
-    "DROP TABLE labels; DROP TABLE answers; ALTER TABLE joined RENAME TO labels;"
-    "CREATE UNIQUE INDEX labels_id ON labels(prediction_id) WHERE prediction_id IS NOT NULL;"
-    "CREATE UNIQUE INDEX labels_key ON labels(model, entity, event_us)"
-    " WHERE prediction_id IS NULL;"
-    "CREATE UNIQUE INDEX labels_answer ON labels(answer_seq) WHERE answer_seq IS NOT NULL;"
-    "CREATE INDEX labels_waiting ON labels(prediction_id, model) WHERE state = 0;"
-    "CREATE INDEX labels_live ON labels(stream, at_us) WHERE state = 1;"
-    "CREATE INDEX labels_joined ON labels(stream, joined_us) WHERE state = 1;";
+    "DROP TABLE labels; DROP TABLE answers; ALTER TABLE joined RENAME TO labels;" TM_LABEL_INDICES;
 
 /* Answers of one stream, one after the other, to be written together. */
 typedef struct tm_upgrade {
@@ -241,19 +235,26 @@ tm_status tm__log_moments_locked(tm_db *db, tm_err *err) {
     return st;
 }
 
-/* ---- From 5 to 6 ---- */
+/* ---- From 5 to 6, and from one key to the next ---- */
+
+#define HASH_ANEW(how)                                                                             \
+    "UPDATE labels SET entity = lookup_text" how "(entity) WHERE entity IS NOT NULL;"              \
+    "CREATE TABLE kept AS SELECT key, moment_us, seq FROM moments;"                                \
+    "DELETE FROM moments;"                                                                         \
+    "INSERT INTO moments(key, moment_us, seq) SELECT lookup_number" how "(key) AS k, moment_us,"   \
+    " seq FROM kept ORDER BY k, moment_us, seq;"                                                   \
+    "DROP TABLE kept;"
 
 tm_status tm__log_lookup_locked(tm_db *db, tm_err *err) {
     static const char tables[] =
         /* What their pages held is still to be overwritten. */
         "INSERT OR REPLACE INTO counters(model, name, n) SELECT '', 'must_vacuum', 1 WHERE EXISTS"
-        " (SELECT 1 FROM labels WHERE entity IS NOT NULL) OR EXISTS (SELECT 1 FROM moments);"
-        "UPDATE labels SET entity = lookup_text(entity) WHERE entity IS NOT NULL;"
-        "CREATE TABLE kept AS SELECT key, moment_us, seq FROM moments;"
-        "DELETE FROM moments;"
-        "INSERT INTO moments(key, moment_us, seq) SELECT lookup_number(key) AS k, moment_us, seq"
-        " FROM kept ORDER BY k, moment_us, seq;"
-        "DROP TABLE kept;";
+        " (SELECT 1 FROM labels WHERE entity IS NOT NULL) OR EXISTS (SELECT 1 FROM "
+        "moments);" HASH_ANEW("");
     TM_TRY(tm__db_lookup_make_locked(db, err));
     return tm__db_exec(db, tables, err);
+}
+
+tm_status tm__log_lookup_more_locked(tm_db *db, tm_err *err) {
+    return tm__db_exec(db, TM_LOOKUP_MORE HASH_ANEW("_again"), err);
 }

@@ -168,7 +168,8 @@ static tm_status walk_block(walking *w, tm_block *block, int64_t first_seq, tm_s
 static tm_status walk_labelled(walking *w, tm_block *block, int64_t first_seq, tm_err *err) {
     tm_stmt *labels = NULL;
     TM_TRY(tm__stmt_init(block->db,
-                         "SELECT answer_seq, value, observed_us, joined_us, origin FROM labels"
+                         "SELECT answer_seq, " TM_LABEL_VALUE
+                         ", observed_us, joined_us, origin FROM labels"
                          " WHERE answer_seq >= ? AND answer_seq < ? ORDER BY answer_seq",
                          &labels, err));
     const tm_status st = walk_block(w, block, first_seq, labels, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sealed cells of intake.db: rows in no segment yet, profiles, quarantine. One owner thread; a
- * server may run. */
+/* Sealed cells of intake.db: rows in no segment yet, profiles, quarantine, and the keys that
+ * pushes' and rows' keys are hashed with, which another key of the home makes another. One owner
+ * thread; a server may run. */
 #ifndef TM_SOURCE_INTAKE_CELLS_H
 #define TM_SOURCE_INTAKE_CELLS_H
 

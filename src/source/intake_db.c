@@ -9,6 +9,7 @@
  *            ├─ runs       files of keys                          ┘ of every accepted row
  *            ├─ pushes     idempotency keys and what they were answered
  *            └─ quarantine rows that were not accepted
+ *   lookup     keys for hashes of pushes' and rows' keys
  */
 #include <string.h>
 
@@ -17,9 +18,33 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "store/db_lookup.h"
 #include "store/db_seal.h"
 
 #define INTAKE_APPLICATION_ID 0x544D494Eu /* "TMIN" */
+
+/* Lines of names and origins of rows in quarantine are texts, or sealed cells; keys of pushes are
+ * hashed. `hashed`: by how many of the keys of `lookup` hashes of rows' keys are. */
+static tm_status seal_names_locked(tm_db *db, tm_err *err) {
+    static const char tables[] =
+        "ALTER TABLE keys ADD COLUMN hashed INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE runs ADD COLUMN hashed INTEGER NOT NULL DEFAULT 0;"
+        "UPDATE pushes SET key = lookup_text(key), body = lookup_rows(body, 0);"
+        "CREATE TABLE cells(seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " source INTEGER NOT NULL REFERENCES sources, at_us INTEGER NOT NULL,"
+        " origin ANY NOT NULL, row INTEGER NOT NULL, col TEXT NOT NULL, reason TEXT NOT NULL,"
+        " detail TEXT NOT NULL, bytes BLOB NOT NULL, names ANY NOT NULL, dialect ANY NOT NULL)"
+        " STRICT;"
+        "INSERT INTO sqlite_sequence SELECT 'cells', seq FROM sqlite_sequence"
+        " WHERE name = 'quarantine';"
+        "INSERT INTO cells SELECT seq, source, at_us, seal('quarantine.origin', seq, origin), row,"
+        " col, reason, detail, bytes, seal('quarantine.names', seq, names),"
+        " seal('quarantine.dialect', seq, dialect) FROM quarantine ORDER BY seq;"
+        "DROP TABLE quarantine; ALTER TABLE cells RENAME TO quarantine;"
+        "CREATE INDEX quarantine_of_source ON quarantine(source, seq);";
+    TM_TRY(tm__db_lookup_make_locked(db, err));
+    return tm__db_exec(db, tables, err);
+}
 
 static const tm_migration migrations[] = {
     {1,
@@ -101,6 +126,7 @@ static const tm_migration migrations[] = {
      NULL},
     /* Nothing is changed: releases before would store what policies of columns keep out. */
     {4, "UPDATE sources SET id = id WHERE 0;", NULL},
+    {5, TM_LOOKUP_TABLE, seal_names_locked},
     {0, NULL, NULL},
 };
 
@@ -559,12 +585,13 @@ tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_r
     return run(stmt, err);
 }
 
-tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source, const tm_row_key *keys,
-                                        uint64_t n, tm_err *err) {
+tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source, const tm_keys_put *put,
+                                        tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(db, "INSERT INTO keys(source, hashes) VALUES(?,?)", &stmt, err));
+    TM_TRY(tm__stmt_init(db, "INSERT INTO keys(source, hashes, hashed) VALUES(?,?,?)", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
-    tm__stmt_bind_blob(stmt, 2, keys, n * sizeof(*keys));
+    tm__stmt_bind_blob(stmt, 2, put->keys, put->n * sizeof(*put->keys));
+    tm__stmt_bind_i64(stmt, 3, put->n_hashed);
     return run(stmt, err);
 }
 
@@ -648,20 +675,20 @@ tm_status tm__intake_db_find_push(tm_db *db, int64_t source, tm_str key, const t
                                   tm_push_result *out, bool *out_found, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT body, accepted, duplicates, quarantined, dropped FROM pushes"
-                         " WHERE source = ? AND key = ?",
+                         "SELECT body = lookup_rows(?3, 0), accepted, duplicates, quarantined,"
+                         " dropped FROM pushes WHERE source = ?1 AND key = lookup_text(?2)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_str(stmt, 2, key);
+    tm__stmt_bind_blob(stmt, 3, body->bytes, TM_HASH_BYTES);
     tm_status st = tm__stmt_step(stmt, out_found, err);
     if (st == TM_OK && *out_found) {
-        const tm_str stored = tm__stmt_blob(stmt, 0);
         out->accepted = (uint64_t)tm__stmt_i64(stmt, 1);
         out->duplicates = (uint64_t)tm__stmt_i64(stmt, 2);
         out->quarantined = (uint64_t)tm__stmt_i64(stmt, 3);
         out->dropped = (uint64_t)tm__stmt_i64(stmt, 4);
         out->is_repeat = true;
-        if (stored.len != TM_HASH_BYTES || memcmp(stored.ptr, body->bytes, TM_HASH_BYTES) != 0) {
+        if (tm__stmt_i64(stmt, 0) == 0) {
             st = TM_FAIL(err, TM_E_CONFLICT,
                          "the idempotency key was used for a push with other rows");
             tm_err_hint(err, "Use a key of its own for each push, and the same one to repeat it.");
@@ -676,7 +703,7 @@ tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, tm_str key, c
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO pushes(source, key, body, accepted, duplicates, quarantined,"
-                         " at_us, dropped) VALUES(?,?,?,?,?,?,?,?)",
+                         " at_us, dropped) VALUES(?,lookup_text(?),lookup_rows(?, 0),?,?,?,?,?)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_str(stmt, 2, key);
@@ -714,12 +741,13 @@ tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_run_p
         tm__stmt_bind_i64(stmt, 2, put->last_key);
         TM_TRY(run(stmt, err));
     }
-    TM_TRY(
-        tm__stmt_init(db, "INSERT INTO runs(source, hash, n, level) VALUES(?,?,?,?)", &stmt, err));
+    TM_TRY(tm__stmt_init(db, "INSERT INTO runs(source, hash, n, level, hashed) VALUES(?,?,?,?,?)",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_blob(stmt, 2, put->info.hash.bytes, TM_HASH_BYTES);
     tm__stmt_bind_i64(stmt, 3, (int64_t)put->info.n);
     tm__stmt_bind_i64(stmt, 4, put->info.level);
+    tm__stmt_bind_i64(stmt, 5, put->n_hashed);
     return run(stmt, err);
 }
 

@@ -261,10 +261,15 @@ TM_NODISCARD tm_status tm__intake_db_add_columns_locked(tm_db *db, int64_t sourc
                                                         tm_err *err);
 TM_NODISCARD tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_rows,
                                                       tm_str batch, tm_err *err);
-/** Keys of the batch that was added last. */
+/* Keys of rows, hashed by the first n_hashed keys of the database. */
+typedef struct tm_keys_put {
+    const tm_row_key *keys; /* [n] */
+    uint64_t n;
+    uint32_t n_hashed;
+} tm_keys_put;
+/** Those of the batch that was added last. */
 TM_NODISCARD tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source,
-                                                     const tm_row_key *keys, uint64_t n,
-                                                     tm_err *err);
+                                                     const tm_keys_put *put, tm_err *err);
 /** Put bad rows into quarantine, as far as it has room, and count them: *out_dropped had none. */
 TM_NODISCARD tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
                                                     const tm_rows *rows, uint64_t *out_dropped,
@@ -303,10 +308,11 @@ typedef struct tm_run_put {
     tm_key_run_info info;
     const tm_key_merge *merged; /* runs; NULL: keys of batches */
     int64_t last_key;           /* of batches: up to this number */
+    uint32_t n_hashed;          /* as in tm_keys_put */
 } tm_run_put;
 TM_NODISCARD tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source,
                                                     const tm_run_put *put, tm_err *err);
-/** Fill a set with what the file says. */
+/** Fill a set with what the file says, as tm__intake_keys_renew() left it. */
 TM_NODISCARD tm_status tm__intake_db_load_keys(tm_db *db, int64_t source, const char *dir,
                                                tm_key_set *set, tm_err *err);
 

@@ -62,14 +62,19 @@ static tm_status find_room(tm_db *db, int64_t source, room *out, tm_err *err) {
     return st;
 }
 
+/* Where a bad row came from, in a SELECT of it: a text, however it is stored. */
+#define ORIGIN "CAST(unseal('quarantine.origin', seq, origin) AS TEXT)"
+
 static tm_status keep_locked(tm_db *db, int64_t source, const char *origin, const tm_rows *rows,
                              const tm_bad_row *bad, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
                          "INSERT INTO quarantine(seq, source, at_us, origin, row, col, reason,"
                          " detail, bytes, names, dialect)"
-                         " SELECT n.seq, ?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                         " seal('quarantine.bytes', n.seq, ?8), ?9, ?10"
+                         " SELECT n.seq, ?1, ?2, seal('quarantine.origin', n.seq, ?3), ?4, ?5, ?6,"
+                         " ?7, seal('quarantine.bytes', n.seq, ?8),"
+                         " seal('quarantine.names', n.seq, ?9),"
+                         " seal('quarantine.dialect', n.seq, ?10)"
                          " FROM (" TM_NEXT_SEQ("quarantine") ") n",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
@@ -143,8 +148,8 @@ tm_status tm__intake_db_last_bad(tm_db *db, int64_t source, json_t **out, tm_err
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, at_us, origin, row, col, reason, detail, x'' FROM quarantine"
-                         " WHERE source = ? ORDER BY seq DESC LIMIT 1",
+                         "SELECT seq, at_us, " ORIGIN ", row, col, reason, detail, x''"
+                         " FROM quarantine WHERE source = ? ORDER BY seq DESC LIMIT 1",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
@@ -179,7 +184,7 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name,
     tm_status st = tm__intake_place_open(home, name, &p, err);
     if (st == TM_OK) {
         st = choose(&p,
-                    "SELECT seq, at_us, origin, row, col, reason, detail,"
+                    "SELECT seq, at_us, " ORIGIN ", row, col, reason, detail,"
                     " substr(unseal('quarantine.bytes', seq, bytes), 1, 1048576)" CHOSEN
                     " ORDER BY seq LIMIT ?5",
                     choice, &stmt, err);
@@ -234,9 +239,10 @@ static tm_status groups(tm_intake_place *p, const tm_intake_choice *choice, json
     TM_TRY(choose(p,
                   "SELECT reason, origin, col, count(*), min(at_us), max(at_us),"
                   " json_group_array(json_array(seq, row)) FILTER (WHERE k <= 3)"
-                  " FROM (SELECT seq, row, reason, origin, col, at_us, row_number() OVER"
-                  " (PARTITION BY reason, origin, col ORDER BY seq) AS k" CHOSEN
-                  ") GROUP BY reason, origin, col ORDER BY count(*) DESC, min(seq)",
+                  " FROM (SELECT *, row_number() OVER (PARTITION BY reason, origin, col ORDER BY"
+                  " seq) AS k FROM (SELECT seq, row, reason, " ORIGIN
+                  " AS origin, col, at_us" CHOSEN
+                  ")) GROUP BY reason, origin, col ORDER BY count(*) DESC, min(seq)",
                   choice, &stmt, err));
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {
@@ -357,10 +363,12 @@ tm_status tm__intake_quarantine_write(const tm_home *home, const char *name,
     uint64_t n = 0;
     TM_TRY(tm__intake_place_open(home, name, &p, err));
     tm__buf_init(&text, FILE_BYTES_MAX);
-    tm_status st = choose(&p,
-                          "SELECT seq, at_us, origin, row, col, reason, detail,"
-                          " unseal('quarantine.bytes', seq, bytes), names" CHOSEN " ORDER BY seq",
-                          choice, &stmt, err);
+    tm_status st =
+        choose(&p,
+               "SELECT seq, at_us, " ORIGIN ", row, col, reason, detail,"
+               " unseal('quarantine.bytes', seq, bytes),"
+               " CAST(unseal('quarantine.names', seq, names) AS TEXT)" CHOSEN " ORDER BY seq",
+               choice, &stmt, err);
     for (bool has_row = true; st == TM_OK;) {
         st = tm__stmt_step(stmt, &has_row, err);
         if (st != TM_OK || !has_row) {

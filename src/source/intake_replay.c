@@ -141,13 +141,14 @@ static tm_status read_kept(kept *row, tm_stmt *stmt, tm_str bytes, tm_err *err) 
 static tm_status next_row(replay *r, kept *out, bool *out_found, tm_err *err) {
     tm_stmt *stmt = NULL;
     const tm_intake_choice *choice = &r->what->choice;
-    TM_TRY(tm__stmt_init(
-        r->db,
-        "SELECT seq, names, dialect, unseal('quarantine.bytes', seq, bytes) FROM quarantine"
-        " WHERE source = ?1 AND seq > ?2"
-        " AND seq >= ?3 AND (?4 = 0 OR seq <= ?4) AND (?5 = '' OR reason = ?5)"
-        " ORDER BY seq LIMIT 1",
-        &stmt, err));
+    TM_TRY(tm__stmt_init(r->db,
+                         "SELECT seq, CAST(unseal('quarantine.names', seq, names) AS TEXT),"
+                         " CAST(unseal('quarantine.dialect', seq, dialect) AS TEXT),"
+                         " unseal('quarantine.bytes', seq, bytes) FROM quarantine"
+                         " WHERE source = ?1 AND seq > ?2"
+                         " AND seq >= ?3 AND (?4 = 0 OR seq <= ?4) AND (?5 = '' OR reason = ?5)"
+                         " ORDER BY seq LIMIT 1",
+                         &stmt, err));
     tm__stmt_bind_i64(stmt, 1, r->source.id);
     tm__stmt_bind_i64(stmt, 2, r->after);
     tm__stmt_bind_i64(stmt, 3, choice->first);
@@ -272,11 +273,12 @@ static tm_status next_mended(replay *r, kept *out, bool *out_more, bool *out_fou
         return TM_OK;
     }
     TM_TRY(read_line(r, line, &number, &row, err));
-    tm_status st = tm__stmt_init(
-        r->db,
-        "SELECT seq, names, dialect, unseal('quarantine.bytes', seq, bytes) FROM quarantine"
-        " WHERE source = ? AND seq = ?",
-        &stmt, err);
+    tm_status st = tm__stmt_init(r->db,
+                                 "SELECT seq, CAST(unseal('quarantine.names', seq, names) AS TEXT),"
+                                 " CAST(unseal('quarantine.dialect', seq, dialect) AS TEXT),"
+                                 " unseal('quarantine.bytes', seq, bytes) FROM quarantine"
+                                 " WHERE source = ? AND seq = ?",
+                                 &stmt, err);
     if (st == TM_OK) {
         tm__stmt_bind_i64(stmt, 1, r->source.id);
         tm__stmt_bind_i64(stmt, 2, number);
@@ -314,8 +316,9 @@ static tm_status leave_locked(replay *r, int64_t number, tm_err *err) {
     TM_TRY(put_down_locked(
         r,
         "UPDATE sources SET quarantined = quarantined - 1, quarantine_bytes = quarantine_bytes -"
-        " (SELECT length(unseal('quarantine.bytes', seq, bytes)) + length(CAST(names AS BLOB)) + "
-        "length(CAST(dialect AS BLOB))"
+        " (SELECT length(unseal('quarantine.bytes', seq, bytes)) +"
+        " length(CAST(unseal('quarantine.names', seq, names) AS BLOB)) +"
+        " length(CAST(unseal('quarantine.dialect', seq, dialect) AS BLOB))"
         " FROM quarantine WHERE seq = ?1)"
         " WHERE id = (SELECT source FROM quarantine WHERE seq = ?1)",
         number, NULL, err));

@@ -18,7 +18,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "source/intake_keys.h"
 #include "source/intake_priv.h"
+#include "store/db_lookup.h"
 #include "store/privacy_key.h"
 
 /* Runs being merged beside the writer. */
@@ -50,6 +52,7 @@ struct tm_source_writer {
     char *keys_dir;
     uint32_t n_recent_max; /* keys in memory before they become a run; 0: as the set has it */
     tm_key_set *keys;      /* NULL: not loaded */
+    tm_lookup_rows lookup; /* that its keys are hashed with */
     saving saving;
     merging merging;
 };
@@ -123,6 +126,7 @@ static void drop_keys(tm_source_writer *w) {
     }
     tm__key_set_free(w->keys);
     w->keys = NULL;
+    tm__lookup_rows_done(&w->lookup);
 }
 
 void tm__source_writer_free(tm_source_writer *writer) {
@@ -151,15 +155,41 @@ tm_status tm__source_writer_check_locked(const tm_source_writer *w, tm_db *db, t
     return TM_OK;
 }
 
+/* Whether the set is hashed with all keys that the database has. */
+static tm_status is_behind(const tm_source_writer *w, tm_db *db, bool *out, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db, "SELECT lookup_count()", &stmt, err));
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    *out = st == TM_OK && tm__stmt_i64(stmt, 0) != (int64_t)w->lookup.n_keys;
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status load(tm_source_writer *w, tm_db *db, tm_err *err) {
+    const tm_keys_place place = {.db = db, .dir = w->keys_dir, .source = w->id};
+    TM_TRY(tm__intake_keys_renew(&place, err));
+    TM_TRY(tm__lookup_rows_read(db, &w->lookup, err));
+    return tm__intake_db_load_keys(db, w->id, w->keys_dir, w->keys, err);
+}
+
 tm_status tm__source_writer_load(tm_source_writer *w, tm_db *db, tm_err *err) {
-    if (!w->is_keyed || w->keys != NULL) {
+    if (!w->is_keyed) {
         return TM_OK;
+    }
+    if (w->keys != NULL) {
+        bool must_load = false;
+        TM_TRY(is_behind(w, db, &must_load, err));
+        if (!must_load) {
+            return TM_OK;
+        }
+        drop_keys(w); /* the home has another key since */
     }
     w->keys = tm__key_set_create(w->keys_dir, w->n_recent_max);
     if (w->keys == NULL) {
         return no_memory(err);
     }
-    const tm_status st = tm__intake_db_load_keys(db, w->id, w->keys_dir, w->keys, err);
+    const tm_status st = load(w, db, err);
     if (st != TM_OK) {
         drop_keys(w);
     }
@@ -207,7 +237,8 @@ static void save_finish(tm_source_writer *w, tm_db *db) {
     if (s->status != TM_OK) {
         return;
     }
-    const tm_run_put put = {.info = tm__key_run_info(run), .last_key = s->last_key};
+    const tm_run_put put = {
+        .info = tm__key_run_info(run), .last_key = s->last_key, .n_hashed = w->lookup.n_keys};
     if (store_run(w, db, &put) != TM_OK) {
         tm__key_run_close(run);
         return;
@@ -226,7 +257,8 @@ static void merge_finish(tm_source_writer *w, tm_db *db) {
     if (m->status != TM_OK) {
         return;
     }
-    const tm_run_put put = {.info = tm__key_run_info(run), .merged = &m->merge};
+    const tm_run_put put = {
+        .info = tm__key_run_info(run), .merged = &m->merge, .n_hashed = w->lookup.n_keys};
     if (store_run(w, db, &put) != TM_OK) {
         tm__key_run_close(run);
         return;
@@ -282,7 +314,10 @@ tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint32_t 
         return TM_OK;
     }
     for (uint64_t i = 0; i < rows->n_rows; i++) {
-        if (!tm__key_set_add(w->keys, rows->keys[i], &has_failed)) {
+        uint64_t words[2] = {rows->keys[i].high, rows->keys[i].low};
+        tm__lookup_row(&w->lookup, 0, words);
+        const tm_row_key key = {words[0], words[1]};
+        if (!tm__key_set_add(w->keys, key, &has_failed)) {
             continue;
         }
         if (kept != NULL) {
@@ -290,7 +325,7 @@ tm_status tm__source_writer_unique(tm_source_writer *w, tm_rows *rows, uint32_t 
         } else {
             move_in_batch(rows, i, &to);
         }
-        rows->keys[n++] = rows->keys[i];
+        rows->keys[n++] = key;
     }
     if (has_failed) {
         return no_memory(err);
@@ -436,7 +471,8 @@ tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_
         TM_TRY(tm__intake_db_add_batch_locked(db, w->id, rows->n_rows, batch, err));
     }
     if (rows->n_rows > 0 && w->is_keyed) {
-        TM_TRY(tm__intake_db_add_keys_locked(db, w->id, rows->keys, rows->n_rows, err));
+        const tm_keys_put keys = {rows->keys, rows->n_rows, w->lookup.n_keys};
+        TM_TRY(tm__intake_db_add_keys_locked(db, w->id, &keys, err));
     }
     TM_TRY(tm__intake_db_add_bad_locked(db, w->id, put->origin, rows, &result->dropped, err));
     result->accepted = rows->n_rows;

@@ -186,6 +186,10 @@ static bool find_between(const tm_key_run *run, uint64_t from, uint64_t end, tm_
     return from < run->info.n && is_equal(run->keys[from], key);
 }
 
+tm_row_key tm__key_run_at(const tm_key_run *run, uint64_t i) {
+    return run->keys[i];
+}
+
 bool tm__key_run_has(const tm_key_run *run, tm_row_key key) {
     if (!filter_has(run->filter, run->n_blocks, key)) {
         return false;
@@ -211,6 +215,11 @@ void tm__key_run_close(tm_key_run *run) {
         tm__mem_free(run->path);
         tm__mem_free(run);
     }
+}
+
+void tm__key_run_remove(const tm_key_run *run) {
+    const tm_status removed = tm__fs_remove(run->path, NULL);
+    (void)removed; /* what stays is collected */
 }
 
 /* ---- Writing a run ---- */

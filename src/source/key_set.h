@@ -34,8 +34,12 @@ TM_NODISCARD tm_status tm__key_run_open(const char *dir, const tm_key_run_info *
                                         tm_key_run **out, tm_err *err);
 TM_NODISCARD tm_status tm__key_run_check(const tm_key_run *run, tm_err *err);
 tm_key_run_info tm__key_run_info(const tm_key_run *run);
+/** Keys of a run in ascending order. */
+tm_row_key tm__key_run_at(const tm_key_run *run, uint64_t i);
 bool tm__key_run_has(const tm_key_run *run, tm_row_key key);
 void tm__key_run_close(tm_key_run *run);
+/** Remove its file; it is read on until it is closed. */
+void tm__key_run_remove(const tm_key_run *run);
 
 typedef struct tm_key_set tm_key_set;
 /** dir: where runs are; n_recent_max: keys in memory before they should become a run, 0: 2^20. */

@@ -207,15 +207,30 @@ static tm_status count(tm_db *db, const char *sql, const char *key, uint64_t *ou
     return st;
 }
 
-static tm_status renew_some(tm_db *db, const char *sql, const char *key, tm_err *err) {
+/* *io_last: the row behind which it begins, then that of the last cell; as it was: there is none.
+ */
+static tm_status renew_some_locked(tm_db *db, const tm_sealed_column *column, const char *key,
+                                   int64_t *io_last, tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__db_begin(db, err));
-    tm_status st = tm__stmt_init(db, sql, &stmt, err);
-    if (st == TM_OK) {
-        tm__stmt_bind_text(stmt, 1, key);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+    bool has_row = true;
+    TM_TRY(tm__stmt_init(db, column->renew, &stmt, err));
+    tm__stmt_bind_text(stmt, 1, key);
+    tm__stmt_bind_i64(stmt, 2, *io_last);
+    tm__stmt_bind_i64(stmt, 3, column->n_max);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    while (st == TM_OK && has_row) {
+        const int64_t row = tm__stmt_i64(stmt, 0);
+        *io_last = row > *io_last ? row : *io_last;
+        st = tm__stmt_step(stmt, &has_row, err);
     }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+static tm_status renew_some(tm_db *db, const tm_sealed_column *column, const char *key,
+                            int64_t *io_last, tm_err *err) {
+    TM_TRY(tm__db_begin(db, err));
+    const tm_status st = renew_some_locked(db, column, key, io_last, err);
     if (st != TM_OK) {
         tm__db_rollback(db);
         return st;
@@ -235,11 +250,11 @@ tm_status tm__db_seal_wipe(tm_db *db, tm_err *err) {
 tm_status tm__db_seal_renew(tm_db *db, const tm_sealed_column *column, const char *key,
                             bool is_renewing, uint64_t *out_n, tm_err *err) {
     TM_TRY(count(db, column->count, key, out_n, err));
-    for (uint64_t left = is_renewing ? *out_n : 0; left > 0;) {
-        uint64_t now = 0;
-        TM_TRY(renew_some(db, column->renew, key, err));
-        TM_TRY(count(db, column->count, key, &now, err));
-        left = now < left ? now : 0; /* another key seals meanwhile: its command goes on */
+    for (int64_t last = 0, next = 0; is_renewing && *out_n > 0; last = next) {
+        TM_TRY(renew_some(db, column, key, &next, err));
+        if (next == last) {
+            break;
+        }
     }
     return TM_OK;
 }

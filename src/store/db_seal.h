@@ -25,7 +25,8 @@ TM_NODISCARD tm_status tm__db_seal_init(sqlite3 *handle, const char *path, tm_er
 /* A column whose cells are sealed. */
 typedef struct tm_sealed_column {
     const char *count; /* SELECT of its cells that ?1 did not seal */
-    const char *renew; /* UPDATE that seals some of those anew */
+    const char *renew; /* UPDATE that seals at most ?3 of those behind the row ?2 anew */
+    uint32_t n_max;    /* in a transaction */
 } tm_sealed_column;
 /** How many cells the key of an id did not seal; with is_renewing they are sealed by the first key
  * of the home before, some in a transaction. */
@@ -41,15 +42,17 @@ TM_NODISCARD tm_status tm__db_seal_wipe(tm_db *db, tm_err *err);
 #define TM_NEXT_SEQ(table)                                                                         \
     "SELECT 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = '" table "'), 0) AS seq"
 
-/* The statements of a column: `key` is its table's primary key, `row` what cells are bound to. */
-#define TM_SEALED_COLUMN(table, key, row, column)                                                  \
+/* The statements of a column: `key` is its table's primary key, an integer above 0, `row` what
+ * cells are bound to, `n` how many are sealed in a transaction. */
+#define TM_SEALED_COLUMN(table, key, row, column, n)                                               \
     {                                                                                              \
         "SELECT count(*) FROM " table " WHERE " column " IS NOT NULL AND sealed_by(" column        \
         ") IS NOT ?1",                                                                             \
             "UPDATE " table " SET " column " = seal('" table "." column "', " row                  \
             ", unseal('" table "." column "', " row ", " column ")) WHERE " key " IN (SELECT " key \
-            " FROM " table " WHERE " column " IS NOT NULL AND sealed_by(" column                   \
-            ") IS NOT ?1 LIMIT 64)"                                                                \
+            " FROM " table " WHERE " key " > ?2 AND " column " IS NOT NULL AND sealed_by(" column  \
+            ") IS NOT ?1 ORDER BY " key " LIMIT ?3) RETURNING " key,                               \
+            n                                                                                      \
     }
 
 #endif

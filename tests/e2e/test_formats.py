@@ -22,7 +22,7 @@ COMMANDS = {
                  ["backup", "x.tar.zst"]],
 }
 
-KNOWN = {"meta.db": 8, "log.db": 6, "watch.db": 2}  # formats of this program
+KNOWN = {"meta.db": 8, "log.db": 7, "watch.db": 2}  # formats of this program
 
 
 @pytest.fixture(scope="module", name="made")

@@ -110,7 +110,7 @@ static void a_log_of_format_3_keeps_answers_labels_and_counts(void **state) {
     tm__monitor_close(monitor);
     uint32_t format = 0;
     assert_int_equal(tm__monitor_check(*state, false, &format, NULL), TM_OK);
-    assert_int_equal(format, 6);
+    assert_int_equal(format, 7);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)

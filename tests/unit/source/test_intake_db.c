@@ -87,11 +87,29 @@ static void a_mark_stands_for_its_item_in_its_source(void **state) {
     tm__db_close(db);
 }
 
+static int64_t count_of(tm_db *db, const char *sql) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    assert_int_equal(tm__stmt_init(db, sql, &stmt, NULL), TM_OK);
+    assert_int_equal(tm__stmt_step(stmt, &has_row, NULL), TM_OK);
+    const int64_t n = has_row ? tm__stmt_i64(stmt, 0) : -1;
+    tm__stmt_done(stmt);
+    return n;
+}
+
 /* As the first format had sources and segments. */
 static void an_older_file_is_brought_up(void **state) {
     tm_db *db = open_db(*state);
     tm_source_row row = {0};
     const char *back =
+        "DROP TABLE lookup; ALTER TABLE keys DROP COLUMN hashed;"
+        "ALTER TABLE runs DROP COLUMN hashed;"
+        "INSERT INTO sources(id, name, keys, created_us) VALUES(7, 'old', '[]', 5);"
+        "INSERT INTO pushes(source, key, body, accepted, duplicates, quarantined, at_us)"
+        " VALUES(7, 'once', zeroblob(32), 1, 0, 0, 5);"
+        "INSERT INTO quarantine(seq, source, at_us, origin, row, col, reason, detail, bytes, names,"
+        " dialect) VALUES(41, 7, 5, 'once', 1, 'x', 'type', '', x'41', 'id,x', '');"
+        "DELETE FROM quarantine WHERE seq = 41;"
         "DROP TABLE taken; DROP TABLE sinks; DROP TABLE profiles; DROP TABLE anomalies;"
         "ALTER TABLE segments DROP COLUMN parts;"
         "ALTER TABLE segments DROP COLUMN n_bytes;"
@@ -122,6 +140,15 @@ static void an_older_file_is_brought_up(void **state) {
     assert_int_equal(tm__db_exec(db, back, NULL), TM_OK);
     tm__db_close(db);
     db = open_db(*state);
+    const tm_hash body = {0};
+    tm_push_result result = {0};
+    bool is_found = false;
+    assert_int_equal(tm__intake_db_find_push(db, 7, tm__str("once"), &body, &result, &is_found, NULL),
+                     TM_OK);
+    assert_true(is_found && result.accepted == 1);
+    assert_int_equal(count_of(db, "SELECT count(*) FROM pushes WHERE key = 'once' OR body ="
+                                  " zeroblob(32)"), 0);
+    assert_int_equal(count_of(db, "SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'"), 41);
     assert_int_equal(tm__intake_db_source(db, "p", &row, NULL), TM_OK);
     assert_string_equal(row.feed, "push");
     assert_true(json_is_null(row.state));
@@ -181,7 +208,8 @@ static void keys_load_from_batches_and_runs(void **state) {
         for (uint32_t i = 0; i < 50; i++, n++) {
             keys[i] = tm__row_key(&n, sizeof(n));
         }
-        assert_int_equal(tm__intake_db_add_keys_locked(db, id, keys, 50, NULL), TM_OK);
+        assert_int_equal(tm__intake_db_add_keys_locked(db, id, &(tm_keys_put){keys, 50, 1}, NULL),
+                         TM_OK);
         assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
         assert_int_equal(tm__key_set_count(set), n);
         assert_int_equal(tm__key_set_recent(set), 50);

@@ -89,6 +89,60 @@ static void a_key_that_is_sealed_needs_the_key_of_the_home(void **state) {
     tm__db_close(db);
 }
 
+/* Columns of hashes are hashed once more, and found by the same values; by every connection. */
+static void a_new_key_hashes_what_is_there_once_more(void **state) {
+    static const tm_migration with_rows[] = {
+        {1, TM_LOOKUP_TABLE "CREATE TABLE t(a TEXT, b INTEGER, c BLOB) STRICT;",
+         tm__db_lookup_make_locked},
+        {0, NULL, NULL}};
+    tm_db *const db = open_db(*state, "a.db", with_rows),
+                 *const other = open_db(*state, "a.db", with_rows);
+    tm_lookup_rows rows = {0};
+    const char *found = "SELECT count(*) FROM t WHERE a = lookup_text('anna') AND b ="
+                        " lookup_number(7) AND c = lookup_rows(zeroblob(32), 0)";
+    assert_int_equal(tm__db_exec(db,
+                                 "INSERT INTO t SELECT lookup_text('anna'), lookup_number(7),"
+                                 " lookup_rows(zeroblob(32), 0)",
+                                 NULL),
+                     TM_OK);
+    check(other, found, "1");
+    check(other, "SELECT lookup_count()", "1");
+    for (int i = 0; i < 3; i++) {
+        char before[64] = "", after[64] = "";
+        assert_int_equal(value_of(db, "SELECT a || b FROM t", before, NULL), TM_OK);
+        assert_int_equal(
+            tm__db_exec(db,
+                        "BEGIN IMMEDIATE;" TM_LOOKUP_MORE
+                        "UPDATE t SET a = lookup_text_again(a), b = lookup_number_again(b),"
+                        " c = lookup_rows(c, lookup_count() - 1); COMMIT",
+                        NULL),
+            TM_OK);
+        assert_int_equal(value_of(db, "SELECT a || b FROM t", after, NULL), TM_OK);
+        assert_string_not_equal(before, after);
+        check(db, found, "1");
+        check(other, found, "1");
+    }
+    check(other, "SELECT lookup_count()", "4");
+    check(db, "SELECT lookup_rows(lookup_rows(x'000102030405060708090a0b0c0d0e0f', 0), 4) ="
+              " lookup_rows(x'000102030405060708090a0b0c0d0e0f', 0)", "1");
+    assert_int_equal(tm__lookup_rows_read(other, &rows, NULL), TM_OK);
+    assert_int_equal(rows.n_keys, 4);
+    uint64_t words[2] = {0}, again[2] = {0};
+    char got[64] = "", want[64] = "";
+    tm__lookup_row(&rows, 0, words);
+    tm__lookup_row(&(tm_lookup_rows){rows.keys, 2}, 0, again);
+    tm__lookup_row(&rows, 2, again);
+    assert_memory_equal(words, again, sizeof(words));
+    for (size_t i = 0; i < sizeof(words); i++) {
+        (void)snprintf(want + 2 * i, 3, "%02X", ((const uint8_t *)words)[i]);
+    }
+    assert_int_equal(value_of(db, "SELECT hex(substr(c, 1, 16)) FROM t", got, NULL), TM_OK);
+    assert_string_equal(got, want);
+    tm__lookup_rows_done(&rows);
+    tm__db_close(db);
+    tm__db_close(other);
+}
+
 static void a_key_that_is_gone_or_cut_is_damage(void **state) {
     static const char *const harm[] = {"UPDATE lookup SET key = x'00'", "DELETE FROM lookup"};
     for (int i = 0; i < 2; i++) {
@@ -108,6 +162,7 @@ int main(void) {
         TEST(a_value_has_one_hash_in_its_database),
         TEST(a_database_without_a_key_keeps_values_as_they_are),
         TEST(a_key_that_is_sealed_needs_the_key_of_the_home),
+        TEST(a_new_key_hashes_what_is_there_once_more),
         TEST(a_key_that_is_gone_or_cut_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@
 static const tm_migration migrations[] = {
     {1, "CREATE TABLE things(id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB) STRICT;", NULL},
     {0, NULL, NULL}};
-static const tm_sealed_column column = TM_SEALED_COLUMN("things", "id", "id", "data");
+static const tm_sealed_column column = TM_SEALED_COLUMN("things", "id", "id", "data", 64);
 
 static tm_home *home;
 static tm_db *db;
