@@ -144,11 +144,14 @@ static json_t *bad_json(tm_stmt *stmt) {
         is_text(bytes) ? json_stringn(bytes.len > 0 ? bytes.ptr : "", bytes.len) : json_null());
 }
 
+/* Lists of sources are made without the key of the home: an origin that is sealed is empty there.
+ */
 tm_status tm__intake_db_last_bad(tm_db *db, int64_t source, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, at_us, " ORIGIN ", row, col, reason, detail, x''"
+                         "SELECT seq, at_us, iif(sealed_by(origin) = '', origin, ''), row, col,"
+                         " reason, detail, x''"
                          " FROM quarantine WHERE source = ? ORDER BY seq DESC LIMIT 1",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);

@@ -71,7 +71,7 @@ def unpacked(data):
         return plain.read_bytes()
 
 
-SEALED_COLUMNS = {"intake.db": (("batches", "rows", "seq"), ("profiles", "profile", "source || '.' || hex(segment)"), ("quarantine", "bytes", "seq")), "log.db": (("blocks", "data", "first_seq"), ("lookup", "key", "id"))}
+SEALED_COLUMNS = {"intake.db": (("batches", "rows", "seq"), ("profiles", "profile", "source || '.' || hex(segment)"), ("quarantine", "bytes", "seq"), ("quarantine", "origin", "seq"), ("quarantine", "names", "seq"), ("quarantine", "dialect", "seq")), "log.db": (("blocks", "data", "first_seq"), ("labels", "value", "seq"), ("lookup", "key", "id"))}
 
 
 def cells(db):

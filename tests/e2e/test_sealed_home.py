@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sealed home with all that keeps rows in use: which of its files hold a planted value in clear, in any form. docs/privacy.md lists the same."""
+import hashlib
 import re
 import secrets
+import sqlite3
 import time
 
 import s3_server
@@ -47,11 +49,17 @@ def fetch(tm, tokens):
 
 
 def ask(tm, tokens):
+    headers = {"Authorization": f"Bearer {tm.ok('key', 'create', '--role', 'admin', '--json').json['key']}"}
     server = Server(tm)
-    status, _, answer = server.request("POST", "/v1/routes/late/predict", {"rows": [{"id": t, "at": "2026-02-01T00:00:00Z", "note": t, "x": 3} for t in tokens[:20]]})
+    rows = [{"id": t, "at": "2026-02-01T00:00:00Z", "note": t, "x": 3} for t in tokens[:20]]
+    status, _, answer = server.request("POST", "/v1/routes/late/predict", {"rows": rows}, headers)
     assert status == 200
     labels = [{"prediction_id": answer["predictions"][0]["id"], "label": "yes"}, {"model": "late", "entity": tokens[2], "label": "no", "time": "2020-01-01T00:00:00Z"}]
-    assert server.request("POST", "/v1/labels", {"labels": labels})[0] == 200
+    assert server.request("POST", "/v1/labels", {"labels": labels}, headers)[0] == 200
+    # The key of a push is the origin of its bad row.
+    rows = [{"id": tokens[4][::-1], "at": "2026-02-01T00:00:00Z", "note": "", "x": 3, "late": "no"}, {"id": tokens[5], "x": "many"}]
+    answer = server.request("POST", "/v1/sources/pushed/rows", {"rows": rows}, headers | {"Idempotency-Key": tokens[6]})[2]
+    assert answer.get("quarantined") == 1, answer
     assert server.stop() == 0
 
 
@@ -66,8 +74,14 @@ def test_each_file_of_a_sealed_home_is_looked_into(tm):
     shown = {re.sub(r"[0-9a-f]{64}", "HASH", re.sub(r"/\d+/", "/N/", name)) for _, name in where(home, tokens)}
     print(sorted(names), sorted(shown))
     assert {name.removesuffix("-wal") for name in shown} == set(CLEAR)
+    with sqlite3.connect(home / "log.db") as log, sqlite3.connect(home / "intake.db") as intake:
+        cells = [cell for cell, in log.execute("SELECT value FROM labels")] + [cell for row in intake.execute("SELECT origin, names, dialect FROM quarantine") for cell in row]
+        assert len(cells) >= 8 and all(cell[:8] == b"TMSCELL2" for cell in cells)
+        hashes = b"".join(data for data, in intake.execute("SELECT hashes FROM keys")) + b"".join(p.read_bytes() for p in home.glob("keys/*/*.keys"))
+        guess = hashlib.blake2b(b"\x05" + tokens[130].encode(), digest_size=32).digest()[:16]
+        assert len(hashes) >= 16 * 40 and guess not in hashes
     inside = {name.split("(")[1].split(" ")[0].rstrip(")") for _, name in where(home, tokens, key) if "(" in name}
-    assert {"unpacked", "opened", "batches.rows", "quarantine.bytes", "blocks.data", "profiles.profile"} <= inside | {"opened"}
+    assert {"unpacked", "opened", "batches.rows", "quarantine.bytes", "quarantine.origin", "blocks.data", "profiles.profile"} <= inside | {"opened"}
     change_key(tm, tokens)
 
 

@@ -143,11 +143,12 @@ static void an_older_file_is_brought_up(void **state) {
     const tm_hash body = {0};
     tm_push_result result = {0};
     bool is_found = false;
-    assert_int_equal(tm__intake_db_find_push(db, 7, tm__str("once"), &body, &result, &is_found, NULL),
-                     TM_OK);
+    assert_int_equal(
+        tm__intake_db_find_push(db, 7, tm__str("once"), &body, &result, &is_found, NULL), TM_OK);
     assert_true(is_found && result.accepted == 1);
     assert_int_equal(count_of(db, "SELECT count(*) FROM pushes WHERE key = 'once' OR body ="
-                                  " zeroblob(32)"), 0);
+                                  " zeroblob(32)"),
+                     0);
     assert_int_equal(count_of(db, "SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'"), 41);
     assert_int_equal(tm__intake_db_source(db, "p", &row, NULL), TM_OK);
     assert_string_equal(row.feed, "push");

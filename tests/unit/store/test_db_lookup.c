@@ -95,8 +95,8 @@ static void a_new_key_hashes_what_is_there_once_more(void **state) {
         {1, TM_LOOKUP_TABLE "CREATE TABLE t(a TEXT, b INTEGER, c BLOB) STRICT;",
          tm__db_lookup_make_locked},
         {0, NULL, NULL}};
-    tm_db *const db = open_db(*state, "a.db", with_rows),
-                 *const other = open_db(*state, "a.db", with_rows);
+    tm_db *const db = open_db(*state, "a.db", with_rows), *const other =
+                                                              open_db(*state, "a.db", with_rows);
     tm_lookup_rows rows = {0};
     const char *found = "SELECT count(*) FROM t WHERE a = lookup_text('anna') AND b ="
                         " lookup_number(7) AND c = lookup_rows(zeroblob(32), 0)";
@@ -123,8 +123,10 @@ static void a_new_key_hashes_what_is_there_once_more(void **state) {
         check(other, found, "1");
     }
     check(other, "SELECT lookup_count()", "4");
-    check(db, "SELECT lookup_rows(lookup_rows(x'000102030405060708090a0b0c0d0e0f', 0), 4) ="
-              " lookup_rows(x'000102030405060708090a0b0c0d0e0f', 0)", "1");
+    check(db,
+          "SELECT lookup_rows(lookup_rows(x'000102030405060708090a0b0c0d0e0f', 0), 4) ="
+          " lookup_rows(x'000102030405060708090a0b0c0d0e0f', 0)",
+          "1");
     assert_int_equal(tm__lookup_rows_read(other, &rows, NULL), TM_OK);
     assert_int_equal(rows.n_keys, 4);
     uint64_t words[2] = {0}, again[2] = {0};
