@@ -91,7 +91,7 @@ static void say(const encrypting *e) {
                   (unsigned long long)n->n_plain, (unsigned long long)n->n_renewed);
     tm__cli_print(e->cli, "%llu records of databases not sealed with this key\n",
                   (unsigned long long)n->n_cells);
-    tm__cli_note(e->cli, "Not sealed: names, counts and what labels say in the databases.");
+    tm__cli_note(e->cli, "Not sealed: names, counts and ids of labels in the databases.");
 }
 
 static tm_status report(const encrypting *e, tm_err *err) {

@@ -78,7 +78,8 @@ def test_each_file_of_a_sealed_home_is_looked_into(tm):
         cells = [cell for cell, in log.execute("SELECT value FROM labels")] + [cell for row in intake.execute("SELECT origin, names, dialect FROM quarantine") for cell in row]
         assert len(cells) >= 8 and all(cell[:8] == b"TMSCELL2" for cell in cells)
         hashes = b"".join(data for data, in intake.execute("SELECT hashes FROM keys")) + b"".join(p.read_bytes() for p in home.glob("keys/*/*.keys"))
-        guess = hashlib.blake2b(b"\x05" + tokens[130].encode(), digest_size=32).digest()[:16]
+        guess = b"\x04" + (32).to_bytes(4, "little") + tokens[130].encode()  # docs/formats/home.md: a key
+        guess = hashlib.blake2b(guess, digest_size=32).digest()[:16]
         assert len(hashes) >= 16 * 40 and guess not in hashes
     inside = {name.split("(")[1].split(" ")[0].rstrip(")") for _, name in where(home, tokens, key) if "(" in name}
     assert {"unpacked", "opened", "batches.rows", "quarantine.bytes", "quarantine.origin", "blocks.data", "profiles.profile"} <= inside | {"opened"}
