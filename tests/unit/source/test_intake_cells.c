@@ -78,8 +78,11 @@ static tm_push_result send(tm_intake *intake, const char *key, const char *text)
     char body[64];
     tm_push_result result = {0};
     (void)snprintf(body, sizeof(body), "%s", text);
-    tm_push rows = {
-        .source = "people", .form = TM_PUSH_JSON, .data = body, .len = strlen(body), .key = tm__str(key != NULL ? key : "")};
+    tm_push rows = {.source = "people",
+                    .form = TM_PUSH_JSON,
+                    .data = body,
+                    .len = strlen(body),
+                    .key = tm__str(key != NULL ? key : "")};
     if (key == NULL) {
         rows.key = (tm_str){0};
     }
