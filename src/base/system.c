@@ -10,12 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -273,9 +276,21 @@ bool tm__access_info(const char *path, tm_file_access *out) {
     if (stat(path, &info) != 0) {
         return false;
     }
-    *out = (tm_file_access){.mode = (uint32_t)info.st_mode & 07777u,
-                            .is_own = info.st_uid == geteuid()};
+    struct statfs mount = {0};
+    const bool has_mount = statfs(path, &mount) == 0;
+    *out = (tm_file_access){
+        .mode = (uint32_t)info.st_mode & 07777u,
+        .is_own = info.st_uid == geteuid(),
+        .is_read_only = has_mount && ((unsigned long)mount.f_flags & ST_RDONLY) != 0,
+        .is_in_memory =
+            has_mount && (mount.f_type == TMPFS_MAGIC || (long)mount.f_type == RAMFS_MAGIC)};
     return true;
+}
+
+bool tm__is_container(void) {
+    struct stat info;
+    return stat("/.dockerenv", &info) == 0 || stat("/run/.containerenv", &info) == 0 ||
+           getenv("KUBERNETES_SERVICE_HOST") != NULL;
 }
 
 /* ---- Clock ---- */

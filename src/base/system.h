@@ -49,10 +49,15 @@ bool tm__disk_info(const char *path, tm_disk *out);
 
 /* Who may do what with a file. */
 typedef struct tm_file_access {
-    uint32_t mode; /* permission bits */
-    bool is_own;   /* belongs to the user of this process */
+    uint32_t mode;     /* permission bits */
+    bool is_own;       /* belongs to the user of this process */
+    bool is_read_only; /* its mount is */
+    bool is_in_memory; /* on a file system that is on no disk */
 } tm_file_access;
 bool tm__access_info(const char *path, tm_file_access *out);
+/** Whether this is a container of Docker, Podman or Kubernetes, as they mark it: a file of theirs
+ * in the root, or their variable. */
+bool tm__is_container(void);
 
 /** Name of the user of this process as /etc/passwd has it, else "uid N". Takes no memory. */
 void tm__user_name(char *out, size_t size);

@@ -17,17 +17,33 @@ void tm__secret_done(tm_buf *secret) {
     tm__buf_done(secret);
 }
 
+bool tm__secret_is_private(const tm_file_access *access, bool is_container) {
+    const uint32_t open_to = access->mode & (access->is_own ? 077u : 037u);
+    /* Nobody but the program is in there, and outside only the machine's root reaches the mount. */
+    const bool is_of_container = is_container && access->is_read_only && access->is_in_memory;
+    return open_to == 0 || (is_of_container && (open_to & ~044u) == 0);
+}
+
+static void hint_mode(const tm_file_access *access, const char *path, tm_err *err) {
+    if (access->is_read_only) {
+        tm_err_hint(err, "Its mount is read-only: declare it with this program's 'uid' and 'mode: "
+                         "0400' (Docker), or with 'defaultMode: 0440' and 'fsGroup' (Kubernetes).");
+    } else if (access->is_own) {
+        tm_err_hint(err, "Run: chmod 600 '%s'", path);
+    } else {
+        tm_err_hint(err, "Give it to the user of this program and run: chmod 600 '%s'", path);
+    }
+}
+
 tm_status tm__secret_check(const char *path, tm_err *err) {
     tm_file_access access = {0};
-    const bool is_there = tm__access_info(path, &access);
-    const uint32_t forbidden = access.is_own ? 077 : 037;
-    if (is_there && (access.mode & forbidden) != 0) {
-        (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "others can read the secret in '%s'", path);
-        tm_err_hint(err, "Run: chmod 600 '%s'", path);
-        tm_err_at(err, path, 0, 0);
-        return TM_E_NOT_ALLOWED;
+    if (!tm__access_info(path, &access) || tm__secret_is_private(&access, tm__is_container())) {
+        return TM_OK;
     }
-    return TM_OK;
+    (void)TM_FAIL(err, TM_E_NOT_ALLOWED, "others can read the secret in '%s'", path);
+    hint_mode(&access, path, err);
+    tm_err_at(err, path, 0, 0);
+    return TM_E_NOT_ALLOWED;
 }
 
 static tm_status check_is_there(const char *path, tm_err *err) {

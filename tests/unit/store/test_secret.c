@@ -45,6 +45,35 @@ static void only_a_file_of_the_owner_alone_is_read(void **state) {
     assert_int_equal(tm__secret_read(path, &secret, NULL), TM_E_NOT_FOUND);
 }
 
+/* What supervisors mount: the modes that they document. */
+static void a_mount_of_a_container_is_its_own(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        tm_file_access access;
+        bool is_container, want;
+    } cases[] = {
+        {"systemd, of the service's user", {0400, true, true, true}, false, true},
+        {"systemd, by an access list", {0440, false, true, true}, false, true},
+        {"Docker Swarm", {0444, false, true, true}, true, true},
+        {"Docker Swarm, as root", {0444, true, true, true}, true, true},
+        {"Kubernetes by fsGroup", {0440, false, true, true}, true, true},
+        {"Kubernetes by fsGroup, as root", {0440, true, true, true}, true, true},
+        {"Kubernetes, no defaultMode", {0644, false, true, true}, true, true},
+        {"the same on a machine that others use", {0444, false, true, true}, false, false},
+        {"a file of the host", {0444, false, true, false}, true, false},
+        {"a file that is mounted to be written", {0444, false, false, true}, true, false},
+        {"writable for others", {0446, false, true, true}, true, false},
+        {"writable for its group", {0460, false, true, true}, true, false},
+        {"to be run", {0555, false, true, true}, true, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (tm__secret_is_private(&cases[i].access, cases[i].is_container) != cases[i].want) {
+            fail_msg("%s", cases[i].name);
+        }
+    }
+}
+
 static void a_byte_that_is_no_text_is_refused(void **state) {
     (void)state;
     const char *const path = "secret.dsn";
@@ -56,6 +85,7 @@ static void a_byte_that_is_no_text_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_a_file_of_the_owner_alone_is_read),
+        cmocka_unit_test(a_mount_of_a_container_is_its_own),
         cmocka_unit_test(a_byte_that_is_no_text_is_refused),
     };
     return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
