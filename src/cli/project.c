@@ -30,9 +30,6 @@
 #include "source/rows_from.h"
 #include "train/train.h"
 
-#define FILE_BYTES_MAX (1u << 20)
-#define KEYS_MAX 1000u /* of one map: models, or what a model says */
-
 typedef enum value_kind {
     VALUE_TEXT,
     VALUE_LIST,  /* of texts, or one text with commas */
@@ -83,122 +80,6 @@ static const model_key keys[] = {
 };
 #define WARM_UP_MAX 10000u
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
-
-void tm__yaml_at(const tm_yaml *r, const yaml_node_t *node, tm_err *err) {
-    tm_err_at(err, r->path, node->start_mark.line + 1, (uint32_t)node->start_mark.column + 1);
-}
-
-tm_str tm__yaml_scalar(const yaml_node_t *node) {
-    return (tm_str){(const char *)node->data.scalar.value, node->data.scalar.length};
-}
-
-tm_status tm__yaml_check_map(const tm_yaml *r, const yaml_node_t *node, const char *what,
-                             tm_err *err) {
-    if (node->type == YAML_MAPPING_NODE) {
-        return TM_OK;
-    }
-    (void)TM_FAIL(err, TM_E_DATA, "'%s' must hold keys", what);
-    tm__yaml_at(r, node, err);
-    return TM_E_DATA;
-}
-
-/* Keys of a map must be plain texts, each once. */
-tm_status tm__yaml_check_keys(tm_yaml *r, const yaml_node_t *map, tm_err *err) {
-    const yaml_node_pair_t *first = map->data.mapping.pairs.start;
-    const yaml_node_pair_t *end = map->data.mapping.pairs.top;
-    if (end - first > KEYS_MAX) { /* each key is held against those before it */
-        (void)TM_FAIL(err, TM_E_DATA, "more than %u keys", KEYS_MAX);
-        tm__yaml_at(r, map, err);
-        return TM_E_DATA;
-    }
-    for (const yaml_node_pair_t *a = first; a < end; a++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, a->key);
-        if (key->type != YAML_SCALAR_NODE || key->data.scalar.length == 0) {
-            (void)TM_FAIL(err, TM_E_DATA, "a key must be a word");
-            tm__yaml_at(r, key, err);
-            return TM_E_DATA;
-        }
-        for (const yaml_node_pair_t *b = first; b < a; b++) {
-            const yaml_node_t *other = yaml_document_get_node(&r->document, b->key);
-            if (tm__str_eq(tm__yaml_scalar(other), tm__yaml_scalar(key))) {
-                (void)TM_FAIL(err, TM_E_DATA, "the key '%s' stands twice",
-                              (const char *)key->data.scalar.value);
-                tm__yaml_at(r, key, err);
-                return TM_E_DATA;
-            }
-        }
-    }
-    return TM_OK;
-}
-
-tm_status tm__yaml_unknown_key(const tm_yaml *r, const yaml_node_t *key, const char *const *names,
-                               uint32_t n, tm_err *err) {
-    (void)TM_FAIL(err, TM_E_DATA, "unknown key '%s'", (const char *)key->data.scalar.value);
-    const char *near = tm__str_nearest(tm__yaml_scalar(key), names, n);
-    if (near != NULL) {
-        tm_err_hint(err, "Did you mean '%s'?", near);
-    } else {
-        tm_err_hint(err, "docs/project-file.md lists the keys.");
-    }
-    tm__yaml_at(r, key, err);
-    return TM_E_DATA;
-}
-
-/* A value as text, with ${VAR} taken from the environment. The caller frees. */
-tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, char **out, tm_err *err) {
-    if (node->type != YAML_SCALAR_NODE) {
-        (void)TM_FAIL(err, TM_E_DATA, "one value is wanted here");
-        tm__yaml_at(r, node, err);
-        return TM_E_DATA;
-    }
-    tm_buf text;
-    tm__buf_init(&text, FILE_BYTES_MAX);
-    tm_str rest = tm__yaml_scalar(node);
-    tm_status st = TM_OK;
-    while (st == TM_OK && rest.len > 0) {
-        const char *dollar = memchr(rest.ptr, '$', rest.len);
-        const size_t plain = dollar != NULL ? (size_t)(dollar - rest.ptr) : rest.len;
-        (void)tm__buf_append(&text, rest.ptr, plain);
-        rest = (tm_str){rest.ptr + plain, rest.len - plain};
-        const char *close =
-            rest.len > 2 && rest.ptr[1] == '{' ? memchr(rest.ptr, '}', rest.len) : NULL;
-        if (close != NULL) {
-            char name[128];
-            const size_t len = (size_t)(close - rest.ptr) - 2;
-            const bool fits = tm__str_copy(name, sizeof(name), (tm_str){rest.ptr + 2, len});
-            const char *value = fits ? getenv(name) : NULL;
-            if (value != NULL && !tm__str_is_utf8(tm__str(value))) {
-                st = TM_FAIL(err, TM_E_DATA, "the variable '%s' is not UTF-8", name);
-                tm__yaml_at(r, node, err);
-            } else if (value == NULL) {
-                st = TM_FAIL(err, TM_E_DATA, "the environment has no variable '%s'", name);
-                tm__yaml_at(r, node, err);
-            }
-            (void)tm__buf_text(&text, value != NULL ? value : "");
-            rest = (tm_str){close + 1, rest.len - len - 3};
-        } else if (rest.len > 0) {
-            (void)tm__buf_byte(&text, '$');
-            rest = (tm_str){rest.ptr + 1, rest.len - 1};
-        }
-    }
-    (void)tm__buf_append(&text, "", 1);
-    if (st == TM_OK && text.failed) {
-        st = TM_FAIL(err, TM_E_NOMEM, "no memory for a value");
-    }
-    if (st == TM_OK) {
-        size_t len = 0;
-        *out = (char *)tm__buf_take(&text, &len);
-    }
-    tm__buf_done(&text);
-    return st;
-}
-
-tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node, const char *key,
-                             const char *wanted, tm_err *err) {
-    (void)TM_FAIL(err, TM_E_DATA, "'%s' wants %s", key, wanted);
-    tm__yaml_at(r, node, err);
-    return TM_E_DATA;
-}
 
 /* What a feature says is read here, so that an error has its line. */
 static tm_status add_words(const tm_yaml *r, const yaml_node_t *node, const model_key *key,
@@ -337,17 +218,15 @@ static tm_status read_from(tm_yaml *r, const yaml_node_t *node, tm_project_model
 static tm_status read_events(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
     json_t *events = json_object();
     json_object_set_new(recipe, "events", events);
-    TM_TRY(tm__yaml_check_map(r, map, "events", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "events", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
         char *text = NULL;
-        TM_TRY(tm__yaml_text(r, yaml_document_get_node(&r->document, p->value), &text, err));
-        json_object_set_new(events, (const char *)key->data.scalar.value,
-                            tm__rows_from_text(text, r->dir));
+        TM_TRY(tm__yaml_text(r, p.value, &text, err));
+        json_object_set_new(events, tm__yaml_word(p.key), tm__rows_from_text(text, r->dir));
         tm__mem_free(text);
     }
+    TM_TRY(st);
     return tm__json_check(err);
 }
 
@@ -373,88 +252,64 @@ static tm_status read_warm_up(tm_yaml *r, const yaml_node_t *node, json_t *recip
     return TM_OK;
 }
 
-static tm_status read_model_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
-                                tm_project_model *model, tm_err *err) {
-    const char *names[N_KEYS + 13];
-    for (uint32_t k = 0; k < N_KEYS; k++) {
-        names[k] = keys[k].name;
-        if (tm__str_is(tm__yaml_scalar(key), keys[k].name)) {
-            return read_value(r, value, &keys[k], model->recipe, err);
-        }
+static tm_status read_gate(tm_yaml *r, const yaml_node_t *map, tm_project_model *model,
+                           tm_err *err) {
+    model->has_gate = true;
+    return tm__project_read_gate(r, map, &model->gate, err);
+}
+
+/* What else a model says, most of it in its recipe. */
+static const struct {
+    const char *name;
+    tm_status (*read)(tm_yaml *r, const yaml_node_t *value, json_t *recipe, tm_err *err);
+    tm_status (*read_model)(tm_yaml *r, const yaml_node_t *value, tm_project_model *model,
+                            tm_err *err);
+} parts[] = {
+    {"from", NULL, read_from},
+    {"gate", NULL, read_gate},
+    {"retrain", tm__project_read_retrain, NULL},
+    {"labels", tm__project_read_labels, NULL},
+    {"online", tm__project_read_online, NULL},
+    {"events", read_events, NULL},
+    {"monitor", tm__project_read_monitor, NULL},
+    {"log", tm__project_read_log, NULL},
+    {"webhooks", tm__project_read_webhooks, NULL},
+    {"warm_up", read_warm_up, NULL},
+    {"rollout", tm__project_read_rollout, NULL},
+    {"columns", tm__project_read_columns, NULL},
+    {"explore", read_explore, NULL},
+};
+#define N_PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static tm_status read_key(const tm_yaml_pairs *p, tm_project_model *model, tm_err *err) {
+    const size_t part = p->name - N_KEYS;
+    if (p->name < N_KEYS) {
+        return read_value(p->r, p->value, &keys[p->name], model->recipe, err);
     }
-    if (tm__str_is(tm__yaml_scalar(key), "from")) {
-        return read_from(r, value, model, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "events")) {
-        return read_events(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "gate")) {
-        model->has_gate = true;
-        return tm__project_read_gate(r, value, &model->gate, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "retrain")) {
-        return tm__project_read_retrain(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "labels")) {
-        return tm__project_read_labels(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "online")) {
-        return tm__project_read_online(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "monitor")) {
-        return tm__project_read_monitor(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "log")) {
-        return tm__project_read_log(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "webhooks")) {
-        return tm__project_read_webhooks(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "rollout")) {
-        return tm__project_read_rollout(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "warm_up")) {
-        return read_warm_up(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "explore")) {
-        return read_explore(r, value, model->recipe, err);
-    }
-    if (tm__str_is(tm__yaml_scalar(key), "columns")) {
-        return tm__project_read_columns(r, value, model->recipe, err);
-    }
-    names[N_KEYS] = "from";
-    names[N_KEYS + 1] = "gate";
-    names[N_KEYS + 2] = "retrain";
-    names[N_KEYS + 3] = "labels";
-    names[N_KEYS + 4] = "online";
-    names[N_KEYS + 5] = "events";
-    names[N_KEYS + 6] = "monitor";
-    names[N_KEYS + 7] = "log";
-    names[N_KEYS + 8] = "webhooks";
-    names[N_KEYS + 9] = "warm_up";
-    names[N_KEYS + 10] = "rollout";
-    names[N_KEYS + 11] = "columns";
-    names[N_KEYS + 12] = "explore";
-    return tm__yaml_unknown_key(r, key, names, N_KEYS + 13, err);
+    return parts[part].read != NULL ? parts[part].read(p->r, p->value, model->recipe, err)
+                                    : parts[part].read_model(p->r, p->value, model, err);
 }
 
 static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
                             tm_project_model *model, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, (const char *)name->data.scalar.value, err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
+    const char *names[N_KEYS + N_PARTS];
+    for (size_t i = 0; i < N_KEYS + N_PARTS; i++) {
+        names[i] = i < N_KEYS ? keys[i].name : parts[i - N_KEYS].name;
+    }
     if (name->data.scalar.length > TM_MAX_NAME) {
         return tm__yaml_bad_value(r, name, "models", "shorter names", err);
     }
-    model->name = tm__mem_strdup((const char *)name->data.scalar.value);
+    model->name = tm__mem_strdup(tm__yaml_word(name));
     model->recipe = json_object();
     if (model->name == NULL || model->recipe == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
     }
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        TM_TRY(read_model_key(r, yaml_document_get_node(&r->document, p->key),
-                              yaml_document_get_node(&r->document, p->value), model, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, model->name, names, N_KEYS + N_PARTS);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_key(&p, model, err);
     }
+    TM_TRY(st);
     TM_TRY(tm__json_check(err)); /* what memory ran out for is not what the file lacks */
     static const char *const needed[][2] = {{"source", "from"}, {"target", "target"}};
     for (uint32_t i = 0; i < 2; i++) {
@@ -464,7 +319,7 @@ static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node
             return TM_E_DATA;
         }
     }
-    const tm_status st = tm__project_check_columns(model->name, model->recipe, err);
+    st = tm__project_check_columns(model->name, model->recipe, err);
     if (st != TM_OK) {
         tm__yaml_at(r, name, err);
     }
@@ -485,21 +340,16 @@ static tm_status check_texts(tm_yaml *r, tm_err *err) {
 }
 
 static tm_status read_models(tm_yaml *r, const yaml_node_t *map, tm_project *project, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "models", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    const size_t n = (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start);
-    project->models = tm__mem_zalloc(n + 1, sizeof(*project->models));
+    project->models = tm__mem_zalloc(tm__yaml_count(map) + 1, sizeof(*project->models));
     if (project->models == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
     }
-    for (size_t i = 0; i < n; i++) {
-        const yaml_node_pair_t *m = map->data.mapping.pairs.start + i;
-        project->n_models = (uint32_t)i + 1;
-        TM_TRY(read_model(r, yaml_document_get_node(&r->document, m->key),
-                          yaml_document_get_node(&r->document, m->value), &project->models[i],
-                          err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "models", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_model(r, p.key, p.value, &project->models[project->n_models++], err);
     }
-    return TM_OK;
+    return st;
 }
 
 /* What a project file may declare: each section is read by a file of its own. */
@@ -514,35 +364,24 @@ static const struct {
 };
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
-static tm_status read_section(tm_yaml *r, const yaml_node_pair_t *pair, tm_project *project,
-                              tm_err *err) {
-    const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
-    const char *names[N_SECTIONS];
-    for (uint32_t i = 0; i < N_SECTIONS; i++) {
-        names[i] = sections[i].name;
-        if (tm__str_is(tm__yaml_scalar(key), sections[i].name)) {
-            return sections[i].read(r, yaml_document_get_node(&r->document, pair->value), project,
-                                    err);
-        }
-    }
-    return tm__yaml_unknown_key(r, key, names, N_SECTIONS, err);
-}
-
 static tm_status read_root(tm_yaml *r, tm_project *project, tm_err *err) {
     const yaml_node_t *root = yaml_document_get_root_node(&r->document);
+    const char *names[N_SECTIONS];
+    for (size_t i = 0; i < N_SECTIONS; i++) {
+        names[i] = sections[i].name;
+    }
     if (root == NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "the project file is empty");
         tm_err_at(err, r->path, 1, 1);
         return TM_E_DATA;
     }
     TM_TRY(check_texts(r, err));
-    TM_TRY(tm__yaml_check_map(r, root, "the project", err));
-    TM_TRY(tm__yaml_check_keys(r, root, err));
-    for (const yaml_node_pair_t *p = root->data.mapping.pairs.start;
-         p < root->data.mapping.pairs.top; p++) {
-        TM_TRY(read_section(r, p, project, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, root, "the project", names, N_SECTIONS);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = sections[p.name].read(r, p.value, project, err);
     }
-    return TM_OK;
+    return st;
 }
 
 /* A path that is the name of a source which the file declares is that source. */
@@ -616,7 +455,7 @@ tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_p
 
 tm_status tm__project_read(const char *path, tm_project *out, tm_err *err) {
     tm_buf text;
-    tm__buf_init(&text, FILE_BYTES_MAX);
+    tm__buf_init(&text, TM_PROJECT_BYTES_MAX);
     tm_status st = tm__fs_read_all(path, &text, err);
     char *dir = NULL;
     if (st == TM_OK) {

@@ -53,44 +53,32 @@ static tm_status read_value(const tm_yaml *r, const yaml_node_t *node, uint32_t 
 }
 
 static tm_status read_rule(tm_yaml *r, const yaml_node_t *map, json_t *rule, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "columns", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        uint32_t name = 0;
-        while (name < N_NAMES && !tm__str_is(tm__yaml_scalar(key), names[name])) {
-            name++;
-        }
-        if (name == N_NAMES) {
-            return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
-        }
-        TM_TRY(name == WAS ? read_was(r, value, rule, err) : read_value(r, value, name, rule, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "columns", names, N_NAMES);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = p.name == WAS ? read_was(r, p.value, rule, err)
+                           : read_value(r, p.value, p.name, rule, err);
     }
-    return TM_OK;
+    return st;
 }
 
 tm_status tm__project_read_columns(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                    tm_err *err) {
     json_t *const rules = json_object();
     json_object_set_new(recipe, "columns", rules);
-    TM_TRY(tm__yaml_check_map(r, map, "columns", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "columns", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
         json_t *const rule = json_object();
-        json_object_set_new(rules, (const char *)key->data.scalar.value, rule);
-        TM_TRY(read_rule(r, yaml_document_get_node(&r->document, p->value), rule, err));
+        json_object_set_new(rules, tm__yaml_word(p.key), rule);
+        TM_TRY(read_rule(r, p.value, rule, err));
         TM_TRY(tm__json_check(err));
-        const tm_status st = tm__renames_check(rules, err);
+        st = tm__renames_check(rules, err);
         if (st != TM_OK) {
-            tm__yaml_at(r, key, err);
-            return st;
+            tm__yaml_at(r, p.key, err);
         }
     }
-    return TM_OK;
+    return st;
 }
 
 /* Rules are of columns that a model reads; a column that plays another part has no other name. */

@@ -47,22 +47,10 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *value, const char *na
 tm_status tm__project_read_consent(tm_yaml *r, const yaml_node_t *map, json_t *spec, tm_err *err) {
     json_t *const consent = json_object();
     json_object_set_new(spec, "consent", consent);
-    TM_TRY(tm__yaml_check_map(r, map, "consent", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = yaml_document_get_node(&r->document, p->key);
-        bool is_known = false;
-        for (size_t i = 0; i < N_NAMES; i++) {
-            if (tm__str_is(tm__yaml_scalar(key), names[i])) {
-                is_known = true;
-                TM_TRY(read_value(r, yaml_document_get_node(&r->document, p->value), names[i],
-                                  consent, err));
-            }
-        }
-        if (!is_known) {
-            return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
-        }
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "consent", names, N_NAMES);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_value(r, p.value, names[p.name], consent, err);
     }
-    return TM_OK;
+    return st;
 }

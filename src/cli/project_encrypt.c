@@ -77,22 +77,15 @@ static tm_status read_source(tm_yaml *r, const yaml_node_t *value, char **out, t
 tm_status tm__project_read_encrypt(tm_yaml *r, const yaml_node_t *map, tm_project *project,
                                    tm_err *err) {
     static const char *const names[] = {"key"};
-    TM_TRY(tm__yaml_check_map(r, map, "encrypt", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        if (!tm__str_is(tm__yaml_scalar(key), names[0])) {
-            return tm__yaml_unknown_key(r, key, names, 1, err);
-        }
-        TM_TRY(read_source(r, value, &project->encrypt_from, err));
-        project->encrypt_line = (uint32_t)value->start_mark.line + 1;
-        project->encrypt_col = (uint32_t)value->start_mark.column + 1;
-        if (!tm__vault_is_source(project->encrypt_from)) {
-            return bad_key(r, value, err);
-        }
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "encrypt", names, 1);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        TM_TRY(read_source(r, p.value, &project->encrypt_from, err));
+        project->encrypt_line = (uint32_t)p.value->start_mark.line + 1;
+        project->encrypt_col = (uint32_t)p.value->start_mark.column + 1;
+        st = tm__vault_is_source(project->encrypt_from) ? TM_OK : bad_key(r, p.value, err);
     }
+    TM_TRY(st);
     return project->encrypt_from != NULL
                ? TM_OK
                : tm__yaml_bad_value(r, map, "encrypt", "a key, such as key: file:data.key", err);

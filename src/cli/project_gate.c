@@ -27,27 +27,24 @@ static tm_status read_limit(const tm_yaml *r, const yaml_node_t *node, const cha
 /* {auc: 0.7, logloss: 0.4}: floors (of losses: ceilings). */
 static tm_status read_floors(tm_yaml *r, const yaml_node_t *map, const char *key,
                              tm_gate_floor *out, uint32_t *out_n, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, key, err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    const yaml_node_pair_t *const begin = map->data.mapping.pairs.start;
-    const yaml_node_pair_t *const end = map->data.mapping.pairs.top;
-    if (end == begin || end - begin > (ptrdiff_t)TM_GATE_FLOORS_MAX) {
+    const uint32_t n = tm__yaml_count(map);
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, key, NULL, 0);
+    tm_status st = TM_OK;
+    *out_n = 0;
+    if (map->type == YAML_MAPPING_NODE && (n == 0 || n > TM_GATE_FLOORS_MAX)) {
         return tm__yaml_bad_value(r, map, key, "one to eight scores such as {auc: 0.7}", err);
     }
-    for (const yaml_node_pair_t *p = begin; p < end; p++) {
-        const yaml_node_t *const name = yaml_document_get_node(&r->document, p->key);
-        tm_gate_floor *const floor = &out[p - begin];
-        (void)tm__str_copy(floor->metric, sizeof(floor->metric), tm__yaml_scalar(name));
+    while (tm__yaml_next(&p, &st, err)) {
+        tm_gate_floor *const floor = &out[(*out_n)++];
+        (void)tm__str_copy(floor->metric, sizeof(floor->metric), tm__yaml_scalar(p.key));
         if (tm__metric_find(floor->metric) == NULL) {
             (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", floor->metric);
-            tm__yaml_at(r, name, err);
+            tm__yaml_at(r, p.key, err);
             return TM_E_DATA;
         }
-        TM_TRY(read_number(r, yaml_document_get_node(&r->document, p->value), floor->metric,
-                           &floor->value, err));
+        st = read_number(r, p.value, floor->metric, &floor->value, err);
     }
-    *out_n = (uint32_t)(end - begin);
-    return TM_OK;
+    return st;
 }
 
 static tm_status read_column(const tm_yaml *r, const yaml_node_t *node, const char *key, char *out,
@@ -79,20 +76,13 @@ static tm_status read_slices(tm_yaml *r, const yaml_node_t *node, tm_gate *gate,
 static tm_status read_fairness(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
     static const char *const parts[] = {"group", "ratio"};
     gate->fair_ratio = 0.8;
-    TM_TRY(tm__yaml_check_map(r, map, "fairness", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        if (tm__str_is(tm__yaml_scalar(key), "group")) {
-            TM_TRY(read_column(r, value, "group", gate->fair_group, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "ratio")) {
-            TM_TRY(read_limit(r, value, "ratio", &gate->fair_ratio, err));
-        } else {
-            return tm__yaml_unknown_key(r, key, parts, 2, err);
-        }
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "fairness", parts, 2);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = p.name == 0 ? read_column(r, p.value, parts[0], gate->fair_group, err)
+                         : read_limit(r, p.value, parts[1], &gate->fair_ratio, err);
     }
+    TM_TRY(st);
     return gate->fair_group[0] != '\0' && gate->fair_ratio <= 1
                ? TM_OK
                : tm__yaml_bad_value(r, map, "fairness", "a group, and a ratio up to 1", err);
@@ -124,22 +114,13 @@ static tm_status read_time(const tm_yaml *r, const yaml_node_t *node, const char
 static tm_status read_load(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
     static const char *const parts[] = {"rows_per_second", "p99", "seconds"};
     double *const numbers[] = {&gate->load_rate, NULL, &gate->load_seconds};
-    TM_TRY(tm__yaml_check_map(r, map, "load", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        uint32_t i = 0;
-        while (i < 3 && !tm__str_is(tm__yaml_scalar(key), parts[i])) {
-            i++;
-        }
-        if (i == 3) {
-            return tm__yaml_unknown_key(r, key, parts, 3, err);
-        }
-        TM_TRY(numbers[i] == NULL ? read_time(r, value, parts[i], &gate->load_p99_us, err)
-                                  : read_limit(r, value, parts[i], numbers[i], err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "load", parts, 3);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = numbers[p.name] == NULL ? read_time(r, p.value, parts[p.name], &gate->load_p99_us, err)
+                                     : read_limit(r, p.value, parts[p.name], numbers[p.name], err);
     }
+    TM_TRY(st);
     const double seconds = gate->load_seconds > 0 ? gate->load_seconds : TM_GATE_LOAD_SECONDS;
     return gate->load_rate > 0 && seconds <= LOAD_SECONDS_MAX &&
                    gate->load_rate * seconds <= TM_GATE_LOAD_ROWS_MAX
@@ -152,20 +133,13 @@ static tm_status read_load(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm
 /* {at_least: 0.3, after: 7d} */
 static tm_status read_coverage(tm_yaml *r, const yaml_node_t *map, tm_gate *gate, tm_err *err) {
     static const char *const parts[] = {"at_least", "after"};
-    TM_TRY(tm__yaml_check_map(r, map, "coverage", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        if (tm__str_is(tm__yaml_scalar(key), parts[0])) {
-            TM_TRY(read_limit(r, value, parts[0], &gate->coverage_min, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), parts[1])) {
-            TM_TRY(read_time(r, value, parts[1], &gate->coverage_after_us, err));
-        } else {
-            return tm__yaml_unknown_key(r, key, parts, 2, err);
-        }
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "coverage", parts, 2);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = p.name == 0 ? read_limit(r, p.value, parts[0], &gate->coverage_min, err)
+                         : read_time(r, p.value, parts[1], &gate->coverage_after_us, err);
     }
+    TM_TRY(st);
     return gate->coverage_min > 0 && gate->coverage_min <= 1 && gate->coverage_after_us > 0
                ? TM_OK
                : tm__yaml_bad_value(r, map, "coverage",
@@ -242,20 +216,10 @@ static tm_status read_one(tm_yaml *r, uint32_t name, const yaml_node_t *value, t
 }
 
 tm_status tm__project_read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *out, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "gate", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        uint32_t name = 0;
-        while (name < N_NAMES && !tm__str_is(tm__yaml_scalar(key), names[name])) {
-            name++;
-        }
-        if (name == N_NAMES) {
-            return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
-        }
-        TM_TRY(read_one(r, name, value, out, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "gate", names, N_NAMES);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_one(r, p.name, p.value, out, err);
     }
-    return TM_OK;
+    return st;
 }

@@ -37,17 +37,6 @@ static tm_status read_name(tm_yaml *r, const yaml_node_t *value, uint32_t i, jso
                                    err);
 }
 
-static tm_status read_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
-                          json_t *labels, tm_err *err) {
-    for (uint32_t i = 0; i < N_NAMES; i++) {
-        if (tm__str_is(tm__yaml_scalar(key), names[i])) {
-            return i <= WITHIN ? read_span(r, value, i, labels, err)
-                               : read_name(r, value, i, labels, err);
-        }
-    }
-    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
-}
-
 /* What says how to read a source says nothing without one. */
 static tm_status check(const tm_yaml *r, const yaml_node_t *map, const json_t *labels,
                        tm_err *err) {
@@ -79,12 +68,12 @@ static tm_status check(const tm_yaml *r, const yaml_node_t *map, const json_t *l
 tm_status tm__project_read_labels(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
     json_t *const labels = json_object();
     json_object_set_new(recipe, "labels", labels);
-    TM_TRY(tm__yaml_check_map(r, map, "labels", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        TM_TRY(read_key(r, yaml_document_get_node(&r->document, p->key),
-                        yaml_document_get_node(&r->document, p->value), labels, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "labels", names, N_NAMES);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = p.name <= WITHIN ? read_span(r, p.value, p.name, labels, err)
+                              : read_name(r, p.value, p.name, labels, err);
     }
+    TM_TRY(st);
     return check(r, map, labels, err);
 }

@@ -48,30 +48,23 @@ static tm_status read_number(tm_yaml *r, const yaml_node_t *value, uint32_t i, t
     return TM_OK;
 }
 
-static tm_status read_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value, json_t *log,
-                          tm_err *err) {
+static tm_status read_key(const tm_yaml_pairs *p, json_t *log, tm_err *err) {
     char *text = NULL;
-    for (uint32_t i = 0; i < N_NAMES; i++) {
-        if (tm__str_is(tm__yaml_scalar(key), names[i])) {
-            TM_TRY(tm__yaml_text(r, value, &text, err));
-            const tm_status st = i == POLICY ? read_policy(r, value, tm__str(text), log, err)
-                                             : read_number(r, value, i, tm__str(text), log, err);
-            tm__mem_free(text);
-            return st;
-        }
-    }
-    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
+    TM_TRY(tm__yaml_text(p->r, p->value, &text, err));
+    const tm_status st = p->name == POLICY
+                             ? read_policy(p->r, p->value, tm__str(text), log, err)
+                             : read_number(p->r, p->value, p->name, tm__str(text), log, err);
+    tm__mem_free(text);
+    return st;
 }
 
 tm_status tm__project_read_log(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
     json_t *const log = json_object();
     json_object_set_new(recipe, "log", log);
-    TM_TRY(tm__yaml_check_map(r, map, "log", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        TM_TRY(read_key(r, yaml_document_get_node(&r->document, p->key),
-                        yaml_document_get_node(&r->document, p->value), log, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "log", names, N_NAMES);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_key(&p, log, err);
     }
-    return TM_OK;
+    return st;
 }

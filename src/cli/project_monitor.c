@@ -39,24 +39,17 @@ static bool is_url(const char *text) {
 static const char *const names[] = {"name", "webhook", "alertmanager", "secret_file", "ca_file"};
 enum { NAME, WEBHOOK, ALERTMANAGER, SECRET_FILE, CA_FILE, N_NAMES };
 
-static tm_status read_word(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
-                           json_t *receiver, tm_err *err) {
+static tm_status read_word(tm_yaml *r, const yaml_node_t *value, uint32_t i, json_t *receiver,
+                           tm_err *err) {
     char *text = NULL;
-    for (uint32_t i = 0; i < N_NAMES; i++) {
-        if (!tm__str_is(tm__yaml_scalar(key), names[i])) {
-            continue;
-        }
-        TM_TRY(tm__yaml_text(r, value, &text, err));
-        tm_status st = TM_OK;
-        if ((i == WEBHOOK || i == ALERTMANAGER) && !is_url(text)) {
-            st =
-                tm__yaml_bad_value(r, value, names[i], "an address such as https://host/path", err);
-        }
-        json_object_set_new(receiver, names[i], json_string(text));
-        tm__mem_free(text);
-        return st;
+    tm_status st = TM_OK;
+    TM_TRY(tm__yaml_text(r, value, &text, err));
+    if ((i == WEBHOOK || i == ALERTMANAGER) && !is_url(text)) {
+        st = tm__yaml_bad_value(r, value, names[i], "an address such as https://host/path", err);
     }
-    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
+    json_object_set_new(receiver, names[i], json_string(text));
+    tm__mem_free(text);
+    return st;
 }
 
 static tm_status check_receiver(tm_yaml *r, const yaml_node_t *node, const json_t *receiver,
@@ -85,14 +78,11 @@ static tm_status check_receiver(tm_yaml *r, const yaml_node_t *node, const json_
 }
 
 static tm_status read_receiver(tm_yaml *r, const yaml_node_t *map, json_t *list, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "alerts", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
     json_t *const receiver = json_object();
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "alerts", names, N_NAMES);
     tm_status st = TM_OK;
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
-         st == TM_OK && p < map->data.mapping.pairs.top; p++) {
-        st = read_word(r, yaml_document_get_node(&r->document, p->key),
-                       yaml_document_get_node(&r->document, p->value), receiver, err);
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_word(r, p.value, p.name, receiver, err);
     }
     st = st == TM_OK ? check_receiver(r, map, receiver, list, err) : st;
     json_object_set_new(receiver, "dir", json_string(r->dir));
@@ -136,22 +126,17 @@ tm_status tm__project_read_monitor(tm_yaml *r, const yaml_node_t *map, json_t *r
     json_t *const monitor = json_object();
     int64_t us = 0;
     json_object_set_new(recipe, "monitor", monitor);
-    TM_TRY(tm__yaml_check_map(r, map, "monitor", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        if (tm__str_is(tm__yaml_scalar(key), "alerts")) {
-            TM_TRY(read_receivers(r, value, monitor, "receivers", err));
-        } else if (!tm__str_is(tm__yaml_scalar(key), "false_alarms")) {
-            return tm__yaml_unknown_key(r, key, keys, 2, err);
-        } else if (value->type != YAML_SCALAR_NODE || !read_rate(tm__yaml_scalar(value), &us)) {
-            return tm__yaml_bad_value(r, value, "false_alarms",
-                                      "a rate such as '1 per month' or '2 per week'", err);
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "monitor", keys, 2);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        if (p.name == 1) {
+            st = read_receivers(r, p.value, monitor, "receivers", err);
+        } else if (p.value->type != YAML_SCALAR_NODE || !read_rate(tm__yaml_scalar(p.value), &us)) {
+            st = tm__yaml_bad_value(r, p.value, keys[0],
+                                    "a rate such as '1 per month' or '2 per week'", err);
         } else {
             json_object_set_new(monitor, "false_alarm_us", json_integer(us));
         }
     }
-    return TM_OK;
+    return st;
 }

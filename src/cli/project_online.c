@@ -31,35 +31,24 @@ static tm_status read_word(tm_yaml *r, const yaml_node_t *value, const char *nam
     return st;
 }
 
-static tm_status read_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
-                          json_t *online, tm_err *err) {
-    const tm_str name = tm__yaml_scalar(key);
+static tm_status read_key(tm_yaml *r, const yaml_node_t *value, uint32_t i, json_t *online,
+                          tm_err *err) {
     int64_t us = 0;
-    for (uint32_t i = 0; i < N_NAMES; i++) {
-        if (!tm__str_is(name, names[i])) {
-            continue;
-        }
-        if (i != MAX_LAG && i != LATE) {
-            return read_word(r, value, names[i], online, err);
-        }
-        TM_TRY(read_time(r, value, names[i], i == MAX_LAG ? 1 : 0, &us, err));
-        json_object_set_new(online, i == MAX_LAG ? "max_lag_us" : "late_us", json_integer(us));
-        return TM_OK;
+    if (i != MAX_LAG && i != LATE) {
+        return read_word(r, value, names[i], online, err);
     }
-    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
+    TM_TRY(read_time(r, value, names[i], i == MAX_LAG ? 1 : 0, &us, err));
+    json_object_set_new(online, i == MAX_LAG ? "max_lag_us" : "late_us", json_integer(us));
+    return TM_OK;
 }
 
 tm_status tm__project_read_online(tm_yaml *r, const yaml_node_t *map, json_t *recipe, tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "online", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
     json_t *const online = json_object();
+    json_object_set_new(recipe, "online", online);
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "online", names, N_NAMES);
     tm_status st = TM_OK;
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start;
-         st == TM_OK && p < map->data.mapping.pairs.top; p++) {
-        st = read_key(r, yaml_document_get_node(&r->document, p->key),
-                      yaml_document_get_node(&r->document, p->value), online, err);
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_key(r, p.value, p.name, online, err);
     }
-    json_object_set(recipe, "online", online);
-    json_decref(online);
     return st;
 }

@@ -7,6 +7,8 @@
 
 #include "cli/project.h"
 
+#define TM_PROJECT_BYTES_MAX (1u << 20)
+
 typedef struct tm_yaml {
     const char *path;
     yaml_document_t document;
@@ -16,12 +18,28 @@ typedef struct tm_yaml {
 tm_str tm__yaml_scalar(const yaml_node_t *node);
 /** Say where the error is that was made. */
 void tm__yaml_at(const tm_yaml *r, const yaml_node_t *node, tm_err *err);
-TM_NODISCARD tm_status tm__yaml_check_map(const tm_yaml *r, const yaml_node_t *node,
-                                          const char *what, tm_err *err);
-/** Keys of a map must be plain texts, each once. */
-TM_NODISCARD tm_status tm__yaml_check_keys(tm_yaml *r, const yaml_node_t *map, tm_err *err);
-TM_NODISCARD tm_status tm__yaml_unknown_key(const tm_yaml *r, const yaml_node_t *key,
-                                            const char *const *names, uint32_t n, tm_err *err);
+/** A key, or a value that is one text, with a NUL behind it. */
+const char *tm__yaml_word(const yaml_node_t *node);
+/** Pairs of a map; 0 of what is none. */
+uint32_t tm__yaml_count(const yaml_node_t *node);
+
+/* The pairs of a map, one after the other. */
+typedef struct tm_yaml_pairs {
+    tm_yaml *r;
+    const yaml_node_t *map;
+    const char *what;         /* what an error calls the map */
+    const char *const *names; /* [n_names] that its keys may be; NULL: any */
+    uint32_t n_names;
+    const yaml_node_pair_t *next; /* NULL: nothing was looked at */
+    uint32_t name;                /* which of the names the key is */
+    const yaml_node_t *key, *value;
+} tm_yaml_pairs;
+
+tm_yaml_pairs tm__yaml_pairs(tm_yaml *r, const yaml_node_t *map, const char *what,
+                             const char *const *names, size_t n_names);
+/** Go to the next pair. False at the end, and once *st is not TM_OK: of an earlier pair, or of this
+ * map: it must be one, with keys that are words, each once, and none but the names. */
+bool tm__yaml_next(tm_yaml_pairs *pairs, tm_status *st, tm_err *err);
 /** A value as text, with ${VAR} taken from the environment. The caller frees. */
 TM_NODISCARD tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, char **out,
                                      tm_err *err);

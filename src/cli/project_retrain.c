@@ -117,20 +117,11 @@ tm_status tm__project_read_retrain(tm_yaml *r, const yaml_node_t *map, json_t *r
     for (size_t i = 0; i < N_TERMS; i++) {
         names[i] = terms[i].name;
     }
-    TM_TRY(tm__yaml_check_map(r, map, "retrain", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *const key = yaml_document_get_node(&r->document, p->key);
-        const yaml_node_t *const value = yaml_document_get_node(&r->document, p->value);
-        size_t i = 0;
-        while (i < N_TERMS && !tm__str_is(tm__yaml_scalar(key), terms[i].name)) {
-            i++;
-        }
-        if (i == N_TERMS) {
-            return tm__yaml_unknown_key(r, key, names, N_TERMS, err);
-        }
-        TM_TRY(read_term(r, value, i, retrain, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "retrain", names, N_TERMS);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_term(r, p.value, p.name, retrain, err);
     }
+    TM_TRY(st);
     return check(r, map, retrain, err);
 }

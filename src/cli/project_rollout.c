@@ -44,26 +44,18 @@ static tm_status read_steps(tm_yaml *r, const yaml_node_t *value, json_t *into, 
     return TM_OK;
 }
 
-static tm_status read_key(tm_yaml *r, const yaml_node_t *key, const yaml_node_t *value,
-                          json_t *said, json_t *guard, tm_err *err) {
-    for (uint32_t i = 0; i < N_NAMES; i++) {
-        if (tm__str_is(tm__yaml_scalar(key), names[i])) {
-            return i == STEPS ? read_steps(r, value, said, err)
-                              : read_number(r, value, i, i <= METRIC ? guard : said, err);
-        }
-    }
-    return tm__yaml_unknown_key(r, key, names, N_NAMES, err);
-}
-
 static tm_status read_terms(tm_yaml *r, const yaml_node_t *map, json_t *said, tm_rollout_terms *out,
                             tm_err *err) {
     json_t *const guard = json_object();
     json_object_set_new(said, "guard", guard);
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        TM_TRY(read_key(r, yaml_document_get_node(&r->document, p->key),
-                        yaml_document_get_node(&r->document, p->value), said, guard, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "rollout", names, N_NAMES);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = p.name == STEPS
+                 ? read_steps(r, p.value, said, err)
+                 : read_number(r, p.value, p.name, p.name <= METRIC ? guard : said, err);
     }
+    TM_TRY(st);
     TM_TRY(tm__json_check(err));
     *out = tm__rollout_default();
     if (tm__rollout_terms_read(said, out, err) == TM_OK) {
@@ -79,8 +71,6 @@ static tm_status read_terms(tm_yaml *r, const yaml_node_t *map, json_t *said, tm
 tm_status tm__project_read_rollout(tm_yaml *r, const yaml_node_t *map, json_t *recipe,
                                    tm_err *err) {
     tm_rollout_terms terms;
-    TM_TRY(tm__yaml_check_map(r, map, "rollout", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
     json_t *said = json_object();
     const tm_status st = read_terms(r, map, said, &terms, err);
     json_decref(said);

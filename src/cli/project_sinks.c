@@ -20,14 +20,6 @@
 #include "cli/project_priv.h"
 #include "loop/sink.h"
 
-static const yaml_node_t *value_of(tm_yaml *r, const yaml_node_pair_t *pair) {
-    return yaml_document_get_node(&r->document, pair->value);
-}
-
-static const yaml_node_t *key_of(tm_yaml *r, const yaml_node_pair_t *pair) {
-    return yaml_document_get_node(&r->document, pair->key);
-}
-
 static tm_status put_text(tm_yaml *r, const yaml_node_t *value, const char *name, bool is_path,
                           json_t *to, tm_err *err) {
     char *text = NULL;
@@ -52,18 +44,12 @@ static tm_status read_postgres(tm_yaml *r, const yaml_node_t *map, const char *w
     const char *const names[] = {"dsn_file", what};
     json_t *postgres = json_object();
     json_object_set_new(to, "postgres", postgres);
-    TM_TRY(tm__yaml_check_map(r, map, "postgres", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = key_of(r, p);
-        const bool is_file = tm__str_is(tm__yaml_scalar(key), "dsn_file");
-        if (!is_file && !tm__str_is(tm__yaml_scalar(key), what)) {
-            return tm__yaml_unknown_key(r, key, names, 2, err);
-        }
-        TM_TRY(put_text(r, value_of(r, p), is_file ? "dsn_file" : what, is_file, postgres, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "postgres", names, 2);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = put_text(r, p.value, names[p.name], p.name == 0, postgres, err);
     }
-    return TM_OK;
+    return st;
 }
 
 static tm_status read_read(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm_err *err) {
@@ -73,38 +59,25 @@ static tm_status read_read(tm_yaml *r, const yaml_node_t *value, json_t *spec, t
     }
     json_t *read = json_object();
     json_object_set_new(spec, "read", read);
-    TM_TRY(tm__yaml_check_map(r, value, "read", err));
-    TM_TRY(tm__yaml_check_keys(r, value, err));
-    for (const yaml_node_pair_t *p = value->data.mapping.pairs.start;
-         p < value->data.mapping.pairs.top; p++) {
-        if (!tm__str_is(tm__yaml_scalar(key_of(r, p)), "postgres")) {
-            return tm__yaml_unknown_key(r, key_of(r, p), names, 1, err);
-        }
-        TM_TRY(read_postgres(r, value_of(r, p), "query", read, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, value, "read", names, 1);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_postgres(r, p.value, "query", read, err);
     }
-    return TM_OK;
+    return st;
 }
 
 static tm_status read_write(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm_err *err) {
     static const char *const names[] = {"postgres", "parquet", "csv"};
     json_t *write = json_object();
     json_object_set_new(spec, "write", write);
-    TM_TRY(tm__yaml_check_map(r, value, "write", err));
-    TM_TRY(tm__yaml_check_keys(r, value, err));
-    for (const yaml_node_pair_t *p = value->data.mapping.pairs.start;
-         p < value->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = key_of(r, p);
-        if (tm__str_is(tm__yaml_scalar(key), "postgres")) {
-            TM_TRY(read_postgres(r, value_of(r, p), "table", write, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "parquet")) {
-            TM_TRY(put_text(r, value_of(r, p), "parquet", true, write, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "csv")) {
-            TM_TRY(put_text(r, value_of(r, p), "csv", true, write, err));
-        } else {
-            return tm__yaml_unknown_key(r, key, names, 3, err);
-        }
+    tm_yaml_pairs p = tm__yaml_pairs(r, value, "write", names, 3);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = p.name == 0 ? read_postgres(r, p.value, "table", write, err)
+                         : put_text(r, p.value, names[p.name], true, write, err);
     }
-    return TM_OK;
+    return st;
 }
 
 static tm_status read_key(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm_err *err) {
@@ -167,34 +140,25 @@ static const struct {
             {"history", read_history}};
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static tm_status read_one(tm_yaml *r, const yaml_node_pair_t *pair, json_t *spec, tm_err *err) {
-    const yaml_node_t *key = key_of(r, pair);
+static tm_status read_sink(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
+                           tm_project_sink *sink, tm_err *err) {
     const char *names[N_KEYS];
-    for (uint32_t i = 0; i < N_KEYS; i++) {
+    for (size_t i = 0; i < N_KEYS; i++) {
         names[i] = keys[i].name;
-        if (tm__str_is(tm__yaml_scalar(key), keys[i].name)) {
-            return keys[i].read(r, value_of(r, pair), spec, err);
-        }
     }
-    return tm__yaml_unknown_key(r, key, names, N_KEYS, err);
-}
-
-static tm_status read_sink(tm_yaml *r, const yaml_node_pair_t *pair, tm_project_sink *sink,
-                           tm_err *err) {
-    const yaml_node_t *name = key_of(r, pair), *map = value_of(r, pair);
-    sink->name = tm__mem_strdup((const char *)name->data.scalar.value);
+    sink->name = tm__mem_strdup(tm__yaml_word(name));
     sink->spec = json_object();
     if (sink->name == NULL || sink->spec == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
     }
-    TM_TRY(tm__yaml_check_map(r, map, sink->name, err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        TM_TRY(read_one(r, p, sink->spec, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, sink->name, names, N_KEYS);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = keys[p.name].read(r, p.value, sink->spec, err);
     }
+    TM_TRY(st);
     TM_TRY(tm__json_check(err));
-    const tm_status st = tm__sink_check(sink->name, sink->spec, err);
+    st = tm__sink_check(sink->name, sink->spec, err);
     if (st != TM_OK) {
         tm__yaml_at(r, name, err);
     }
@@ -203,16 +167,14 @@ static tm_status read_sink(tm_yaml *r, const yaml_node_pair_t *pair, tm_project_
 
 tm_status tm__project_read_sinks(tm_yaml *r, const yaml_node_t *map, tm_project *project,
                                  tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "sinks", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    const size_t n = (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start);
-    project->sinks = tm__mem_zalloc(n + 1, sizeof(*project->sinks));
+    project->sinks = tm__mem_zalloc(tm__yaml_count(map) + 1, sizeof(*project->sinks));
     if (project->sinks == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
     }
-    for (size_t i = 0; i < n; i++) {
-        project->n_sinks = (uint32_t)i + 1;
-        TM_TRY(read_sink(r, map->data.mapping.pairs.start + i, &project->sinks[i], err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "sinks", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_sink(r, p.key, p.value, &project->sinks[project->n_sinks++], err);
     }
-    return TM_OK;
+    return st;
 }

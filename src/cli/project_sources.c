@@ -94,18 +94,6 @@ static const struct {
 };
 #define N_FEEDS (sizeof(feeds) / sizeof(feeds[0]))
 
-static const char *const others[] = {"push",    "key",     "expect", "policy",
-                                     "columns", "options", "consent"};
-#define N_OTHERS (sizeof(others) / sizeof(others[0]))
-
-static const yaml_node_t *value_of(tm_yaml *r, const yaml_node_pair_t *pair) {
-    return yaml_document_get_node(&r->document, pair->value);
-}
-
-static const yaml_node_t *key_of(tm_yaml *r, const yaml_node_pair_t *pair) {
-    return yaml_document_get_node(&r->document, pair->key);
-}
-
 /* ---- Values ---- */
 
 static tm_status read_text(tm_yaml *r, const yaml_node_t *value, const char *name, char **out,
@@ -248,46 +236,40 @@ static tm_status read_expect(reading *s, const yaml_node_t *map, tm_err *err) {
     tm_yaml *const r = s->r;
     json_t *rules = json_object();
     json_object_set_new(s->source->spec, "expect", rules);
-    TM_TRY(tm__yaml_check_map(r, map, "expect", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "expect", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
         char *text = NULL;
-        const yaml_node_t *key = key_of(r, p), *value = value_of(r, p);
-        const char *name = (const char *)key->data.scalar.value;
-        TM_TRY(read_text(r, value, name, &text, err));
+        const char *name = tm__yaml_word(p.key);
+        TM_TRY(read_text(r, p.value, name, &text, err));
         json_object_set_new(rules, name, json_string(text));
         tm__mem_free(text);
         TM_TRY(tm__json_check(err));
         json_t *one = json_pack("{s:O?}", name, json_object_get(rules, name));
-        const tm_status st = tm__json_check(err) == TM_OK
-                                 ? at(r, value, tm__expect_check(one, NULL, err), err)
-                                 : TM_E_NOMEM;
+        st = tm__json_check(err) == TM_OK ? at(r, p.value, tm__expect_check(one, NULL, err), err)
+                                          : TM_E_NOMEM;
         json_decref(one);
-        TM_TRY(st);
     }
-    return TM_OK;
+    return st;
 }
 
 static tm_status read_policy(reading *s, const yaml_node_t *map, tm_err *err) {
     tm_yaml *const r = s->r;
     json_t *policy = json_object();
     json_object_set_new(s->source->spec, "policy", policy);
-    TM_TRY(tm__yaml_check_map(r, map, "policy", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "policy", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
         char *text = NULL;
-        const yaml_node_t *key = key_of(r, p);
-        const char *name = (const char *)key->data.scalar.value;
-        TM_TRY(read_text(r, value_of(r, p), name, &text, err));
+        const char *name = tm__yaml_word(p.key);
+        TM_TRY(read_text(r, p.value, name, &text, err));
         json_object_set_new(policy, name, json_string(text));
         tm__mem_free(text);
         TM_TRY(tm__json_check(err));
-        TM_TRY(at(r, key, tm__policy_check(policy, json_object_get(s->source->spec, "expect"), err),
-                  err));
+        st = at(r, p.key, tm__policy_check(policy, json_object_get(s->source->spec, "expect"), err),
+                err);
     }
-    return TM_OK;
+    return st;
 }
 
 /* Options of a module's source, which it checks. */
@@ -295,16 +277,16 @@ static tm_status read_options(reading *s, const yaml_node_t *map, tm_err *err) {
     tm_yaml *const r = s->r;
     json_t *options = json_object();
     json_object_set_new(s->source->spec, "options", options);
-    TM_TRY(tm__yaml_check_map(r, map, "options", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "options", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
         char *text = NULL;
-        const char *name = (const char *)key_of(r, p)->data.scalar.value;
-        TM_TRY(read_text(r, value_of(r, p), name, &text, err));
+        const char *name = tm__yaml_word(p.key);
+        TM_TRY(read_text(r, p.value, name, &text, err));
         json_object_set_new(options, name, json_string(text));
         tm__mem_free(text);
     }
+    TM_TRY(st);
     return tm__json_check(err);
 }
 
@@ -349,66 +331,67 @@ static tm_status read_privacy(tm_yaml *r, const yaml_node_t *value, const char *
     return st;
 }
 
+/* What may be said of a column. */
+static const char *const parts[] = {"type", "required", "role", "policy", "keep"};
+enum { TYPE, REQUIRED, ROLE, POLICY, KEEP, N_PARTS };
+
+static tm_status read_part(const tm_yaml_pairs *p, const char *column, json_t *to, tm_err *err) {
+    static const source_key keep = {"keep", "keep_s", DURATION, NULL};
+    bool flag = false;
+    switch (p->name) {
+    case TYPE:
+        return read_word(p->r, p->value, "type", tm__column_types, to, err);
+    case ROLE:
+        return read_word(p->r, p->value, "role", tm__column_roles, to, err);
+    case POLICY:
+        return read_privacy(p->r, p->value, column, to, err);
+    case KEEP:
+        return put_value(p->r, p->value, &keep, to, err);
+    default:
+        TM_TRY(read_bool(p->r, p->value, "required", &flag, err));
+        if (flag) {
+            json_object_set_new(to, "required", json_true());
+        }
+        return TM_OK;
+    }
+}
+
 static tm_status read_column(tm_yaml *r, const yaml_node_t *value, const char *column, json_t *to,
                              tm_err *err) {
-    static const char *const names[] = {"type", "required", "role", "policy", "keep"};
     if (value->type == YAML_SCALAR_NODE) {
         return read_word(r, value, "type", tm__column_types, to, err);
     }
-    TM_TRY(tm__yaml_check_map(r, value, column, err));
-    TM_TRY(tm__yaml_check_keys(r, value, err));
-    for (const yaml_node_pair_t *p = value->data.mapping.pairs.start;
-         p < value->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = key_of(r, p);
-        bool flag = false;
-        if (tm__str_is(tm__yaml_scalar(key), "type")) {
-            TM_TRY(read_word(r, value_of(r, p), "type", tm__column_types, to, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "role")) {
-            TM_TRY(read_word(r, value_of(r, p), "role", tm__column_roles, to, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "required")) {
-            TM_TRY(read_bool(r, value_of(r, p), "required", &flag, err));
-            if (flag) {
-                json_object_set_new(to, "required", json_true());
-            }
-        } else if (tm__str_is(tm__yaml_scalar(key), "policy")) {
-            TM_TRY(read_privacy(r, value_of(r, p), column, to, err));
-        } else if (tm__str_is(tm__yaml_scalar(key), "keep")) {
-            static const source_key keep = {"keep", "keep_s", DURATION, NULL};
-            TM_TRY(put_value(r, value_of(r, p), &keep, to, err));
-        } else {
-            return tm__yaml_unknown_key(r, key, names, 5, err);
-        }
+    tm_yaml_pairs p = tm__yaml_pairs(r, value, column, parts, N_PARTS);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_part(&p, column, to, err);
     }
-    return TM_OK;
+    return st;
 }
 
 static tm_status read_columns(reading *s, const yaml_node_t *map, tm_err *err) {
     tm_yaml *const r = s->r;
     json_t *columns = json_object();
     json_object_set_new(s->source->spec, "columns", columns);
-    TM_TRY(tm__yaml_check_map(r, map, "columns", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = key_of(r, p);
-        const char *name = (const char *)key->data.scalar.value;
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "columns", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        const char *name = tm__yaml_word(p.key);
         json_t *column = json_object();
         json_object_set_new(columns, name, column);
-        TM_TRY(read_column(r, value_of(r, p), name, column, err));
+        TM_TRY(read_column(r, p.value, name, column, err));
         if (strcmp(tm__json_text(column, "role", ""), "target") != 0) {
             continue;
         }
         const char *target = tm__json_text(s->source->spec, "target", name);
         if (strcmp(target, name) != 0) {
-            const tm_status st =
-                TM_FAIL(err, TM_E_DATA, "'%s' and '%s' are both the target", target, name);
+            st = TM_FAIL(err, TM_E_DATA, "'%s' and '%s' are both the target", target, name);
             tm_err_hint(err, "One column is to be predicted: name it once.");
-            tm__yaml_at(r, key, err);
-            return st;
+            tm__yaml_at(r, p.key, err);
         }
         json_object_set_new(s->source->spec, "target", json_string(name));
     }
-    return TM_OK;
+    return st;
 }
 
 /* ---- Where rows come from ---- */
@@ -425,15 +408,6 @@ static tm_status set_feed(reading *s, const yaml_node_t *key, const char *feed, 
     return TM_OK;
 }
 
-static const source_key *find_key(tm_str name) {
-    for (size_t i = 0; i < N_KEYS; i++) {
-        if (tm__str_is(name, keys[i].name)) {
-            return &keys[i];
-        }
-    }
-    return NULL;
-}
-
 /* {dsn_file: FILE, query: SQL, cursor: COL, settle: TIME} */
 static tm_status read_feed_map(reading *s, const yaml_node_t *map, size_t feed, tm_err *err) {
     tm_yaml *const r = s->r;
@@ -441,23 +415,19 @@ static tm_status read_feed_map(reading *s, const yaml_node_t *map, size_t feed, 
     for (size_t i = 0; i < N_KEYS; i++) {
         names[i + 1] = keys[i].name;
     }
-    TM_TRY(tm__yaml_check_map(r, map, feeds[feed].name, err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const yaml_node_t *key = key_of(r, p);
-        const source_key *known = find_key(tm__yaml_scalar(key));
-        if (tm__str_is(tm__yaml_scalar(key), feeds[feed].main)) {
-            char *text = NULL;
-            TM_TRY(read_text(r, value_of(r, p), feeds[feed].main, &text, err));
-            json_object_set_new(s->source->spec, feeds[feed].feed, json_string(text));
-            tm__mem_free(text);
-        } else if (known != NULL) {
-            TM_TRY(put_value(r, value_of(r, p), known, s->source->spec, err));
-        } else {
-            return tm__yaml_unknown_key(r, key, names, N_KEYS + 1, err);
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, feeds[feed].name, names, N_KEYS + 1);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        char *text = NULL;
+        if (p.name > 0) {
+            st = put_value(r, p.value, &keys[p.name - 1], s->source->spec, err);
+            continue;
         }
+        TM_TRY(read_text(r, p.value, feeds[feed].main, &text, err));
+        json_object_set_new(s->source->spec, feeds[feed].feed, json_string(text));
+        tm__mem_free(text);
     }
+    TM_TRY(st);
     return json_object_get(s->source->spec, feeds[feed].feed) != NULL
                ? TM_OK
                : tm__yaml_bad_value(r, map, feeds[feed].name, feeds[feed].main, err);
@@ -485,49 +455,54 @@ static tm_status read_push(reading *s, const yaml_node_t *key, const yaml_node_t
 
 /* ---- A source ---- */
 
-static tm_status read_one(reading *s, const yaml_node_pair_t *pair, tm_err *err) {
-    const yaml_node_t *key = key_of(s->r, pair), *value = value_of(s->r, pair);
-    const tm_str name = tm__yaml_scalar(key);
-    const source_key *known = find_key(name);
-    const char *names[N_KEYS + N_FEEDS + N_OTHERS];
-    size_t n = 0;
-    if (known != NULL) {
-        return put_value(s->r, value, known, s->source->spec, err);
+static tm_status read_consent(reading *s, const yaml_node_t *value, tm_err *err) {
+    return tm__project_read_consent(s->r, value, s->source->spec, err);
+}
+
+static tm_status read_nothing(reading *s, const yaml_node_t *value, tm_err *err) {
+    (void)s, (void)value, (void)err;
+    return TM_OK;
+}
+
+static const struct {
+    const char *name;
+    tm_status (*read)(reading *s, const yaml_node_t *value, tm_err *err);
+} others[] = {
+    {"key", read_key},         {"expect", read_nothing}, /* before the policies, which name rules */
+    {"policy", read_policy},   {"columns", read_columns},
+    {"options", read_options}, {"consent", read_consent},
+};
+#define N_OTHERS (sizeof(others) / sizeof(others[0]))
+
+/* Names of all keys: those of feeds, of values, push, and the others. */
+#define PUSH (N_FEEDS + N_KEYS)
+#define N_ALL (PUSH + 1 + N_OTHERS)
+
+static void all_names(const char *out[N_ALL]) {
+    for (size_t i = 0; i < N_ALL; i++) {
+        out[i] = i < N_FEEDS ? feeds[i].name
+                 : i < PUSH  ? keys[i - N_FEEDS].name
+                 : i > PUSH  ? others[i - PUSH - 1].name
+                             : "push";
     }
-    for (size_t i = 0; i < N_FEEDS; i++) {
-        if (tm__str_is(name, feeds[i].name)) {
-            return read_feed(s, key, value, i, err);
-        }
-        names[n++] = feeds[i].name;
+}
+
+static tm_status read_one(reading *s, const tm_yaml_pairs *p, tm_err *err) {
+    const size_t i = p->name;
+    return i < N_FEEDS ? read_feed(s, p->key, p->value, i, err)
+           : i < PUSH  ? put_value(s->r, p->value, &keys[i - N_FEEDS], s->source->spec, err)
+           : i == PUSH ? read_push(s, p->key, p->value, err)
+                       : others[i - PUSH - 1].read(s, p->value, err);
+}
+
+/* The rules first: policies name them. */
+static tm_status read_rules(reading *s, const yaml_node_t *map, tm_err *err) {
+    tm_yaml_pairs p = tm__yaml_pairs(s->r, map, s->source->name, NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = tm__str_is(tm__yaml_scalar(p.key), "expect") ? read_expect(s, p.value, err) : TM_OK;
     }
-    if (tm__str_is(name, "push")) {
-        return read_push(s, key, value, err);
-    }
-    if (tm__str_is(name, "key")) {
-        return read_key(s, value, err);
-    }
-    if (tm__str_is(name, "expect")) {
-        return TM_OK; /* read before the policies, which name its rules */
-    }
-    if (tm__str_is(name, "policy")) {
-        return read_policy(s, value, err);
-    }
-    if (tm__str_is(name, "columns")) {
-        return read_columns(s, value, err);
-    }
-    if (tm__str_is(name, "options")) {
-        return read_options(s, value, err);
-    }
-    if (tm__str_is(name, "consent")) {
-        return tm__project_read_consent(s->r, value, s->source->spec, err);
-    }
-    for (size_t i = 0; i < N_KEYS; i++) {
-        names[n++] = keys[i].name;
-    }
-    for (size_t i = 0; i < N_OTHERS; i++) {
-        names[n++] = others[i];
-    }
-    return tm__yaml_unknown_key(s->r, key, names, (uint32_t)n, err);
+    return st;
 }
 
 /* Keys that only some kinds of source have; the others are told by the feeds themselves. */
@@ -579,30 +554,25 @@ static tm_status check_source(const tm_yaml *r, const tm_project_source *source,
     return tm__source_check(&add, err);
 }
 
-static tm_status read_source(tm_yaml *r, const yaml_node_pair_t *pair, tm_project_source *source,
-                             tm_err *err) {
-    const yaml_node_t *name = key_of(r, pair), *map = value_of(r, pair);
+static tm_status read_source(tm_yaml *r, const yaml_node_t *name, const yaml_node_t *map,
+                             tm_project_source *source, tm_err *err) {
     reading s = {r, source};
-    source->name = tm__mem_strdup((const char *)name->data.scalar.value);
+    const char *names[N_ALL];
+    all_names(names);
+    source->name = tm__mem_strdup(tm__yaml_word(name));
     source->spec = json_object();
     source->line = (uint32_t)name->start_mark.line + 1;
     source->col = (uint32_t)name->start_mark.column + 1;
     if (source->name == NULL || source->spec == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
     }
-    TM_TRY(tm__yaml_check_map(r, map, source->name, err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        const char *key = (const char *)key_of(r, p)->data.scalar.value;
-        if (tm__str_is(tm__str(key), "expect")) {
-            TM_TRY(read_expect(&s, value_of(r, p), err));
-        }
+    TM_TRY(read_rules(&s, map, err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, source->name, names, N_ALL);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_one(&s, &p, err);
     }
-    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
-         p++) {
-        TM_TRY(read_one(&s, p, err));
-    }
+    TM_TRY(st);
     TM_TRY(tm__json_check(err));
     return at(r, name, check_source(r, source, err), err);
 }
@@ -626,16 +596,14 @@ void tm__project_source_done(tm_project_source *source) {
 
 tm_status tm__project_read_sources(tm_yaml *r, const yaml_node_t *map, tm_project *project,
                                    tm_err *err) {
-    TM_TRY(tm__yaml_check_map(r, map, "sources", err));
-    TM_TRY(tm__yaml_check_keys(r, map, err));
-    const size_t n = (size_t)(map->data.mapping.pairs.top - map->data.mapping.pairs.start);
-    project->sources = tm__mem_zalloc(n + 1, sizeof(*project->sources));
+    project->sources = tm__mem_zalloc(tm__yaml_count(map) + 1, sizeof(*project->sources));
     if (project->sources == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the project");
     }
-    for (size_t i = 0; i < n; i++) {
-        project->n_sources = (uint32_t)i + 1;
-        TM_TRY(read_source(r, map->data.mapping.pairs.start + i, &project->sources[i], err));
+    tm_yaml_pairs p = tm__yaml_pairs(r, map, "sources", NULL, 0);
+    tm_status st = TM_OK;
+    while (tm__yaml_next(&p, &st, err)) {
+        st = read_source(r, p.key, p.value, &project->sources[project->n_sources++], err);
     }
-    return TM_OK;
+    return st;
 }
