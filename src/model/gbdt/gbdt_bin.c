@@ -27,6 +27,9 @@ enum {
     DIGIT_BITS = 11,
     DIGITS = 6, /* 6 * 11 >= 64 */
     DIGIT_VALUES = 1 << DIGIT_BITS,
+    FEW_KEYS = 32768,
+    UPPER_DIGITS = 3, /* of few keys the first to sort by: 19 bits of the fraction and all above */
+    SETTLE_MOVES = 4, /* of a key, on average, that cost less than the lower digits */
     CUTS_PADDED = 255 /* cuts of a column with +infinity after the last, for a search of 8 steps */
 };
 
@@ -40,34 +43,63 @@ static double value_from_key(uint64_t key) {
     return tm__f64_from_bits((key >> 63) != 0 ? key & ~(UINT64_C(1) << 63) : ~key);
 }
 
-/* Sort keys; the result is in one of the two arrays. counts [DIGITS x DIGIT_VALUES]. */
-static uint64_t *keys_sort(uint64_t *keys, uint64_t *other, uint32_t *counts, uint64_t n) {
-    memset(counts, 0, sizeof(uint32_t) * DIGITS * DIGIT_VALUES);
+/* One pass of the sort: keys in the order of a digit, and of their places where it is the same. */
+static void keys_deal(const uint64_t *keys, uint64_t *out, uint32_t *count, uint32_t shift,
+                      uint64_t n) {
+    uint32_t start = 0;
+    for (uint32_t v = 0; v < DIGIT_VALUES; v++) {
+        const uint32_t c = count[v];
+        count[v] = start;
+        start += c;
+    }
     for (uint64_t i = 0; i < n; i++) {
-        for (uint32_t d = 0; d < DIGITS; d++) {
-            counts[d * DIGIT_VALUES + ((keys[i] >> (d * DIGIT_BITS)) & (DIGIT_VALUES - 1))]++;
+        out[count[(keys[i] >> shift) & (DIGIT_VALUES - 1)]++] = keys[i];
+    }
+}
+
+/* Put nearly sorted keys in order; false, and the keys in another order, when they are not. */
+static bool keys_settle(uint64_t *keys, uint64_t n) {
+    uint64_t left = SETTLE_MOVES * n;
+    for (uint64_t i = 1; i < n; i++) {
+        const uint64_t key = keys[i];
+        uint64_t at = i;
+        for (; at > 0 && keys[at - 1] > key && left > 0; at--, left--) {
+            keys[at] = keys[at - 1];
+        }
+        keys[at] = key;
+        if (left == 0) {
+            return false;
         }
     }
-    for (uint32_t d = 0; d < DIGITS && n > 0; d++) {
-        uint32_t *count = counts + d * DIGIT_VALUES;
-        const uint32_t shift = d * DIGIT_BITS;
-        if (count[(keys[0] >> shift) & (DIGIT_VALUES - 1)] == n) {
-            continue; /* all keys agree in this digit */
-        }
-        uint32_t start = 0;
-        for (uint32_t v = 0; v < DIGIT_VALUES; v++) {
-            const uint32_t c = count[v];
-            count[v] = start;
-            start += c;
-        }
+    return true;
+}
+
+/* Sort keys; the result is in one of the two arrays. counts [DIGITS x DIGIT_VALUES]. Of few keys
+ * the upper digits say nearly all. */
+static uint64_t *keys_sort(uint64_t *keys, uint64_t *other, uint32_t *counts, uint64_t n) {
+    for (uint32_t first = n < FEW_KEYS ? UPPER_DIGITS : 0;; first = 0) {
+        memset(counts + first * DIGIT_VALUES, 0,
+               sizeof(uint32_t) * (DIGITS - first) * DIGIT_VALUES);
         for (uint64_t i = 0; i < n; i++) {
-            other[count[(keys[i] >> shift) & (DIGIT_VALUES - 1)]++] = keys[i];
+            for (uint32_t d = first; d < DIGITS; d++) {
+                counts[d * DIGIT_VALUES + ((keys[i] >> (d * DIGIT_BITS)) & (DIGIT_VALUES - 1))]++;
+            }
         }
-        uint64_t *swap = keys;
-        keys = other;
-        other = swap;
+        for (uint32_t d = first; d < DIGITS && n > 0; d++) {
+            uint32_t *count = counts + d * DIGIT_VALUES;
+            const uint32_t shift = d * DIGIT_BITS;
+            if (count[(keys[0] >> shift) & (DIGIT_VALUES - 1)] == n) {
+                continue; /* all keys agree in this digit */
+            }
+            keys_deal(keys, other, count, shift, n);
+            uint64_t *swap = keys;
+            keys = other;
+            other = swap;
+        }
+        if (first == 0 || keys_settle(keys, n)) {
+            return keys;
+        }
     }
-    return keys;
 }
 
 /* A number m with a <= m < b, near the middle. */

@@ -107,6 +107,38 @@ static void bins_and_thresholds_send_each_row_the_same_way(void **state) {
     made_done(&data);
 }
 
+/* Few values are sorted by their upper digits first. */
+static void values_that_differ_in_their_last_bits_are_in_order(void **state) {
+    (void)state;
+    const made_options options = {.n_rows = 2000, .n_cols = 2, .seed = 3};
+    made_data data;
+    tm_ctx ctx = {0};
+    tm_bins bins;
+    made_init(&data, &options);
+    for (uint64_t row = 0; row < 2000; row++) {
+        const double at = (double)(row * 1237 % 2000); /* each once, in no order */
+        data.cells[row] = 1 + at * 0x1p-52;
+        data.cells[2000 + row] = row % 40 == 0 ? 7 + at * 0x1p-50 : at;
+    }
+    assert_int_equal(tm__bins_fit(&ctx, &data.view, 40, 1, &bins, NULL), TM_OK);
+    for (uint32_t j = 0; j < 2; j++) {
+        const tm_bin_column *column = &bins.columns[j];
+        uint32_t counts[256] = {0};
+        assert_int_equal(column->n_bins, 40);
+        for (uint32_t b = 1; b < 39; b++) {
+            assert_true(column->cuts[b] > column->cuts[b - 1]);
+        }
+        for (uint64_t row = 0; row < 2000; row++) {
+            counts[bins.by_column[j * 2000 + row]]++;
+        }
+        for (uint32_t b = 0; b < 40; b++) {
+            assert_in_range(counts[b], 49, 51);
+        }
+    }
+    tm__bins_done(&bins);
+    made_done(&data);
+}
+
 static void a_sample_of_many_rows_does_not_depend_on_threads(void **state) {
     (void)state;
     const made_options options = {.n_rows = 250000, .n_cols = 3, .missing = {0, 0.3, 0}, .seed = 4};
@@ -158,6 +190,7 @@ int main(void) {
         cmocka_unit_test(many_values_share_bins_evenly),
         cmocka_unit_test(a_value_that_fills_a_bin_does_not_starve_the_others),
         cmocka_unit_test(bins_and_thresholds_send_each_row_the_same_way),
+        cmocka_unit_test(values_that_differ_in_their_last_bits_are_in_order),
         cmocka_unit_test(a_sample_of_many_rows_does_not_depend_on_threads),
         cmocka_unit_test(it_fails_cleanly_at_each_allocation_and_when_cancelled),
     };
