@@ -32,7 +32,8 @@ static const char *const many[] = {
 /* Of classes: what the last third of the trees moves seldom changes which one is likeliest. */
 static const char *const fewer[] = {
     "n_trees", "40", "learning_rate", "0.2", "max_leaves", "15", "max_bins", "63", NULL};
-static const char *const lines[] = {"strength", "0.001", "max_iter", "50", NULL};
+static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
+                                    "solver",   "newton", NULL};
 
 static const arm_recipe recipes[] = {
     {"line of 700", "linear", lines, NULL, {.window = 700}, 0.0},

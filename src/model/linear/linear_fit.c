@@ -114,9 +114,12 @@ static tm_status solver_init(const fit_state *fit, const tm_design *design, any_
     } else {
         out->all = tm__solver_create(fit->ctx, design);
     }
-    return out->each == NULL && out->all == NULL
-               ? TM_FAIL(err, TM_E_NOMEM, "out of memory for the solver")
-               : TM_OK;
+    if ((out->each == NULL && out->all == NULL) || (choice == 3 && !tm__solver_curve(out->all))) {
+        tm__solver_free(out->all);
+        *out = (any_solver){0};
+        return TM_FAIL(err, TM_E_NOMEM, "out of memory for the solver");
+    }
+    return TM_OK;
 }
 
 static void solver_done(any_solver *solver) {

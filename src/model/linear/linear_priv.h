@@ -5,6 +5,7 @@
  *   linear_design.c   view -> design: rows chosen, columns scaled, levels and terms as slots
  *   linear_loss.c     design, theta -> loss and gradient
  *   linear_solve.c    the minimum of loss + penalty, all coefficients at a time
+ *   linear_curve.c    few coefficients: their curvature together, for fewer steps
  *   linear_descent.c  the same minimum, one coefficient at a time
  *   linear_fit.c      strength of the penalty; theta -> model
  *   linear.c          what a fitted model does
@@ -102,12 +103,26 @@ double tm__loss_eval(const tm_ctx *ctx, tm_loss *loss, const double *theta, doub
 void tm__loss_curvature(const tm_design *design, double *out);
 void tm__loss_free(tm_loss *loss);
 
+/* Curvature of all coefficients of an output together. */
+typedef struct tm_curve tm_curve;
+/** Few coefficients (63 an output) and no terms. */
+bool tm__curve_can(const tm_design *design);
+tm_curve *tm__curve_create(const tm_design *design);
+/** With a ridge on all but the intercepts; false when columns follow from others. */
+bool tm__curve_factor(tm_curve *curve, double ridge);
+/** v [n_params] divided by the factored curvature, in place. */
+void tm__curve_solve(tm_curve *curve, double *v);
+void tm__curve_free(tm_curve *curve);
+
 typedef struct tm_solver tm_solver;
 typedef struct tm_solve_options {
     double strength, l1_ratio, tol;
     uint32_t iter_max;
 } tm_solve_options;
 tm_solver *tm__solver_create(const tm_ctx *ctx, const tm_design *design);
+/** Go by the curvature of all coefficients together from now on, where tm__curve_can(); false when
+ * out of memory. */
+bool tm__solver_curve(tm_solver *solver);
 /** Move theta to the minimum; *io_work counts units. Ends early, with the best theta so far, when
  * ctx's budget is spent. TM_E_CANCELLED. */
 TM_NODISCARD tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Minimum of mean loss + strength * ((1 - l1_ratio) / 2 * |theta|^2 + l1_ratio * |theta|_1) by
- * L-BFGS with a diagonal preconditioner; with an l1 part by its orthant-wise form (Andrew and Gao
- * 2007, "Scalable training of L1-regularized log-linear models"): the gradient becomes the
- * subgradient nearest to 0, and a step may not leave the orthant in which it starts. Intercepts are
- * not penalised.
+ * L-BFGS with a diagonal preconditioner, or one of all coefficients (linear_curve.c); with an l1
+ * part by its orthant-wise form (Andrew and Gao 2007, "Scalable training of L1-regularized
+ * log-linear models"): the gradient becomes the subgradient nearest to 0, and a step may not leave
+ * the orthant in which it starts. Intercepts are not penalised.
  *
  * Invariants.
  * 1. Every accepted step lowers the objective, so theta is always the best so far.
@@ -35,6 +35,8 @@ struct tm_solver {
     double *steps[MEMORY], *turns[MEMORY]; /* differences of theta and gradient */
     double inner[MEMORY];                  /* step . turn, > 0 */
     uint32_t n_kept, newest;
+    tm_curve *curve; /* NULL: the diagonal alone */
+    bool is_curved;  /* of the run */
 };
 
 static double dot(const double *a, const double *b, size_t n) {
@@ -80,8 +82,17 @@ tm_solver *tm__solver_create(const tm_ctx *ctx, const tm_design *design) {
     return self;
 }
 
+bool tm__solver_curve(tm_solver *solver) {
+    if (tm__curve_can(solver->design)) {
+        solver->curve = tm__curve_create(solver->design);
+        return solver->curve != NULL;
+    }
+    return true;
+}
+
 void tm__solver_free(tm_solver *solver) {
     if (solver != NULL) {
+        tm__curve_free(solver->curve);
         tm__loss_free(solver->loss);
         tm__mem_free(solver->block);
         tm__mem_free(solver);
@@ -119,15 +130,27 @@ static void find_descent(tm_solver *self) {
 }
 
 static void precondition(const tm_solver *self, double scale, double *v) {
+    if (self->is_curved) {
+        tm__curve_solve(self->curve, v);
+        for (size_t i = 0; i < self->n; i++) {
+            v[i] *= scale;
+        }
+        return;
+    }
     for (size_t i = 0; i < self->n; i++) {
         const double ridge = i < self->n_penalised ? self->ridge : 0.0;
         v[i] *= scale / (self->curvature[i] + ridge);
     }
 }
 
-/* y . y / curvature: how the newest turn looks to the preconditioner. */
+/* y . y / curvature: how the newest turn looks to the preconditioner. `next` is free. */
 static double turn_norm(const tm_solver *self, const double *turn) {
     double sum = 0.0;
+    if (self->is_curved) {
+        memcpy(self->next, turn, self->n * sizeof(double));
+        tm__curve_solve(self->curve, self->next);
+        return dot(turn, self->next, self->n);
+    }
     for (size_t i = 0; i < self->n; i++) {
         const double ridge = i < self->n_penalised ? self->ridge : 0.0;
         sum += turn[i] * turn[i] / (self->curvature[i] + ridge);
@@ -220,6 +243,8 @@ tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver, const tm_solve_options 
     solver->ridge = options->strength * (1.0 - options->l1_ratio);
     solver->lasso = options->strength * options->l1_ratio;
     solver->n_kept = solver->newest = 0;
+    solver->is_curved = solver->curve != NULL && solver->lasso == 0.0 &&
+                        tm__curve_factor(solver->curve, solver->ridge);
     double value = evaluate(ctx, solver, theta, solver->gradient);
     while (iteration < options->iter_max && n_flat < 2 && !is_spent) {
         if (tm__ctx_cancelled(ctx)) {

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bound on the Hessian of the mean loss, of all coefficients of an output together: c X'WX, with
+ * c 1 for squared errors and 1/4 for classes (Bohning and Lindsay 1988, doi:10.1007/BF00049423),
+ * plus the penalty. Its Cholesky factor makes steps of a solver all but Newton's: columns that go
+ * together, which a diagonal takes for independent, cost no more steps.
+ *
+ * Invariant: sums run block by block in row order on the caller's thread, 8 lanes in the source.
+ * They are of at most ROWS_MAX rows, evenly spaced: a preconditioner changes the way to the minimum
+ * and not the minimum.
+ */
+#include "model/linear/linear_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define SLOTS_MAX 64u
+#define ROWS_MAX 16384u
+#define BLOCK 256u
+#define LANES 8u
+#define FLOOR 1e-10 /* of a pivot, against the largest: what is less follows from other columns */
+
+struct tm_curve {
+    uint32_t n; /* slots and the intercept */
+    uint32_t n_outputs;
+    double *sums;    /* [n x n] lower triangle */
+    double *factor;  /* [n x n] */
+    double *columns; /* [n x BLOCK] values of a block */
+    double weights[BLOCK], row[SLOTS_MAX + 1];
+};
+
+/* Values of rows `at`, at + step ... of a block, column by column. */
+static void fill_block(tm_curve *self, const tm_design *design, const uint64_t *rows, uint32_t n) {
+    const tm_linear_code *code = design->code;
+    memset(self->columns, 0, (size_t)self->n * BLOCK * sizeof(double));
+    for (uint32_t j = 0; j < code->n_cols; j++) {
+        double *const x = self->columns + (size_t)code->cols[j].slot * BLOCK;
+        for (uint32_t i = 0; i < n; i++) {
+            if (design->codes[j] != NULL) {
+                x[design->codes[j][rows[i]] * BLOCK + i] = 1.0;
+                continue;
+            }
+            x[i] = (double)design->numbers[j][rows[i]];
+            if (design->missing[j] != NULL) {
+                x[BLOCK + i] = design->missing[j][rows[i]] != 0 ? 1.0 : 0.0;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < BLOCK; i++) {
+        self->weights[i] = i < n ? design->w[rows[i]] : 0.0;
+        self->columns[(size_t)(self->n - 1) * BLOCK + i] = 1.0;
+    }
+}
+
+static double product(const double *a, const double *b, const double *w) {
+    double lanes[LANES] = {0};
+    for (uint32_t i = 0; i < BLOCK; i += LANES) {
+        for (uint32_t l = 0; l < LANES; l++) {
+            lanes[l] += w[i + l] * a[i + l] * b[i + l];
+        }
+    }
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+static void add_rows(tm_curve *self, const tm_design *design) {
+    const uint64_t n = design->n_rows < ROWS_MAX ? design->n_rows : ROWS_MAX;
+    const bool is_class = design->task == TM_TASK_BINARY || design->task == TM_TASK_MULTICLASS;
+    uint64_t rows[BLOCK];
+    double weight = 0.0;
+    for (uint64_t at = 0; at < n; at += BLOCK) {
+        const uint32_t n_block = n - at < BLOCK ? (uint32_t)(n - at) : BLOCK;
+        for (uint32_t i = 0; i < n_block; i++) {
+            rows[i] = (at + i) * design->n_rows / n;
+            weight += design->w[rows[i]];
+        }
+        fill_block(self, design, rows, n_block);
+        for (uint32_t i = 0; i < self->n; i++) {
+            for (uint32_t j = 0; j <= i; j++) {
+                self->sums[i * self->n + j] +=
+                    product(self->columns + (size_t)i * BLOCK, self->columns + (size_t)j * BLOCK,
+                            self->weights);
+            }
+        }
+    }
+    const double scale = (is_class ? 0.25 : 1.0) / (weight > 0.0 ? weight : 1.0);
+    for (uint32_t i = 0; i < self->n * self->n; i++) {
+        self->sums[i] *= scale;
+    }
+}
+
+bool tm__curve_can(const tm_design *design) {
+    return design->starts == NULL && design->code->n_dense < SLOTS_MAX;
+}
+
+tm_curve *tm__curve_create(const tm_design *design) {
+    tm_curve *self = tm__mem_zalloc(1, sizeof(*self));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->n = design->code->n_dense + 1;
+    self->n_outputs = design->n_outputs;
+    self->sums = tm__mem_zalloc((size_t)self->n * self->n, sizeof(double));
+    self->factor = tm__mem_zalloc((size_t)self->n * self->n, sizeof(double));
+    self->columns = tm__mem_alloc((size_t)self->n * BLOCK, sizeof(double));
+    if (self->sums == NULL || self->factor == NULL || self->columns == NULL) {
+        tm__curve_free(self);
+        return NULL;
+    }
+    add_rows(self, design);
+    return self;
+}
+
+void tm__curve_free(tm_curve *curve) {
+    if (curve != NULL) {
+        tm__mem_free(curve->sums);
+        tm__mem_free(curve->factor);
+        tm__mem_free(curve->columns);
+        tm__mem_free(curve);
+    }
+}
+
+bool tm__curve_factor(tm_curve *curve, double ridge) {
+    const uint32_t n = curve->n;
+    double most = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        double *const row = curve->factor + (size_t)i * n;
+        for (uint32_t j = 0; j <= i; j++) {
+            const double *const other = curve->factor + (size_t)j * n;
+            double sum = curve->sums[i * n + j] + (i == j && i + 1 < n ? ridge : 0.0);
+            most = i == j && sum > most ? sum : most;
+            for (uint32_t m = 0; m < j; m++) {
+                sum -= row[m] * other[m];
+            }
+            if (i == j && !(sum > FLOOR * most)) {
+                return false;
+            }
+            row[j] = i == j ? sqrt(sum) : sum / other[j];
+        }
+    }
+    return true;
+}
+
+void tm__curve_solve(tm_curve *curve, double *v) {
+    const uint32_t n = curve->n, k = curve->n_outputs;
+    double *const x = curve->row;
+    for (uint32_t o = 0; o < k; o++) {
+        for (uint32_t i = 0; i < n; i++) {
+            const double *const row = curve->factor + (size_t)i * n;
+            double sum = v[(size_t)i * k + o];
+            for (uint32_t m = 0; m < i; m++) {
+                sum -= row[m] * x[m];
+            }
+            x[i] = sum / row[i];
+        }
+        for (uint32_t i = n; i-- > 0;) {
+            double sum = x[i];
+            for (uint32_t m = i + 1; m < n; m++) {
+                sum -= curve->factor[(size_t)m * n + i] * x[m];
+            }
+            x[i] = sum / curve->factor[(size_t)i * n + i];
+            v[(size_t)i * k + o] = x[i];
+        }
+    }
+}
