@@ -47,7 +47,7 @@ static const tm_param_def params[] = {
     {"solver", TM_PARAM_CHOICE, 0.0, 0.0, 0.0,
      "lbfgs: all coefficients at a time, on all threads; descent: one at a time, of those that are "
      "not 0 (Friedman, Hastie, Tibshirani 2010); auto: descent where there is an l1 part; newton: "
-     "lbfgs, of up to 63 coefficients an output by their curvature together, in fewer steps.",
+     "lbfgs, of up to 127 coefficients an output by their curvature together, in fewer steps.",
      "auto|lbfgs|descent|newton"},
     {.name = NULL},
 };

@@ -16,8 +16,8 @@
 
 #include "base/mem.h"
 
-#define SLOTS_MAX 64u
-#define ROWS_MAX 16384u
+#define SLOTS_MAX 128u
+#define ROWS_MAX 4096u
 #define BLOCK 256u
 #define LANES 8u
 #define FLOOR 1e-10 /* of a pivot, against the largest: what is less follows from other columns */
@@ -27,30 +27,41 @@ struct tm_curve {
     uint32_t n_outputs;
     double *sums;    /* [n x n] lower triangle */
     double *factor;  /* [n x n] */
-    double *columns; /* [n x BLOCK] values of a block */
-    double weights[BLOCK], row[SLOTS_MAX + 1];
+    double *columns; /* [n x BLOCK] values of a block, of slots that are not levels */
+    double weights[BLOCK], row[SLOTS_MAX];
+    uint32_t n_plain, plain[SLOTS_MAX]; /* slots that are not levels */
 };
 
-/* Values of rows `at`, at + step ... of a block, column by column. */
+static void find_plain(tm_curve *self, const tm_linear_code *code) {
+    for (uint32_t j = 0; j < code->n_cols; j++) {
+        const tm_linear_col *const col = &code->cols[j];
+        for (uint32_t s = 0; !col->is_categorical && s < (col->has_missing ? 2u : 1u); s++) {
+            self->plain[self->n_plain++] = col->slot + s;
+        }
+    }
+    self->plain[self->n_plain++] = self->n - 1;
+}
+
+static double *values_of(tm_curve *self, uint32_t slot) {
+    return self->columns + (size_t)slot * BLOCK;
+}
+
+/* Values of some rows, slot by slot; rows past the end weigh nothing. */
 static void fill_block(tm_curve *self, const tm_design *design, const uint64_t *rows, uint32_t n) {
     const tm_linear_code *code = design->code;
     memset(self->columns, 0, (size_t)self->n * BLOCK * sizeof(double));
     for (uint32_t j = 0; j < code->n_cols; j++) {
-        double *const x = self->columns + (size_t)code->cols[j].slot * BLOCK;
-        for (uint32_t i = 0; i < n; i++) {
-            if (design->codes[j] != NULL) {
-                x[design->codes[j][rows[i]] * BLOCK + i] = 1.0;
-                continue;
-            }
+        double *const x = values_of(self, code->cols[j].slot);
+        for (uint32_t i = 0; design->numbers[j] != NULL && i < n; i++) {
             x[i] = (double)design->numbers[j][rows[i]];
-            if (design->missing[j] != NULL) {
-                x[BLOCK + i] = design->missing[j][rows[i]] != 0 ? 1.0 : 0.0;
-            }
+        }
+        for (uint32_t i = 0; design->missing[j] != NULL && i < n; i++) {
+            x[BLOCK + i] = design->missing[j][rows[i]] != 0 ? 1.0 : 0.0;
         }
     }
     for (uint32_t i = 0; i < BLOCK; i++) {
         self->weights[i] = i < n ? design->w[rows[i]] : 0.0;
-        self->columns[(size_t)(self->n - 1) * BLOCK + i] = 1.0;
+        values_of(self, self->n - 1)[i] = 1.0;
     }
 }
 
@@ -65,6 +76,39 @@ static double product(const double *a, const double *b, const double *w) {
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 
+static double *sum_of(tm_curve *self, uint32_t a, uint32_t b) {
+    return &self->sums[(size_t)(a > b ? a : b) * self->n + (a > b ? b : a)];
+}
+
+static void add_plain(tm_curve *self) {
+    for (uint32_t i = 0; i < self->n_plain; i++) {
+        for (uint32_t j = 0; j <= i; j++) {
+            const uint32_t a = self->plain[i], b = self->plain[j];
+            *sum_of(self, a, b) += product(values_of(self, a), values_of(self, b), self->weights);
+        }
+    }
+}
+
+/* A row has one level of a category: with each other slot of it that is one sum. */
+static void add_levels(tm_curve *self, const tm_design *design, const uint64_t *rows, uint32_t n) {
+    const tm_linear_code *code = design->code;
+    for (uint32_t j = 0; j < code->n_cols; j++) {
+        for (uint32_t i = 0; design->codes[j] != NULL && i < n; i++) {
+            const uint32_t level = code->cols[j].slot + design->codes[j][rows[i]];
+            for (uint32_t p = 0; p < self->n_plain; p++) {
+                *sum_of(self, level, self->plain[p]) +=
+                    self->weights[i] * values_of(self, self->plain[p])[i];
+            }
+            for (uint32_t other = 0; other <= j; other++) {
+                if (design->codes[other] != NULL) {
+                    *sum_of(self, level, code->cols[other].slot + design->codes[other][rows[i]]) +=
+                        self->weights[i];
+                }
+            }
+        }
+    }
+}
+
 static void add_rows(tm_curve *self, const tm_design *design) {
     const uint64_t n = design->n_rows < ROWS_MAX ? design->n_rows : ROWS_MAX;
     const bool is_class = design->task == TM_TASK_BINARY || design->task == TM_TASK_MULTICLASS;
@@ -77,13 +121,8 @@ static void add_rows(tm_curve *self, const tm_design *design) {
             weight += design->w[rows[i]];
         }
         fill_block(self, design, rows, n_block);
-        for (uint32_t i = 0; i < self->n; i++) {
-            for (uint32_t j = 0; j <= i; j++) {
-                self->sums[i * self->n + j] +=
-                    product(self->columns + (size_t)i * BLOCK, self->columns + (size_t)j * BLOCK,
-                            self->weights);
-            }
-        }
+        add_plain(self);
+        add_levels(self, design, rows, n_block);
     }
     const double scale = (is_class ? 0.25 : 1.0) / (weight > 0.0 ? weight : 1.0);
     for (uint32_t i = 0; i < self->n * self->n; i++) {
@@ -109,6 +148,7 @@ tm_curve *tm__curve_create(const tm_design *design) {
         tm__curve_free(self);
         return NULL;
     }
+    find_plain(self, design->code);
     add_rows(self, design);
     return self;
 }

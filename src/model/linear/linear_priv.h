@@ -105,7 +105,7 @@ void tm__loss_free(tm_loss *loss);
 
 /* Curvature of all coefficients of an output together. */
 typedef struct tm_curve tm_curve;
-/** Few coefficients (63 an output) and no terms. */
+/** Few coefficients (127 an output) and no terms. */
 bool tm__curve_can(const tm_design *design);
 tm_curve *tm__curve_create(const tm_design *design);
 /** With a ridge on all but the intercepts; false when columns follow from others. */
