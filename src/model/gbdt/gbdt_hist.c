@@ -62,31 +62,40 @@ static TM_ALWAYS_INLINE void rows_add(const tm_hist_source *source, tm_hist_colu
  * A stride and a number of columns known to the compiler make straight code in which each address
  * has a constant in it: on sparse leaves a quarter faster, because more rows are under way.
  */
-#define TM_COLUMNS_ADD(name, stride)                                                               \
-    static void name(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,     \
-                     int64_t *cells) {                                                             \
-        switch (columns.count / 4) {                                                               \
-            TM_CASE(0, stride)                                                                     \
-            TM_CASE(1, stride)                                                                     \
-            TM_CASE(2, stride)                                                                     \
-            TM_CASE(3, stride)                                                                     \
-            TM_CASE(4, stride)                                                                     \
-            TM_CASE(5, stride)                                                                     \
-            TM_CASE(6, stride)                                                                     \
-            TM_CASE(7, stride)                                                                     \
-            TM_CASE(8, stride)                                                                     \
-        default:                                                                                   \
-            rows_add(source, columns, columns.count / 4, stride, rows, cells);                     \
-        }                                                                                          \
-    }
 #define TM_CASE(n, stride)                                                                         \
     case n:                                                                                        \
         rows_add(source, columns, n, stride, rows, cells);                                         \
         return;
-TM_COLUMNS_ADD(columns_add_64, 64)
-TM_COLUMNS_ADD(columns_add_256, 256)
+#define TM_CASES(stride)                                                                           \
+    TM_CASE(1, stride)                                                                             \
+    TM_CASE(2, stride)                                                                             \
+    TM_CASE(3, stride)                                                                             \
+    TM_CASE(4, stride)                                                                             \
+    TM_CASE(5, stride)                                                                             \
+    TM_CASE(6, stride)                                                                             \
+    TM_CASE(7, stride)                                                                             \
+    TM_CASE(8, stride)
+
+static void columns_add_64(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
+                           int64_t *cells) {
+    switch (columns.count / 4) {
+        TM_CASES(64)
+    default:
+        rows_add(source, columns, columns.count / 4, 64, rows, cells);
+    }
+}
+
+static void columns_add_256(const tm_hist_source *source, tm_hist_columns columns,
+                            tm_hist_rows rows, int64_t *cells) {
+    switch (columns.count / 4) {
+        TM_CASES(256)
+    default:
+        rows_add(source, columns, columns.count / 4, 256, rows, cells);
+    }
+}
+
+#undef TM_CASES
 #undef TM_CASE
-#undef TM_COLUMNS_ADD
 
 static void columns_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
                         int64_t *cells) {
