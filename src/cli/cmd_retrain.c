@@ -118,10 +118,15 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
                   word(turn, "outcome", word(turn, "state", "")));
     tm__cli_print(cli, "  began    %s by %s: %s\n", word(turn, "began", ""),
                   word(turn, "actor", ""), word(turn, "because", "asked for"));
-    tm__cli_print(cli, "  rows     %lld, %lld of them new, beside version %lld\n",
-                  (long long)tm__json_i64(turn, "rows", 0),
-                  (long long)tm__json_i64(turn, "new_rows", 0),
-                  (long long)tm__json_i64(turn, "champion", 0));
+    if (json_object_get(turn, "rows") == NULL) {
+        tm__cli_print(cli, "  rows     not read yet, beside version %lld\n",
+                      (long long)tm__json_i64(turn, "champion", 0));
+    } else {
+        tm__cli_print(cli, "  rows     %lld, %lld of them new, beside version %lld\n",
+                      (long long)tm__json_i64(turn, "rows", 0),
+                      (long long)tm__json_i64(turn, "new_rows", 0),
+                      (long long)tm__json_i64(turn, "champion", 0));
+    }
     print_wait(cli, json_object_get(turn, "waits"));
     print_quarantined(cli, turn, "  kept out ");
     print_feedback(cli, turn, "  feedback ");

@@ -2,7 +2,7 @@
 /*
  * One turn, from the champion to the verdict and on; its states are those of registry/turn.h.
  *
- *   open -> guard labels -> harvest -> begin the turn
+ *   open -> foresee: does it fit? -> guard labels -> harvest -> begin the turn
  *     training:    train, save the bundle            registering: register the version
  *     judging:     duel on the held-out rows, judge  closing:     promote, or begin a rollout
  *
@@ -19,6 +19,7 @@
 #include "loop/label_guard.h"
 #include "loop/loop_admit.h"
 #include "loop/loop_choice.h"
+#include "loop/loop_foresee.h"
 #include "loop/loop_how.h"
 #include "loop/loop_turn.h"
 #include "model/checkpoint.h"
@@ -149,7 +150,9 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
 static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
     tm_learned learned = {.labels = r->harvest.labels, .n_labels = (int64_t)r->harvest.n_labels};
     uint32_t version = 0;
-    if (r->work > 0 || r->budget_ms > 0 || r->options->window != NULL || r->options->how != NULL) {
+    const json_t *const waited = r->turn.story; /* of one that was begun without rows */
+    if (r->work > 0 || r->budget_ms > 0 || r->options->window != NULL || r->options->how != NULL ||
+        json_object_get(waited, "window") != NULL || json_object_get(waited, "how") != NULL) {
         return TM_OK;
     }
     (void)tm__str_copy(learned.source_hash, sizeof(learned.source_hash),
@@ -198,20 +201,10 @@ static void name_snapshots(tm_retraining *r) {
     }
 }
 
-static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+/* From what is there by now to a turn with rows. */
+static tm_status gather(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     const int64_t now_us = tm__now_us();
-    tm_window_ask ask;
-    if (r->options->window != NULL) {
-        TM_TRY(tm__window_ask(r->options->window, &ask, err));
-    }
-    tm_turn_how how;
-    if (r->options->how != NULL) {
-        TM_TRY(tm__how_ask(r->options->how, &how, err));
-    }
-    r->promotes = r->options->promote;
-    r->work = r->options->work;
-    r->budget_ms = r->options->budget_ms;
-    TM_TRY(settle_before(r, err));
+    TM_TRY(tm__foresee_admit(r, err));
     TM_TRY(tm__label_guard_act(&(tm_label_guard){.registry = r->registry,
                                                  .monitor = r->monitor,
                                                  .bundle = r->champion_bundle,
@@ -235,6 +228,22 @@ static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     name_snapshots(r);
     TM_TRY(tm__turn_open(ctx, r, err));
     return note_started(r, err);
+}
+
+static tm_status begin(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_window_ask ask;
+    if (r->options->window != NULL) {
+        TM_TRY(tm__window_ask(r->options->window, &ask, err));
+    }
+    tm_turn_how how;
+    if (r->options->how != NULL) {
+        TM_TRY(tm__how_ask(r->options->how, &how, err));
+    }
+    r->promotes = r->options->promote;
+    r->work = r->options->work;
+    r->budget_ms = r->options->budget_ms;
+    TM_TRY(settle_before(r, err));
+    return gather(ctx, r, err);
 }
 
 /* Compared is with the champion that the turn began beside. */
@@ -282,6 +291,12 @@ static tm_status take_up(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         return TM_OK;
     }
     TM_TRY(tm__turn_take_up(ctx, r, err));
+    if (tm__foresee_waits(&r->turn)) {
+        return r->champion.number == r->turn.champion
+                   ? gather(ctx, r, err)
+                   : TM_FAIL(err, TM_E_REFUSED, "another version of '%s' is the champion by now",
+                             r->turn.model);
+    }
     TM_TRY(load_champion(r, err));
     return load_candidate(r, err);
 }
@@ -341,6 +356,11 @@ static void fail(tm_retraining *r, tm_status st, const tm_err *own) {
     if (st == TM_E_CANCELLED) {
         const tm_status given_back = tm__turn_not_tried(r->registry, &r->turn);
         (void)given_back; /* one of its tries is lost then */
+        return;
+    }
+    if (st == TM_E_REFUSED && tm__foresee_waits(&r->turn)) { /* it is not asked for by now */
+        const tm_status ended = tm__turn_end(r->registry, &r->turn, "stopped", own->message, NULL);
+        (void)ended;
         return;
     }
     const tm_status noted = tm__turn_note(r, "retrain.failed", r->candidate.number,

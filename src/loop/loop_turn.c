@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "loop/loop_admit.h"
 #include "loop/loop_evidence.h"
+#include "loop/loop_foresee.h"
 #include "loop/loop_how.h"
 #include "registry/rollout.h"
 #include "source/source.h"
@@ -113,10 +114,21 @@ static json_t *write_story(const tm_retraining *r) {
     return story;
 }
 
+/* Of a turn that was begun before its rows were read, what was asked for then stays. */
+static json_t *whole_story(const tm_retraining *r) {
+    json_t *const story = write_story(r);
+    if (r->turn.story != NULL && json_object_update(story, r->turn.story) != 0) {
+        (void)tm__json_lost();
+    }
+    return story;
+}
+
 tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     json_t *evidence = NULL;
     TM_TRY(tm__turn_evidence(r, &evidence, err));
-    r->turn.story = write_story(r);
+    json_t *const story = whole_story(r);
+    json_decref(r->turn.story);
+    r->turn.story = story;
     json_object_set_new(r->turn.story, "evidence", evidence);
     r->turn.champion = r->champion.number;
     (void)tm__str_copy(r->turn.model, sizeof(r->turn.model), tm__str(r->options->model));
@@ -127,7 +139,8 @@ tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         json_object_set(r->turn.story, "without_consent", r->learning.left_out);
     }
     TM_TRY(tm__json_check(err));
-    return tm__turn_begin(r->registry, &r->turn, err);
+    return r->turn.number > 0 ? tm__turn_save(r->registry, &r->turn, err)
+                              : tm__turn_begin(r->registry, &r->turn, err);
 }
 
 static tm_status load_rows(tm_ctx *ctx, const tm_retraining *r, const char *name, tm_table **out,
@@ -175,6 +188,12 @@ tm_status tm__turn_take_up(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     }
     set(r->turn.story, "tries", tries + 1);
     TM_TRY(tm__turn_save(r->registry, &r->turn, err));
+    if (tm__foresee_waits(&r->turn)) {
+        r->promotes = tm__json_bool(r->turn.story, "promotes", true);
+        r->work = (uint64_t)tm__json_i64(r->turn.story, "work", 0);
+        r->budget_ms = (uint64_t)tm__json_i64(r->turn.story, "budget_ms", 0);
+        return TM_OK;
+    }
     read_story(r);
     TM_TRY(tm__json_check(err));
     TM_TRY(load_rows(ctx, r, "snapshot", &r->harvest.train, err));

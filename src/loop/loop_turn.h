@@ -56,10 +56,11 @@ TM_NODISCARD tm_status tm__turn_evidence(const tm_retraining *r, json_t **out, t
  * chosen one. New reference; NULL when out of memory. */
 json_t *tm__turn_candidates(const json_t *report);
 
-/** Save rows and orders, and begin the turn. The lock is held. */
+/** Save rows and orders, and begin the turn, or go on with one that waited without rows. The lock
+ * is held. */
 TM_NODISCARD tm_status tm__turn_open(tm_ctx *ctx, tm_retraining *r, tm_err *err);
-/** Load rows and orders of an open turn. It counts as a try: TM_E_REFUSED, and the turn has failed,
- * when it was tried often enough. */
+/** Load rows (none of a turn that waits without) and orders of an open turn. It counts as a try:
+ * TM_E_REFUSED, and the turn has failed, when it was tried often enough. */
 TM_NODISCARD tm_status tm__turn_take_up(tm_ctx *ctx, tm_retraining *r, tm_err *err);
 /** A try that was asked to stop does not count. */
 TM_NODISCARD tm_status tm__turn_not_tried(tm_registry *registry, tm_turn *turn);

@@ -96,6 +96,9 @@ typedef struct tm_admission {
 } tm_admission;
 /** Whether what is needed can be had, with a fourth of it to spare, for a plan is the least. */
 bool tm__admission_fits(uint64_t needs_bytes, uint64_t free_bytes);
+/** Mark it refused: TM_E_LIMIT, in the words of all who refuse. needs: beside what is held. */
+TM_NODISCARD tm_status tm__admission_refuse(tm_admission *admission, uint64_t needs_bytes,
+                                            tm_err *err);
 
 typedef struct tm_train_options {
     const char *model; /* name, for info */

@@ -150,17 +150,22 @@ bool tm__admission_fits(uint64_t needs_bytes, uint64_t free_bytes) {
     return free_bytes == 0 || needs_bytes <= free_bytes - free_bytes / 5;
 }
 
+tm_status tm__admission_refuse(tm_admission *admission, uint64_t needs_bytes, tm_err *err) {
+    const double mib = 1.0 / (1 << 20);
+    admission->is_refused = true;
+    return TM_FAIL(err, TM_E_LIMIT,
+                   "training needs %.0f MiB more at the least, and %.0f MiB are free",
+                   (double)needs_bytes * mib + 1, (double)admission->free_bytes * mib);
+}
+
 static tm_status admit(const tm_train_plan *plan, tm_admission *admission, tm_err *err) {
-    const uint64_t needs = total(plan) - plan->held, free_bytes = admission->free_bytes;
+    const uint64_t needs = total(plan) - plan->held;
     const double mib = 1.0 / (1 << 20);
     admission->needs_bytes = total(plan);
-    if (tm__admission_fits(needs, free_bytes)) {
+    if (tm__admission_fits(needs, admission->free_bytes)) {
         return TM_OK;
     }
-    admission->is_refused = true;
-    const tm_status st =
-        TM_FAIL(err, TM_E_LIMIT, "training needs %.0f MiB more at the least, and %.0f MiB are free",
-                (double)needs * mib + 1, (double)free_bytes * mib);
+    const tm_status st = tm__admission_refuse(admission, needs, err);
     tm_err_hint(err,
                 "It waits until a fourth more than it needs is free; features take %.0f MiB, "
                 "fitting %.0f.",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A retraining is gone on with wherever it was killed, by whoever comes next, and projects of one machine do not meet."""
+import os
 import random
 import signal
 import subprocess
@@ -127,6 +128,35 @@ def test_a_retraining_that_would_not_fit_waits_says_why_and_goes_on(tm):
     told = turns(tm)[0]
     assert told["waits"]["until"] >= told["waits"]["since"] and told["plan"]["needs_bytes"] > 300 << 10
     check_record(tm)
+
+
+def test_one_that_cannot_fit_waits_before_it_reads_its_source(tm):
+    """Whether a row was read is seen by a source that was spoilt meanwhile: only who reads it fails."""
+    tm.write("data.csv", csv_text([{"customer": f"c{i}", **r} for i, r in enumerate(churn_rows(400))]))
+    tm.ok("data", "add", "people", "--files", "data*.csv", "--every", "1m", "--key", "customer")
+    tm.ok("train", "--source", "people", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--param", "gbdt.n_trees=10", "--drop", "customer")
+    tm.write("data2.csv", csv_text([{"customer": f"d{i}", **r} for i, r in enumerate(churn_rows(9000, seed=6))]))
+    os.utime(tm.folder / "data2.csv", (1, 1))  # nobody writes it any more
+    assert "9,000 rows" in tm.ok("data", "pull", "people").out
+    tm.ok("data", "compact")
+    segments = tm.folder / ".tidemill" / "segments"
+    segments.rename(segments.with_name("aside"))
+    for words in (["retrain", "churn", "--window", "all", "--because", "tried"], *[["retrain", "churn", "--resume"]] * 3):
+        refused = tm(*words, "--training-memory", "300K")
+        assert refused.code == 7 and "more at the least" in refused.err and "before it reads a row" in refused.err, refused.err
+    told = turns(tm)[0]
+    assert told["outcome"] is None and told["waits"]["needs_bytes"] > 300 << 10 and "rows" not in told, told
+    shown = tm.ok("retrain", "churn", "--turns").out
+    assert "not read yet" in shown and "waits    " in shown
+    assert tm("status", "--json").json["models"][0]["retrain_waits"] == told["waits"]["reason"]
+    segments.with_name("aside").rename(segments)
+    done = tm.ok("retrain", "churn", "--resume", "--training-memory", "4G", "--json").json
+    assert done["rows"] > 7000 and done["because"] == "tried" and done["window"]["asked"] == "all" and done["waits"]["until"], done
+    assert len(turns(tm)) == 1
+    # What is asked of a source with nothing new ends, and is no failure.
+    tm("retrain", "churn", "--training-memory", "300K")
+    over = tm("retrain", "churn", "--resume", "--training-memory", "4G")
+    assert over.code == 1 and turns(tm)[0]["outcome"] == "stopped" and "nothing is new" in turns(tm)[0]["reason"], (over.err, turns(tm)[0])
 
 
 def test_a_month_without_rows_and_then_ten_times_as_many_is_one_turn(tm):
