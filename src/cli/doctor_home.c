@@ -14,6 +14,7 @@
 #include "base/system.h"
 #include "cli/doctor.h"
 #include "cli/sealed_files.h"
+#include "loop/loop_withdrawn.h"
 #include "model/checkpoint.h"
 #include "monitor/drift_store.h"
 #include "monitor/monitor.h"
@@ -380,6 +381,33 @@ static void check_retiring(tm_checks *checks, tm_registry *registry) {
     json_decref(list);
 }
 
+/* What 'tidemill run' does not do by itself. */
+static void check_consent(tm_checks *checks, const tm_home *home, tm_registry *registry) {
+    tm_ctx ctx = {0};
+    tm_err err = {0};
+    json_t *list = NULL;
+    const tm_status st = tm__check_note(tm__withdrawn_left(&ctx, home, registry, &list, &err));
+    if (st != TM_OK) {
+        add_failure(checks, "consent", &err);
+        return;
+    }
+    const json_t *const first = json_array_get(list, 0);
+    const json_t *const source = json_array_get(json_object_get(first, "sources"), 0);
+    if (first != NULL) {
+        tm__check_add(checks, "consent", TM_CHECK_WARN,
+                      "They answer as before until 'tidemill retrain MODEL', which reads without "
+                      "these people.",
+                      "%zu champion%s learned from people who took consent back; first '%s@%lld': "
+                      "%lld of '%s', and %s",
+                      json_array_size(list), json_array_size(list) == 1 ? "" : "s",
+                      tm__json_text(first, "model", ""),
+                      (long long)tm__json_i64(first, "version", 0),
+                      (long long)tm__json_i64(source, "people", 0),
+                      tm__json_text(source, "source", ""), tm__json_text(first, "why", ""));
+    }
+    json_decref(list);
+}
+
 static void check_registry(tm_checks *checks, tm_home *home) {
     tm_err err = {0};
     tm_registry *registry = NULL;
@@ -408,6 +436,7 @@ static void check_registry(tm_checks *checks, tm_home *home) {
     check_history(checks, registry);
     check_server_key(checks, registry, home);
     check_retiring(checks, registry);
+    check_consent(checks, home, registry);
     check_bundles(checks, registry, files);
     check_snapshots(checks, home, files);
     check_orphans(checks, home, files);

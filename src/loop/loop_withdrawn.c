@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "loop/subject_refit.h"
 #include "source/consent.h"
 #include "source/intake.h"
 #include "source/sinks.h"
 #include "source/source.h"
+#include "source/sql_sources.h"
 
 /* ---- Who took it back ---- */
 
@@ -108,6 +110,107 @@ tm_status tm__withdrawn_count(tm_ctx *ctx, const tm_home *home, const tm_version
     return st;
 }
 
+/* ---- Who is left to people ---- */
+
+typedef struct leaving {
+    tm_ctx *ctx;
+    const tm_home *home;
+    const tm_version *version;
+    json_t *sources; /* of the entry */
+} leaving;
+
+static tm_status left_in(const leaving *l, const char *source, tm_err *err) {
+    uint64_t n = 0;
+    tm_err own = {0};
+    const tm_status st = tm__consent_taken_back(l->ctx, l->home, source, purpose_of(l->version),
+                                                l->version->created_us, &n, &own);
+    if (st != TM_OK && st != TM_E_NOT_FOUND) {
+        return TM_FAIL(err, st, "%s", own.message);
+    }
+    if (n > 0) {
+        json_array_append_new(l->sources,
+                              json_pack("{s:s, s:I}", "source", source, "people", (json_int_t)n));
+    }
+    return tm__json_check(err);
+}
+
+/* from: as a recipe has it. */
+static tm_status left_from(const leaving *l, const json_t *from, tm_err *err) {
+    const char *const source = tm__json_text(from, "source", NULL);
+    const char *const sql = tm__json_text(from, "sql", NULL);
+    json_t *names = NULL;
+    const json_t *name = NULL;
+    size_t i = 0;
+    if (source != NULL || sql == NULL) {
+        return source != NULL ? left_in(l, source, err) : TM_OK;
+    }
+    TM_TRY(tm__sql_source_names(l->home, sql, &names, err));
+    tm_status st = TM_OK;
+    json_array_foreach(names, i, name) {
+        st = st == TM_OK ? left_in(l, json_string_value(name), err) : st;
+    }
+    json_decref(names);
+    return st;
+}
+
+tm_status tm__withdrawn_left_of(tm_ctx *ctx, const tm_home *home, const tm_version *version,
+                                json_t **out, tm_err *err) {
+    const json_t *const recipe = json_object_get(version->info, "recipe");
+    const json_t *const events = json_object_get(recipe, "events");
+    const bool goes_on = json_object_get(version->info, "continues") != NULL;
+    const char *name = NULL;
+    json_t *from = NULL;
+    *out = NULL;
+    if ((source_of(version) != NULL && json_object_size(events) == 0 && !goes_on) ||
+        tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+        return TM_OK;
+    }
+    const leaving l = {ctx, home, version, json_array()};
+    tm_status st = left_from(&l, json_object_get(recipe, "source"), err);
+    json_object_foreach((json_t *)(uintptr_t)events, name, from) {
+        st = st == TM_OK ? left_from(&l, from, err) : st;
+    }
+    if (st == TM_OK && json_array_size(l.sources) > 0) {
+        *out = json_pack("{s:s, s:I, s:s, s:O}", "model", version->model, "version",
+                         (json_int_t)version->number, "why",
+                         goes_on                        ? "it went on from another model"
+                         : json_object_size(events) > 0 ? "it learned from events of other sources"
+                                                        : "it learned from a query",
+                         "sources", l.sources);
+        st = tm__json_check(err);
+    }
+    json_decref(l.sources);
+    return st;
+}
+
+tm_status tm__withdrawn_left(tm_ctx *ctx, const tm_home *home, tm_registry *registry, json_t **out,
+                             tm_err *err) {
+    json_t *models = NULL, *list = json_array();
+    const json_t *one = NULL;
+    size_t i = 0;
+    tm_status st = tm__registry_models(registry, &models, err);
+    json_array_foreach(models, i, one) {
+        tm_version champion = {0};
+        json_t *entry = NULL;
+        const char *const model = tm__json_text(one, "model", "");
+        if (st == TM_OK && tm__registry_find(registry, model, &champion, NULL) == TM_OK) {
+            st = tm__withdrawn_left_of(ctx, home, &champion, &entry, err);
+        }
+        if (entry != NULL) {
+            json_array_append_new(list, entry);
+        }
+        tm__version_done(&champion);
+    }
+    json_decref(models);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(list);
+        return st;
+    }
+    *out = list;
+    return TM_OK;
+}
+
 /* ---- Without them ---- */
 
 static tm_status refit(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
@@ -118,6 +221,23 @@ static tm_status refit(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
         .home = home, .registry = registry, .version = version, .erasure = &terms};
     TM_TRY(tm__subject_can_refit(home, version, err));
     return tm__subject_refit(ctx, &anew, refused, err);
+}
+
+/* It is not asked for by itself: that would be silence where somebody said no. */
+static tm_status check_left(tm_ctx *ctx, const tm_home *home, const tm_version *version,
+                            tm_err *err) {
+    json_t *left = NULL;
+    TM_TRY(tm__withdrawn_left_of(ctx, home, version, &left, err));
+    if (left == NULL) {
+        return TM_OK;
+    }
+    const tm_status st =
+        TM_FAIL(err, TM_E_CONFLICT, "'%s@%u' cannot be fitted anew without them: %s",
+                version->model, version->number, tm__json_text(left, "why", ""));
+    tm_err_hint(err, "Run 'tidemill retrain %.80s': it reads without these people.",
+                version->model);
+    json_decref(left);
+    return st;
 }
 
 static tm_status nobody(const tm_version *version, tm_err *err) {
@@ -138,6 +258,7 @@ tm_status tm__withdrawn_refit(tm_ctx *ctx, const tm_home *home, tm_registry *reg
     tm__registry_learns_since(registry, tm__now_us());
     TM_TRY(tm__registry_find(registry, order->model, &before, err));
     tm_status st = tm__withdrawn_count(ctx, home, &before, NULL, &n, err);
+    st = st == TM_OK ? check_left(ctx, home, &before, err) : st;
     st = st == TM_OK && n == 0 ? nobody(&before, err) : st;
     st = st == TM_OK ? refit(ctx, home, registry, &before, order, &refused, err) : st;
     st = st == TM_OK ? tm__registry_find(registry, order->model, &now, err) : st;

@@ -23,6 +23,19 @@ TM_NODISCARD tm_status tm__withdrawn_count(tm_ctx *ctx, const tm_home *home,
                                            const tm_version *version, json_t *memo, uint64_t *out,
                                            tm_err *err);
 
+/**
+ * Champions that learned from people who took consent back since, and that tm__withdrawn_refit()
+ * does not reach: [{"model", "version", "why", "sources": [{"source", "people"}]}]. They learned
+ * from a query, from events of other sources, or went on from another model; whoever trains anew
+ * reads without these people. New reference. A source that is gone says nothing. Cost: reads the
+ * sources where consent is said, twice each.
+ */
+TM_NODISCARD tm_status tm__withdrawn_left(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
+                                          json_t **out, tm_err *err);
+/** Same of one version: an object, or NULL where nothing is left. */
+TM_NODISCARD tm_status tm__withdrawn_left_of(tm_ctx *ctx, const tm_home *home,
+                                             const tm_version *version, json_t **out, tm_err *err);
+
 typedef struct tm_withdrawn_order {
     const char *model;
     const tm_actor *actor;

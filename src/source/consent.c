@@ -27,6 +27,7 @@ struct tm_consent {
     bool is_elsewhere; /* it is said in another source: rows say nothing themselves */
     tm_dict *people;   /* owned */
     tm_buf said;       /* [people] SAID_YES or SAID_NO */
+    int64_t until_us;  /* as it was said then; 0: by now */
 };
 
 static tm_status no_memory(tm_err *err) {
@@ -186,7 +187,9 @@ static tm_status read_ledger(tm_ctx *ctx, const tm_home *home, tm_consent *c, co
                              const char *where, tm_err *err) {
     tm_table *table = NULL;
     tm_err own = {0};
-    const tm_status st = tm__intake_table(ctx, home, where, &table, &own);
+    const tm_status st = c->until_us == 0
+                             ? tm__intake_table(ctx, home, where, &table, &own)
+                             : tm__intake_table_at(ctx, home, where, c->until_us, &table, &own);
     if (st == TM_E_DATA) {
         return TM_OK; /* nobody has said anything */
     }
@@ -228,8 +231,8 @@ static tm_status open_declared(tm_ctx *ctx, const tm_home *home, const json_t *s
     return read_ledger(ctx, home, c, name, where, err);
 }
 
-tm_status tm__consent_open(tm_ctx *ctx, const tm_home *home, const char *source,
-                           const char *purpose, tm_consent **out, tm_err *err) {
+static tm_status open_at(tm_ctx *ctx, const tm_home *home, const char *source, const char *purpose,
+                         int64_t until_us, tm_consent **out, tm_err *err) {
     json_t *shown = NULL;
     tm_consent *c = NULL;
     *out = NULL;
@@ -241,6 +244,7 @@ tm_status tm__consent_open(tm_ctx *ctx, const tm_home *home, const char *source,
     }
     if (c != NULL) {
         tm__buf_init(&c->said, UINT32_MAX);
+        c->until_us = until_us;
         c->people = tm__dict_create();
         (void)tm__str_copy(c->purpose, sizeof(c->purpose), tm__str(purpose == NULL ? "" : purpose));
         st = c->people == NULL ? no_memory(err) : open_declared(ctx, home, shown, c, err);
@@ -252,6 +256,11 @@ tm_status tm__consent_open(tm_ctx *ctx, const tm_home *home, const char *source,
     }
     *out = c;
     return TM_OK;
+}
+
+tm_status tm__consent_open(tm_ctx *ctx, const tm_home *home, const char *source,
+                           const char *purpose, tm_consent **out, tm_err *err) {
+    return open_at(ctx, home, source, purpose, 0, out, err);
 }
 
 void tm__consent_free(tm_consent *consent) {
@@ -272,6 +281,22 @@ static int said_by(const tm_consent *c, tm_str person) {
 int tm__consent_of(const tm_consent *consent, const char *id) {
     const int said = said_by(consent, tm__str(id));
     return said == SAID_NOTHING ? -1 : said == SAID_YES;
+}
+
+tm_status tm__consent_taken_back(tm_ctx *ctx, const tm_home *home, const char *source,
+                                 const char *purpose, int64_t since_us, uint64_t *out,
+                                 tm_err *err) {
+    tm_consent *then = NULL, *now = NULL;
+    *out = 0;
+    TM_TRY(open_at(ctx, home, source, purpose, 0, &now, err));
+    tm_status st = now == NULL ? TM_OK : open_at(ctx, home, source, purpose, since_us, &then, err);
+    for (size_t i = 0; st == TM_OK && then != NULL && i < then->said.len; i++) {
+        const tm_str person = tm__dict_get(then->people, (uint32_t)i);
+        *out += then->said.data[i] == SAID_YES && said_by(now, person) != SAID_YES;
+    }
+    tm__consent_free(then);
+    tm__consent_free(now);
+    return st;
 }
 
 /* rows: those that agree, in order; their number. */

@@ -45,6 +45,11 @@ TM_NODISCARD tm_status tm__consent_keep(const tm_consent *consent, tm_table **ta
 /** What a person said: 1 agreed, 0 did not, -1 nothing. id: as text. */
 int tm__consent_of(const tm_consent *consent, const char *id);
 void tm__consent_free(tm_consent *consent);
+/** How many people agreed to a purpose as it was said at a time, and do not now; 0 where nobody is
+ * asked, or each row speaks for itself. Errors and cost: twice tm__consent_open(). */
+TM_NODISCARD tm_status tm__consent_taken_back(tm_ctx *ctx, const tm_home *home, const char *source,
+                                              const char *purpose, int64_t since_us, uint64_t *out,
+                                              tm_err *err);
 
 /* A run that learns from rows; zeroed: without a purpose. */
 typedef struct tm_learning {

@@ -152,7 +152,7 @@ def test_erased_subjects_are_nowhere_and_training_again_gives_the_certified_hash
     certificate = check_certificate(tm, "c.json")
     assert certificate["complete"] and certificate["scanned"] and certificate["not_looked_into"] == []
     assert tm.ok("subject", "export", tokens[0], "-o", "x.json", "--json").json == {
-        "schema": "tidemill.subject.export/1", "file": "x.json", "rows": 0, "answers": 0, "versions": 0, "not_looked_into": []}
+        "schema": "tidemill.subject.export/1", "file": "x.json", "rows": 0, "answers": 0, "versions": 0, "left_to_retrain": [], "not_looked_into": []}
     # The file of the user still has them; the same rows do not come back.
     assert tm.ok("data", "pull", "people", "--json").json["accepted"] == 0 and tm.ok("data", "push", "pushed", "more.csv", "--json").json["accepted"] == 0
     assert tm.show("people")["rows"] == 60 and tm.ok("audit", "verify").code == 0 and tm.ok("doctor").code == 0

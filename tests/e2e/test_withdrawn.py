@@ -40,3 +40,26 @@ def test_a_champion_is_fitted_anew_when_consent_is_taken_back(tm):
     noted = tm.ok("audit", "tail", "--event", "consent", "--json").json["entries"]
     assert [(e["version"], e["details"]) for e in noted] == [(2, {"visits": 3})]
     assert tm("retrain", "late", "--withdrawn").code == 1  # once is enough
+
+
+def test_who_learned_from_a_query_is_told_to_be_trained_anew(tm):
+    """Nobody fits such a champion anew by himself: doctor, the export of the person and the audit chain name it until it is done."""
+    tm.write("visits.csv", "visit,who,age,late\n" + "".join(f"{i},P{i % 40},{20 + i % 50},{'yes' if i % 3 else 'no'}\n" for i in range(120)))
+    tm.write("tidemill.yaml", PROJECT)
+    tm.ok("apply")
+    say(tm, *(f"P{i},true" for i in range(40)))
+    tm.ok("train", "--sql", "SELECT who, age, late FROM visits", "--target", "late", "--entity", "who", "--name", "asked", "--learner", "baseline", "--purpose", "ads")
+    assert not [c for c in tm("doctor", "--json").json["checks"] if c["name"] == "consent"]
+    say(tm, "P5,false", "P41,false")
+    check = next(c for c in tm("doctor", "--json").json["checks"] if c["name"] == "consent")
+    assert check["state"] == "warn" and "'asked@1': 1 of 'visits'" in check["found"] and "query" in check["found"]
+    shown = tm.ok("subject", "export", "P5", "-o", "p5.json", "--json")
+    left = [{"model": "asked", "version": 1, "why": "it learned from a query", "sources": [{"source": "visits", "people": 1}]}]
+    assert shown.json["left_to_retrain"] == left and "tidemill retrain asked" in shown.err
+    assert tm.ok("audit", "tail", "--event", "subject.exported", "--json").json["entries"][0]["details"]["left_to_retrain"] == left
+    assert tm.ok("subject", "export", "P6", "-o", "p6.json", "--json").json["left_to_retrain"] == []
+    refused = tm("retrain", "asked", "--withdrawn")
+    assert refused.code == 5 and "it learned from a query" in refused.err and "tidemill retrain asked" in refused.err
+    tm.ok("train", "--sql", "SELECT who, age, late FROM visits", "--target", "late", "--entity", "who", "--name", "asked", "--learner", "baseline", "--purpose", "ads")
+    tm("model", "promote", "asked@2", "--force")
+    assert not [c for c in tm("doctor", "--json").json["checks"] if c["name"] == "consent"]
