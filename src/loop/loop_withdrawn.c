@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   of a source ──────────────────────────> rows of its snapshot that do not agree ──> fitted anew
+ *   of a query, of events, continued ─────> people who agreed when it was made, and do not now:
+ *                                           told, as nobody knows which rows are theirs
+ */
 #include "loop/loop_withdrawn.h"
 
 #include <string.h>
