@@ -60,13 +60,19 @@ typedef struct training {
     tm_recipe recipe; /* read from base_recipe */
     json_t *optional; /* columns that the model's clients may not know yet */
     uint64_t memory_limit;
-    double seconds_load;
+    double seconds_load; /* of it: */
+    double seconds_read, seconds_hash, seconds_snapshot;
+    double seconds_publish;
     tm_hash rows, test_rows; /* what their snapshots are called */
     uint64_t started_ns;
     tm_board board;
     tm_gate_load load;
     char name[TM_MAX_NAME + 1];
 } training;
+
+static double seconds_since(uint64_t started_ns) {
+    return (double)(tm__mono_ns() - started_ns) * 1e-9;
+}
 
 static bool is_first(const training *t) {
     return tm__comm_rank(t->ctx.comm) == 0;
@@ -222,12 +228,33 @@ static tm_status check_purpose(const training *t, tm_err *err) {
     return st;
 }
 
-/* The rows to learn from: of a source, a file or a query. */
-static tm_status read_rows(training *t, tm_err *err) {
+/* What rows come from: a file, a query or something else. */
+typedef struct given {
+    const char *path, *sql; /* NULL: none; both: neither is read */
+    const tm_schema *schema;
+} given;
+
+/* Ranks come together here, whatever each of them reads and however that began. */
+static tm_status read_given(training *t, const given *from, tm_status st, tm_table **out,
+                            tm_err *err) {
+    const tm_source_spec files = {.path = from->path,
+                                  .no_header = tm__cli_flag(t->cli, "no-header"),
+                                  .schema = from->schema};
+    const bool is_file = from->path != NULL && from->sql == NULL;
+    bool is_shared = false;
+    TM_TRY(tm__source_ranks_meet(&t->ctx, is_file ? &files : NULL, st, &is_shared, err));
+    if (is_shared) {
+        return tm__source_read_ranks(&t->ctx, &files, out, err);
+    }
+    return tm__cli_read(t->cli, &t->ctx, from->path, from->sql, from->schema, out, err);
+}
+
+/* What comes before rows are read. */
+static tm_status open_rows(training *t, tm_err *err) {
     const char *name = tm__cli_text(t->cli, "source");
     const char *path = tm__cli_arg(t->cli, "DATA");
     const char *sql = tm__cli_text(t->cli, "sql");
-    const tm_schema *known = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL;
+    TM_TRY(check_purpose(t, err));
     t->as_of_us = INT64_MAX;
     const bool has_late_labels = t->options.label_delay_us > 0 || t->options.n_known > 0;
     TM_TRY(tm__cli_when(t->cli, "as-of", &t->as_of_us, err));
@@ -244,19 +271,34 @@ static tm_status read_rows(training *t, tm_err *err) {
         return st;
     }
     t->options.label_cut_us = t->as_of_us != INT64_MAX ? t->as_of_us : 0;
-    if (name == NULL) {
-        const tm_status st = tm__cli_read(t->cli, &t->ctx, path, t->sql.sql, known, &t->table, err);
-        tm__sql_sources_place(&t->sql, err);
-        return st;
-    }
-    if (path != NULL || sql != NULL) {
+    if (name != NULL && (path != NULL || sql != NULL)) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "both a source and a file or query are named");
         tm_err_hint(err, "Give one of DATA, --sql and --source.");
         return st;
     }
-    return tm__learning_table(&t->ctx, t->place.home, name, t->as_of_us, &t->learning, &t->table,
-                              err);
+    return name == NULL ? tm__cli_check_source(path, sql, err) : TM_OK;
+}
+
+/* The rows to learn from: of a source, a file or a query. */
+static tm_status read_rows(training *t, tm_err *err) {
+    const char *name = tm__cli_text(t->cli, "source");
+    tm_status st = open_rows(t, err);
+    const given from = {
+        .path = name == NULL ? tm__cli_arg(t->cli, "DATA") : NULL,
+        .sql = t->sql.sql,
+        .schema = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL};
+    if (name == NULL) {
+        st = read_given(t, &from, st, &t->table, err);
+        tm__sql_sources_place(&t->sql, err);
+    } else {
+        bool ignored = false;
+        st = tm__source_ranks_meet(&t->ctx, NULL, st, &ignored, err);
+        st = st == TM_OK ? tm__learning_table(&t->ctx, t->place.home, name, t->as_of_us,
+                                              &t->learning, &t->table, err)
+                         : st;
+    }
+    return tm__comm_check(t->ctx.comm, st, err);
 }
 
 /* Events of other sources: those given, else those of the model that is gone on from. */
@@ -388,7 +430,8 @@ static tm_status keep_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     TM_TRY(keep_rows(t, t->table, &t->rows, err));
     TM_TRY(keep_rows(t, t->test, &t->test_rows, err));
-    t->seconds_load += (double)(tm__mono_ns() - started) * 1e-9;
+    t->seconds_snapshot = seconds_since(started);
+    t->seconds_load += t->seconds_snapshot;
     return TM_OK;
 }
 
@@ -416,23 +459,29 @@ static tm_status cover_tables(training *t, tm_err *err) {
     return tm__intake_privacy_apply(t->place.home, t->options.privacy, &t->test, err);
 }
 
+/* Where other ranks, which may have other options, read test rows. */
+static tm_status pass_by(training *t, tm_err *err) {
+    bool ignored = false;
+    const tm_status st = tm__source_ranks_meet(&t->ctx, NULL, TM_OK, &ignored, err);
+    return tm__comm_check(t->ctx.comm, st, err);
+}
+
 /* Rows to test on; of sources those that may be learned from. */
 static tm_status read_test(training *t, const char *test, const char *test_sql, tm_err *err) {
     const tm_sql_ask ask = {.sql = test_sql, .as_of_us = INT64_MAX, .learning = &t->learning};
     tm_sql_sources sources = {0};
-    tm_schema schema;
-    TM_TRY(tm__cli_check_source(test, test_sql, err));
-    TM_TRY(tm__schema_from_table(t->table, &schema, err));
-    tm_status st = test_sql == NULL
-                       ? TM_OK
-                       : tm__sql_sources_open(&t->ctx, t->place.home, &ask, &sources, err);
-    if (st == TM_OK) {
-        st = tm__cli_read(t->cli, &t->ctx, test, sources.sql, &schema, &t->test, err);
-        tm__sql_sources_place(&sources, err);
-    }
+    tm_schema schema = {0};
+    tm_status st = tm__cli_check_source(test, test_sql, err);
+    st = st == TM_OK ? tm__schema_from_table(t->table, &schema, err) : st;
+    st = st == TM_OK && test_sql != NULL
+             ? tm__sql_sources_open(&t->ctx, t->place.home, &ask, &sources, err)
+             : st;
+    const given from = {.path = test, .sql = sources.sql, .schema = &schema};
+    st = read_given(t, &from, st, &t->test, err);
+    tm__sql_sources_place(&sources, err);
     tm__sql_sources_done(&sources);
     tm__schema_done(&schema);
-    return st;
+    return tm__comm_check(t->ctx.comm, st, err);
 }
 
 static tm_status read_tables(training *t, tm_err *err) {
@@ -441,16 +490,19 @@ static tm_status read_tables(training *t, tm_err *err) {
     const char *test_sql = tm__cli_text(t->cli, "test-sql");
     tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
     t->learning.purpose = t->options.purpose;
-    TM_TRY(check_purpose(t, err));
     TM_TRY(read_rows(t, err));
-    TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err) : TM_OK);
+    TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err)
+                                            : pass_by(t, err));
     TM_TRY(rename_tables(t, err));
     TM_TRY(cover_tables(t, err));
+    t->seconds_read = seconds_since(started);
+    const uint64_t was_read = tm__mono_ns();
     name_rows(t->table, &t->rows, t->options.snapshot);
     name_rows(t->test, &t->test_rows, t->options.test_snapshot);
+    t->seconds_hash = seconds_since(was_read);
     TM_TRY(read_events(t, err));
     TM_TRY(check_query(t, err));
-    t->seconds_load = (double)(tm__mono_ns() - started) * 1e-9;
+    t->seconds_load = seconds_since(started);
     return TM_OK;
 }
 
@@ -624,7 +676,11 @@ static json_t *final_report(training *t, const tm_gate_verdict *verdict, bool ju
                   (json_int_t)t->version.number, "aliases", t->version.aliases);
     json_object_update_missing(report, t->result.report);
     json_t *seconds = json_object_get(report, "seconds");
+    json_object_set_new(seconds, "read", tm__json_number(t->seconds_read));
+    json_object_set_new(seconds, "hash", tm__json_number(t->seconds_hash));
+    json_object_set_new(seconds, "snapshot", tm__json_number(t->seconds_snapshot));
     json_object_set_new(seconds, "load", tm__json_number(t->seconds_load));
+    json_object_set_new(seconds, "publish", tm__json_number(t->seconds_publish));
     json_object_set_new(seconds, "total",
                         tm__json_number(t->seconds_load + tm__json_f64(seconds, "total", 0)));
     if (t->checkpoint != NULL) {
@@ -738,8 +794,10 @@ static tm_status tell_consent(training *t, tm_err *err) {
 static tm_status finish(training *t, tm_err *err) {
     tm_gate_verdict verdict = {0};
     bool judged = false;
+    const uint64_t started = tm__mono_ns();
     say_unmatured(t);
     tm_status st = publish(t, err);
+    t->seconds_publish = seconds_since(started);
     st = st == TM_OK ? tell_consent(t, err) : st;
     if (st == TM_OK && t->checkpoint != NULL) {
         st = tm__checkpoint_remove(t->checkpoint, err);

@@ -203,6 +203,9 @@ static tm_status init_columns(reader *r, const sample *s, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for %u columns", s->n_cols);
     }
     r->n_cols = s->n_cols;
+    if (r->spec->share.step > 0) {
+        *r->spec->share.out_n_cols = s->n_cols;
+    }
     for (uint32_t col = 0; col < r->n_cols; col++) {
         r->cols[col].name = make_name(s, r->has_header, col);
         if (r->cols[col].name == NULL) {
@@ -213,7 +216,8 @@ static tm_status init_columns(reader *r, const sample *s, tm_err *err) {
         r->cols[col].wanted = wanted;
         r->cols[col].type = wanted == NULL ? TM_TYPE_NONE : wanted->type;
         r->cols[col].is_learning = wanted == NULL;
-        r->cols[col].is_active = true;
+        r->cols[col].is_active = tm__source_is_share(r->spec->share, col, r->n_cols);
+        r->cols[col].is_raw = !r->cols[col].is_active;
     }
     return check_names(r, err);
 }

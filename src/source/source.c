@@ -630,7 +630,10 @@ static tm_status read_duck(run *r, const char *sql, tm_table **out, tm_err *err)
         st = stream_duck(r, duck, sql, err);
     } else if (st == TM_OK) {
         tm__ctx_progress(r->ctx, "load", 0, 0, NULL);
-        st = name_damage(r, tm__duck_query(duck, sql, rows_max(r->spec), &table, err), err);
+        const tm_source_share *const of = &r->spec->share;
+        const tm_duck_share share = {of->first, of->step, of->out_n_cols};
+        st = name_damage(r, tm__duck_query_share(duck, sql, share, rows_max(r->spec), &table, err),
+                         err);
         if (st == TM_OK && tm__table_rows(table) == 0) {
             st = fail_empty(r, err);
         } else if (st == TM_OK) {
@@ -700,6 +703,23 @@ static tm_status read_any(run *r, tm_table **out, tm_err *err) {
         return TM_E_USAGE;
     }
     return r->spec->sql != NULL ? read_duck(r, r->spec->sql, out, err) : read_files(r, out, err);
+}
+
+tm_status tm__source_each_file(const char *path,
+                               tm_status (*fn)(void *arg, const char *path, tm_err *err), void *arg,
+                               tm_err *err) {
+    file_list files = {0};
+    tm_status st = list_files(path, &files, err);
+    for (uint32_t i = 0; st == TM_OK && i < files.n; i++) {
+        st = fn(arg, files.paths[i], err);
+    }
+    list_done(&files);
+    return st;
+}
+
+bool tm__source_is_share(tm_source_share share, uint32_t col, uint32_t n_cols) {
+    return share.step == 0 || col % share.step == share.first ||
+           (share.first >= n_cols && col == 0);
 }
 
 tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, tm_table **out, tm_err *err) {

@@ -20,6 +20,15 @@
 #include "table/schema.h"
 #include "table/table.h"
 
+/* The part of the columns that one of several readers reads: every `step`-th from `first` on, and
+ * the first one where there are not so many. step 0: all. */
+typedef struct tm_source_share {
+    uint32_t first, step;
+    uint32_t *out_n_cols; /* how many there are */
+} tm_source_share;
+/** Whether a column of n_cols is of a share. */
+bool tm__source_is_share(tm_source_share share, uint32_t col, uint32_t n_cols);
+
 typedef struct tm_source_spec {
     const char *path;        /* file, folder or glob; or NULL */
     const char *sql;         /* one SELECT; or NULL. Exactly one of both. */
@@ -32,6 +41,7 @@ typedef struct tm_source_spec {
     tm_bad_values *bad; /* SQL as a table, and tables of a stream: values that no type holds, as
                            tm_duck_options says; NULL: they are missing, and a text that is too
                            long is a failure */
+    tm_source_share share; /* CSV and Parquet as a table: only some of the columns */
     size_t block_bytes; /* CSV: bytes read at a time, 0: 4 MiB, of parts 1 MiB; tests make it
                            small */
 } tm_source_spec;
@@ -44,6 +54,36 @@ TM_NODISCARD tm_status tm__source_read(tm_ctx *ctx, const tm_source_spec *spec, 
  * One caller at a time: the process goes there and back. */
 TM_NODISCARD tm_status tm__source_read_in(tm_ctx *ctx, const tm_source_spec *spec, const char *dir,
                                           tm_table **out, tm_err *err);
+/**
+ * Ranks that are to read come together, and find whether they may share it: all name files of CSV
+ * or Parquet that are the same to the byte and worth it. Every rank calls this, whatever it reads
+ * and however that began.
+ *
+ * spec        what this rank is to read from files; NULL: something else, or nothing.
+ * st          how it went here so far: the failure of one is that of all.
+ * *out_share  the same on all ranks.
+ *
+ * Errors:  those of files that are not there; TM_E_NOMEM. One rank's is that of all.
+ * Cost:    one pass over the bytes of the files.
+ * Threads: the owner of ctx->comm.
+ */
+TM_NODISCARD tm_status tm__source_ranks_meet(tm_ctx *ctx, const tm_source_spec *spec, tm_status st,
+                                             bool *out_share, tm_err *err);
+/**
+ * Same table as tm__source_read(), by all ranks that met: each converts a share of the columns, and
+ * all get all.
+ *
+ * Errors:  as tm__source_read(); one rank's is that of all.
+ * Cost:    as many bytes as the table has go from rank to rank.
+ * Threads: the owner of ctx->comm.
+ */
+TM_NODISCARD tm_status tm__source_read_ranks(tm_ctx *ctx, const tm_source_spec *spec,
+                                             tm_table **out, tm_err *err);
+/** Paths of the files that a path names, in order; fn ends it by a failure. */
+TM_NODISCARD tm_status tm__source_each_file(const char *path,
+                                            tm_status (*fn)(void *arg, const char *path,
+                                                            tm_err *err),
+                                            void *arg, tm_err *err);
 /* A member of a row that is an object of JSON. */
 typedef struct tm_source_member {
     tm_str name;

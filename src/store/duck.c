@@ -220,7 +220,8 @@ typedef struct query {
     const char *place_sql; /* for places in errors; NULL when the query was wrapped */
     duckdb_prepared_statement statement;
     volatile _Atomic bool *cancel;
-    tm_bad_values *bad; /* may be NULL */
+    tm_bad_values *bad;  /* may be NULL */
+    tm_duck_share share; /* of the columns */
     bool has_result;
     duckdb_result result;
     uint32_t n_cols, n_inited;
@@ -299,17 +300,27 @@ static const char *conversion(const tm_duck_api *api, duckdb_logical_type logica
     }
 }
 
+static bool is_selected(const query *q, uint32_t col, uint32_t n_cols) {
+    const tm_duck_share share = q->share;
+    return share.step == 0 || col % share.step == share.first ||
+           (share.first >= n_cols && col == 0);
+}
+
 static void append_wrapped(const query *q, uint32_t n_cols, tm_buf *sql) {
+    const char *comma = "";
     (void)tm__buf_text(sql, "SELECT ");
     for (uint32_t col = 0; col < n_cols; col++) {
+        if (!is_selected(q, col, n_cols)) {
+            continue;
+        }
         duckdb_logical_type type =
             q->api->prepared_statement_column_logical_type(q->statement, col);
         const char *const name = q->api->prepared_statement_column_name(q->statement, col);
         const char *const found = conversion(q->api, type);
         const char *const how = found != NULL ? found : "c%u";
         const char *const mark = strstr(how, "c%u");
-        (void)tm__buf_printf(sql, "%s%.*sc%u%s AS ", col == 0 ? "" : ", ", (int)(mark - how), how,
-                             col, mark + 3);
+        (void)tm__buf_printf(sql, "%s%.*sc%u%s AS ", comma, (int)(mark - how), how, col, mark + 3);
+        comma = ", ";
         tm__duck_quote(sql, name == NULL ? "" : name, '"');
         q->api->free((void *)(uintptr_t)name);
         q->api->destroy_logical_type(&type);
@@ -327,10 +338,13 @@ static void append_wrapped(const query *q, uint32_t n_cols, tm_buf *sql) {
     (void)tm__buf_text(sql, ")");
 }
 
-/* Prepare again with conversions when a column needs one. */
+/* Prepare again with conversions when a column needs one, or for some columns. */
 static tm_status wrap(query *q, tm_err *err) {
     const uint32_t n_cols = (uint32_t)q->api->prepared_statement_column_count(q->statement);
-    bool is_needed = false;
+    bool is_needed = q->share.step > 0;
+    if (is_needed) {
+        *q->share.out_n_cols = n_cols;
+    }
     for (uint32_t col = 0; col < n_cols; col++) {
         duckdb_logical_type type =
             q->api->prepared_statement_column_logical_type(q->statement, col);
@@ -389,8 +403,10 @@ static tm_status wait_for_rows(const query *q, duckdb_pending_result pending, tm
     return TM_OK; /* or an error, which the result has */
 }
 
-static tm_status query_init(query *q, tm_duck *duck, const char *sql, tm_err *err) {
+static tm_status query_init(query *q, tm_duck *duck, const char *sql, tm_duck_share share,
+                            tm_err *err) {
     *q = (query){.api = &duck->api,
+                 .share = share,
                  .connection = duck->connection,
                  .sql = sql,
                  .place_sql = sql,
@@ -482,10 +498,15 @@ static void sort_bad(const query *q) {
 
 tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max, tm_table **out,
                          tm_err *err) {
+    return tm__duck_query_share(duck, sql, (tm_duck_share){0}, n_rows_max, out, err);
+}
+
+tm_status tm__duck_query_share(tm_duck *duck, const char *sql, tm_duck_share share,
+                               uint64_t n_rows_max, tm_table **out, tm_err *err) {
     query q;
     const uint64_t most = n_rows_max == 0 ? TM_MAX_ROWS - STREAM_ROWS_MAX : n_rows_max;
     tm_table_builder *builder = NULL;
-    tm_status st = query_init(&q, duck, sql, err);
+    tm_status st = query_init(&q, duck, sql, share, err);
     if (st != TM_OK) {
         goto out;
     }
@@ -537,7 +558,7 @@ tm_status tm__duck_stream(tm_duck *duck, const char *sql,
                           tm_err *err) {
     query q;
     tm_table *table = NULL;
-    tm_status st = query_init(&q, duck, sql, err);
+    tm_status st = query_init(&q, duck, sql, (tm_duck_share){0}, err);
     q.bad = duck->bad;
     while (st == TM_OK) {
         if (q.bad != NULL) {

@@ -46,6 +46,15 @@ TM_NODISCARD tm_status tm__duck_exec(tm_duck *duck, const char *sql, tm_err *err
  */
 TM_NODISCARD tm_status tm__duck_query(tm_duck *duck, const char *sql, uint64_t n_rows_max,
                                       tm_table **out, tm_err *err);
+/* Columns of a result: every `step`-th from `first` on, and the first one where there are not so
+ * many. step 0: all. */
+typedef struct tm_duck_share {
+    uint32_t first, step;
+    uint32_t *out_n_cols; /* how many there are */
+} tm_duck_share;
+/** Same of some columns: what others need is not done. */
+TM_NODISCARD tm_status tm__duck_query_share(tm_duck *duck, const char *sql, tm_duck_share share,
+                                            uint64_t n_rows_max, tm_table **out, tm_err *err);
 /** Same as a stream: fn gets tables of up to some thousand rows in order (it does not own them) and
  * ends the run by a failure. */
 TM_NODISCARD tm_status tm__duck_stream(tm_duck *duck, const char *sql,

@@ -355,6 +355,57 @@ tm_status tm__table_append(const tm_table *a, const tm_table *b, const char *con
     return join(&j, out, err);
 }
 
+/* Columns go over with all they hold. */
+static tm_status zip_columns(tm_table *a, tm_table *b, const bool *is_of_b, tm_table *to,
+                             tm_err *err) {
+    uint32_t next_a = 0, next_b = 0;
+    for (uint32_t col = 0; col < to->n_cols; col++) {
+        tm_column *const from = is_of_b[col] ? &b->cols[next_b++] : &a->cols[next_a++];
+        const uint32_t code = tm__dict_add(to->names, tm__str(from->name));
+        if (code == TM_CODE_MISSING) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
+        }
+        if (code != col) {
+            (void)TM_FAIL(err, TM_E_DATA, "two columns are named '%s'", from->name);
+            tm_err_hint(err, "Rename one of them.");
+            return TM_E_DATA;
+        }
+        to->cols[col] = *from;
+        *from = (tm_column){0};
+    }
+    for (uint32_t col = 0; col < to->n_cols; col++) {
+        to->cols[col].name = tm__dict_get(to->names, col).ptr;
+    }
+    return TM_OK;
+}
+
+tm_status tm__table_zip(tm_table *a, tm_table *b, const bool *is_of_b, uint32_t n_cols,
+                        tm_table **out, tm_err *err) {
+    TM_ASSERT(a->n_rows == b->n_rows && n_cols <= a->n_cols + b->n_cols);
+    tm_table *table = tm__mem_zalloc(1, sizeof(*table));
+    tm_status st = TM_OK;
+    if (table != NULL) {
+        atomic_init(&table->refs, 1);
+        table->n_rows = a->n_rows;
+        table->cols = tm__mem_zalloc(n_cols, sizeof(*table->cols));
+        table->names = tm__dict_create();
+    }
+    if (table == NULL || table->cols == NULL || table->names == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory for a table");
+    } else {
+        table->n_cols = n_cols;
+        st = zip_columns(a, b, is_of_b, table, err);
+    }
+    if (st == TM_OK) {
+        *out = table;
+        table = NULL;
+    }
+    tm__table_unref(a);
+    tm__table_unref(b);
+    tm__table_unref(table);
+    return st;
+}
+
 /* --- hashes --- */
 
 typedef struct sink {

@@ -49,6 +49,7 @@ typedef struct run {
     tm_bundle *bundle;
     double *test_pred;
     double seconds_windows;
+    double seconds_prepare, seconds_look, seconds_test, seconds_reference;
     tm_threshold_rule rule; /* of the threshold */
     tm_threshold threshold;
     bool has_validation;
@@ -57,6 +58,10 @@ typedef struct run {
     json_t *crosses; /* NULL: not looked for */
     tm_kept_curves curves;
 } run;
+
+static double seconds_since(uint64_t started_ns) {
+    return (double)(tm__mono_ns() - started_ns) * 1e-9;
+}
 
 static void run_done(run *r) {
     tm__bundle_unref(r->bundle);
@@ -125,8 +130,11 @@ static tm_status check_targets(const run *r, tm_err *err) {
 /* What can be said of the rows is found before the search: what it takes is then known to a budget
  * of time. */
 static tm_status look_at_rows(run *r, tm_err *err) {
+    const uint64_t started = tm__mono_ns();
     TM_TRY(tm__train_leaks(r->ctx, &r->data, r->options->seed, &r->leaks, err));
-    return tm__train_find_rows(&r->data, &r->findings, err);
+    TM_TRY(tm__train_find_rows(&r->data, &r->findings, err));
+    r->seconds_look = seconds_since(started);
+    return TM_OK;
 }
 
 static tm_status read_rule(run *r, tm_err *err) {
@@ -531,21 +539,32 @@ static tm_status describe_rows(run *r, size_t bytes, tm_err *err) {
     return tm__train_reference(&in, &r->reference, err);
 }
 
-static double seconds_since(uint64_t started_ns) {
-    return (double)(tm__mono_ns() - started_ns) * 1e-9;
+static json_t *describe_seconds(const run *r, double total) {
+    const struct {
+        const char *name;
+        double seconds;
+    } parts[] = {{"prepare", r->seconds_prepare},
+                 {"look", r->seconds_look},
+                 {"features", r->search.seconds_features + r->final.seconds_features},
+                 {"bin", r->final.model->seconds_bin},
+                 {"fit", r->final.model->seconds_fit},
+                 {"test", r->seconds_test},
+                 {"reference", r->seconds_reference},
+                 {"total", total}};
+    json_t *const seconds = json_object();
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        json_object_set_new(seconds, parts[i].name, tm__json_number(parts[i].seconds));
+    }
+    if (r->windows.set != NULL) {
+        json_object_set_new(seconds, "windows", tm__json_number(r->seconds_windows));
+    }
+    return seconds;
 }
 
 static json_t *make_notes(const run *r, double total) {
     char created[48];
     created[tm__time_to_text(tm__now_us(), created)] = '\0';
-    json_t *const seconds =
-        json_pack("{s:o, s:o, s:o, s:o}", "features",
-                  tm__json_number(r->search.seconds_features + r->final.seconds_features), "bin",
-                  tm__json_number(r->final.model->seconds_bin), "fit",
-                  tm__json_number(r->final.model->seconds_fit), "total", tm__json_number(total));
-    if (r->windows.set != NULL) {
-        json_object_set_new(seconds, "windows", tm__json_number(r->seconds_windows));
-    }
+    json_t *const seconds = describe_seconds(r, total);
     return json_pack("{s:s, s:s, s:I, s:o, s:o}", "created", created, "compiler", __VERSION__,
                      "threads", (json_int_t)tm__pool_threads(r->ctx->pool), "seconds", seconds,
                      "curves", tm__kept_curves_json(&r->curves));
@@ -604,6 +623,7 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
                          tm_err *err) {
     const uint64_t started = tm__mono_ns();
     TM_TRY(prepare_or_tell(r, table, test, err));
+    r->seconds_prepare = seconds_since(started);
     TM_TRY(tm__train_rules_check(&r->data, r->options, err));
     TM_TRY(tm__train_base_check(&r->data, r->options, err));
     TM_TRY(learn(r, err));
@@ -619,12 +639,16 @@ static tm_status run_all(run *r, tm_table *table, tm_table *test, tm_train_resul
     json_t *notes = json_object();
     tm_status st = seal(r, notes, &out->bundle, &out->bundle_hash, err);
     json_decref(notes);
+    const uint64_t learned = tm__mono_ns();
     if (st == TM_OK) {
         st = test_report(r, err);
     }
+    const uint64_t tested = tm__mono_ns();
     if (st == TM_OK && !r->options->is_trial) {
         st = describe_rows(r, out->bundle.len, err);
     }
+    r->seconds_test = (double)(tested - learned) * 1e-9;
+    r->seconds_reference = seconds_since(tested);
     if (st != TM_OK) {
         return st;
     }
