@@ -42,7 +42,13 @@ static tm_status write_file(const tm_snapshot_maker *maker, const char *temp, co
         tm__file_close(memory);
         return st;
     }
-    const tm_status st = write_by(maker, temp, path, err);
+    tm_status st = TM_OK;
+    if (maker->is_synced) {
+        st = maker->write(maker->arg, temp, err);
+        st = st == TM_OK ? tm__fs_move(temp, path, err) : st;
+    } else {
+        st = write_by(maker, temp, path, err);
+    }
     const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
     return st != TM_OK ? st : removed;
 }

@@ -14,6 +14,8 @@
 
 /* Rows of a group of a file of DuckDB, so that parts end where groups do. */
 #define GROUP_ROWS 122880u
+/* What joining and writing the file takes beside making all of it; measured. */
+#define JOINING 0.1
 
 typedef struct saving {
     tm_ctx *ctx;
@@ -93,15 +95,29 @@ static tm_status join_into(void *arg, const char *path, tm_err *err) {
     st = join_parts(s, st, err);
     tm__parquet_join_free(s->join);
     s->join = NULL;
+    st = st == TM_OK ? tm__file_sync(file, err) : st;
     tm__file_close(file);
     return st;
+}
+
+/* Rank 0 makes a smaller part than others: it writes the file, too. */
+static tm_row_part part_of(uint64_t n_rows, uint32_t rank, uint32_t n_ranks) {
+    const uint64_t n_groups = (n_rows + GROUP_ROWS - 1) / GROUP_ROWS;
+    const double share = (1 + JOINING) / n_ranks - JOINING;
+    const uint64_t n_first = share > 0 ? (uint64_t)((double)n_groups * share) : 0;
+    const uint64_t first = n_first * GROUP_ROWS < n_rows ? n_first * GROUP_ROWS : n_rows;
+    if (rank == 0) {
+        return (tm_row_part){0, first};
+    }
+    const tm_row_part rest =
+        tm__comm_part((tm_row_deal){n_rows - first, GROUP_ROWS}, rank - 1, n_ranks - 1);
+    return (tm_row_part){first + rest.begin, first + rest.end};
 }
 
 static tm_status save_parts(saving *s, const char *dir, const tm_hash *hash, tm_err *err) {
     struct tm_comm *const comm = s->ctx->comm;
     const uint32_t rank = tm__comm_rank(comm);
-    const tm_row_deal deal = {tm__table_rows(s->table), GROUP_ROWS};
-    const tm_row_part own = tm__comm_part(deal, rank, tm__comm_ranks(comm));
+    const tm_row_part own = part_of(tm__table_rows(s->table), rank, tm__comm_ranks(comm));
     tm_status st = TM_OK;
     if (own.begin < own.end || rank == 0) {
         st = write_part(s, (tm_duck_rows){own.begin, own.end}, err);
@@ -110,7 +126,9 @@ static tm_status save_parts(saving *s, const char *dir, const tm_hash *hash, tm_
     if (rank > 0) {
         st = join_parts(s, TM_OK, err);
     } else {
-        st = tm__snapshot_put(dir, hash, &(tm_snapshot_maker){.write = join_into, .arg = s}, err);
+        st = tm__snapshot_put(dir, hash, 
+                              &(tm_snapshot_maker){.write = join_into, .arg = s, .is_synced = true},
+                              err);
         st = s->was_joined ? st : join_parts(s, st, err);
     }
     return tm__comm_check(comm, st, err);

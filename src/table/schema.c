@@ -6,6 +6,7 @@
  */
 #include "table/schema.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -79,10 +80,20 @@ tm_status tm__schema_copy(const tm_schema *schema, tm_schema *out, tm_err *err) 
     return TM_OK;
 }
 
-static void widen(tm_schema_column *column, double value) {
-    if (isfinite(value)) {
-        column->min = isnan(column->min) || value < column->min ? value : column->min;
-        column->max = isnan(column->max) || value > column->max ? value : column->max;
+/* Without branches: this is a pass over the whole table. */
+static void scan_floats(const tm_column *from, uint64_t n_rows, tm_schema_column *to) {
+    double min = INFINITY, max = -INFINITY;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        const double value = from->floats[row];
+        const bool is_number = fabs(value) <= DBL_MAX;
+        const double low = is_number ? value : (double)INFINITY;
+        const double high = is_number ? value : (double)-INFINITY;
+        min = low < min ? low : min;
+        max = high > max ? high : max;
+    }
+    if (min <= max) {
+        to->min = min;
+        to->max = max;
     }
 }
 
@@ -136,9 +147,7 @@ tm_status tm__schema_from_table(const tm_table *table, tm_schema *out, tm_err *e
         } else if (from->type == TM_TYPE_TEXT) {
             st = count_levels(from, tm__table_rows(table), &to->n_levels, err);
         } else if (from->type == TM_TYPE_FLOAT) {
-            for (uint64_t row = 0; row < tm__table_rows(table); row++) {
-                widen(to, from->floats[row]);
-            }
+            scan_floats(from, tm__table_rows(table), to);
         } else {
             scan_ints(from, tm__table_rows(table), to);
         }

@@ -482,25 +482,36 @@ static uint64_t mix(uint64_t x) {
     return x ^ (x >> 33);
 }
 
-/* 64 bits of one value, equal for equal values of the same type. */
-static uint64_t value_bits(const tm_column *column, uint64_t row) {
-    if (column->type == TM_TYPE_TEXT) {
-        const uint32_t code = column->codes[row];
-        return code == TM_CODE_MISSING ? (uint64_t)TM_INT_MISSING
-                                       : tm__dict_hash(column->dict, code);
-    }
-    return column->type == TM_TYPE_FLOAT ? tm__f64_bits(column->floats[row])
-                                         : (uint64_t)column->ints[row];
+/* 64 bits of a text, the same in every dictionary. */
+static uint64_t text_bits(const tm_column *column, uint64_t row) {
+    const uint32_t code = column->codes[row];
+    return code == TM_CODE_MISSING ? (uint64_t)TM_INT_MISSING : tm__dict_hash(column->dict, code);
 }
 
 void tm__table_row_hashes(const tm_table *table, const uint32_t *cols, uint32_t n_cols,
                           uint64_t *out) {
-    memset(out, 0, table->n_rows * sizeof(*out));
-    for (uint32_t i = 0; i < n_cols; i++) {
-        const tm_column *const c = tm__table_column(table, cols[i]);
-        for (uint64_t row = 0; row < table->n_rows; row++) {
-            out[row] =
-                mix(out[row] * UINT64_C(0x9e3779b97f4a7c15) + mix(value_bits(c, row) + i + 1));
+    tm__table_row_hashes_of(table, cols, n_cols, (tm_row_span){0, table->n_rows}, out);
+}
+
+/* Rows whose hashes stay in the cache from column to column. */
+#define HASH_ROWS 2048u
+
+static void add_column(const tm_column *c, uint32_t number, tm_row_span rows, uint64_t *out) {
+    for (uint64_t row = rows.begin; row < rows.end; row++) {
+        const uint64_t bits = c->floats != NULL ? tm__f64_bits(c->floats[row])
+                              : c->ints != NULL ? (uint64_t)c->ints[row]
+                                                : text_bits(c, row);
+        out[row] = mix(out[row] * UINT64_C(0x9e3779b97f4a7c15) + mix(bits + number));
+    }
+}
+
+void tm__table_row_hashes_of(const tm_table *table, const uint32_t *cols, uint32_t n_cols,
+                             tm_row_span rows, uint64_t *out) {
+    for (uint64_t begin = rows.begin; begin < rows.end; begin += HASH_ROWS) {
+        const uint64_t end = rows.end - begin < HASH_ROWS ? rows.end : begin + HASH_ROWS;
+        memset(out + begin, 0, (end - begin) * sizeof(*out));
+        for (uint32_t i = 0; i < n_cols; i++) {
+            add_column(tm__table_column(table, cols[i]), i + 1, (tm_row_span){begin, end}, out);
         }
     }
 }

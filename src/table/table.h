@@ -110,6 +110,13 @@ void tm__table_hash(const tm_table *table, tm_hash *out);
 /** Hash of each row over the columns named: for finding duplicates. out [n_rows]. */
 void tm__table_row_hashes(const tm_table *table, const uint32_t *cols, uint32_t n_cols,
                           uint64_t *out);
+/* Rows of a table that follow each other. */
+typedef struct tm_row_span {
+    uint64_t begin, end;
+} tm_row_span;
+/** Same of some rows: the others of out [n_rows] are not touched. */
+void tm__table_row_hashes_of(const tm_table *table, const uint32_t *cols, uint32_t n_cols,
+                             tm_row_span rows, uint64_t *out);
 tm_table *tm__table_ref(tm_table *table);
 void tm__table_unref(tm_table *table);
 

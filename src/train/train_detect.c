@@ -18,11 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/comm.h"
 #include "base/mem.h"
 #include "table/associate.h"
 #include "table/sketch.h"
 #include "train/train_priv.h"
 
+#define HASH_CHUNK 4096u /* rows, of a rank's part */
 #define TARGET_MISSING 0.05 /* fewer are dropped without harm */
 #define ROWS_LEAST 50u      /* below it every column may look like an identifier */
 #define COPY_RANK 0.9999    /* rounding of a copy in another unit moves ranks by less */
@@ -263,8 +265,12 @@ static void find_target(const detection *d) {
 
 /* --- rows --- */
 
-static tm_status hash_rows(const tm_table *table, uint32_t without, uint64_t **out, tm_err *err) {
+/* Each rank makes those of a part of the rows, where there are enough. */
+static tm_status hash_rows(struct tm_comm *comm, const tm_table *table, uint32_t without,
+                           uint64_t **out, tm_err *err) {
     const uint32_t n_cols = tm__table_cols(table);
+    const tm_row_deal deal = {tm__table_rows(table), HASH_CHUNK};
+    const bool is_shared = deal.n_rows * n_cols >= TM_SHARED_CELLS;
     uint32_t *const cols = tm__mem_alloc((size_t)n_cols + 1, sizeof(*cols));
     uint64_t *const hashes = tm__mem_alloc(tm__table_rows(table) + 1, sizeof(*hashes));
     uint32_t n = 0;
@@ -278,8 +284,19 @@ static tm_status hash_rows(const tm_table *table, uint32_t without, uint64_t **o
             cols[n++] = col;
         }
     }
-    tm__table_row_hashes(table, cols, n, hashes);
+    if (is_shared) {
+        const tm_row_part own = tm__comm_part(deal, tm__comm_rank(comm), tm__comm_ranks(comm));
+        tm__table_row_hashes_of(table, cols, n, (tm_row_span){own.begin, own.end}, hashes);
+        tm__comm_gather(comm, deal, sizeof(*hashes), hashes);
+    } else {
+        tm__table_row_hashes(table, cols, n, hashes);
+    }
     tm__mem_free(cols);
+    const tm_status st = tm__comm_status(comm, err);
+    if (st != TM_OK) {
+        tm__mem_free(hashes);
+        return st;
+    }
     *out = hashes;
     return TM_OK;
 }
@@ -384,14 +401,16 @@ static tm_status place_rows(const uint64_t *hashes, const uint64_t *targets, uin
     return TM_OK;
 }
 
-static tm_status find_same(const tm_table *table, uint32_t target, json_t *list, tm_err *err) {
+/* *out_hashes: of whole rows, the caller frees them; NULL: not wanted. */
+static tm_status find_same(struct tm_comm *comm, const tm_table *table, uint32_t target,
+                           json_t *list, uint64_t **out_hashes, tm_err *err) {
     const uint64_t n = tm__table_rows(table);
     size_t n_before = json_array_size(list);
     uint64_t *whole = NULL, *input = NULL, *targets = NULL;
     tm_sketch_same repeated = {0}, conflicting = {0};
-    tm_status st = hash_rows(table, UINT32_MAX, &whole, err);
+    tm_status st = hash_rows(comm, table, UINT32_MAX, &whole, err);
     if (st == TM_OK) {
-        st = hash_rows(table, target, &input, err);
+        st = hash_rows(comm, table, target, &input, err);
     }
     if (st == TM_OK) {
         targets = tm__mem_alloc(n + 1, sizeof(*targets));
@@ -412,6 +431,10 @@ static tm_status find_same(const tm_table *table, uint32_t target, json_t *list,
         n_before = json_array_size(list);
         tm__train_say_conflicting(conflicting.share_conflicting, n, conflicting.is_exact, list);
         st = place_rows(input, targets, n, n_before, list, err);
+    }
+    if (st == TM_OK && out_hashes != NULL) {
+        *out_hashes = whole;
+        whole = NULL;
     }
     tm__mem_free(whole);
     tm__mem_free(input);
@@ -540,17 +563,14 @@ out:
     return st;
 }
 
-static tm_status find_overlap(const tm_train_data *data, json_t *list, tm_err *err) {
-    uint64_t *hashes = NULL;
+static tm_status find_overlap(const tm_train_data *data, const uint64_t *hashes, json_t *list,
+                              tm_err *err) {
     uint64_t n_found = 0, n_seen = 0;
     const bool is_given = data->n_own < data->n_rows;
     if (data->n_test == 0) {
         return TM_OK;
     }
-    TM_TRY(hash_rows(data->table, UINT32_MAX, &hashes, err));
-    const tm_status st = count_overlap(hashes, data, &n_found, &n_seen, err);
-    tm__mem_free(hashes);
-    TM_TRY(st);
+    TM_TRY(count_overlap(hashes, data, &n_found, &n_seen, err));
     const double share = n_seen > 0 ? (double)n_found / (double)n_seen : 0;
     if (n_found >= ROWS_FEW && share >= (is_given ? OVERLAP_GIVEN : OVERLAP_SPLIT)) {
         say_overlap(n_found, n_seen, n_seen < data->n_test, list);
@@ -558,12 +578,14 @@ static tm_status find_overlap(const tm_train_data *data, json_t *list, tm_err *e
     return TM_OK;
 }
 
-tm_status tm__train_find_rows(const tm_train_data *data, json_t **out, tm_err *err) {
+tm_status tm__train_find_rows(tm_ctx *ctx, const tm_train_data *data, json_t **out, tm_err *err) {
     json_t *list = json_array();
-    tm_status st = find_same(data->table, data->target, list, err);
+    uint64_t *hashes = NULL;
+    tm_status st = find_same(ctx->comm, data->table, data->target, list, &hashes, err);
     if (st == TM_OK) {
-        st = find_overlap(data, list, err);
+        st = find_overlap(data, hashes, list, err);
     }
+    tm__mem_free(hashes);
     if (st == TM_OK) {
         st = tm__train_find_sum(data->table, data->target, &data->schema, list, err);
     }
@@ -668,7 +690,7 @@ tm_status tm__train_detect(tm_ctx *ctx, tm_table *table, const tm_detect_options
         st = look_at_columns(ctx, &d, table, options, err);
     }
     if (st == TM_OK && !options->skips_rows) {
-        st = find_same(table, d.target, d.list, err);
+        st = find_same(NULL, table, d.target, d.list, NULL, err);
     }
     if (st == TM_OK && options->against != NULL) {
         st = find_against(table, options->against, d.list, err);

@@ -416,7 +416,8 @@ void tm__train_find(json_t *list, const char *kind, const char *column, json_t *
 TM_NODISCARD tm_status tm__train_find_sum(const tm_table *table, uint32_t target,
                                           const tm_schema *roles, json_t *list, tm_err *err);
 /** Findings about the rows of a run: repeated, contradicting, in both sides of its split. */
-TM_NODISCARD tm_status tm__train_find_rows(const tm_train_data *data, json_t **out, tm_err *err);
+TM_NODISCARD tm_status tm__train_find_rows(tm_ctx *ctx, const tm_train_data *data, json_t **out,
+                                           tm_err *err);
 /** [{"column","share"}] largest first; shares sum to 1. New reference; NULL when out of memory. */
 /** Share of each input in what the model learned: out [inputs], sums to 1, or 0 when it learned
  * nothing; false when out of memory. */

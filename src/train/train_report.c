@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/comm.h"
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -81,6 +82,24 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
     return st;
 }
 
+/* Each rank fits every p-th column, with all rows. */
+static tm_status probe_columns(tm_ctx *ctx, const tm_train_data *data, leak_probe *probe,
+                               const tm_fold *fold, double *scores, tm_err *err) {
+    struct tm_comm *const comm = ctx->comm;
+    const uint32_t n_ranks = tm__comm_ranks(comm), n = tm__program_schema(fold->program)->n_cols;
+    tm_status st = TM_OK;
+    ctx->comm = NULL;
+    for (uint32_t i = tm__comm_rank(comm); st == TM_OK && i < n; i += n_ranks) {
+        st = probe_column(ctx, data, probe, fold, i, &scores[i], err);
+    }
+    ctx->comm = comm;
+    TM_TRY(tm__comm_check(comm, st, err));
+    for (uint32_t i = 0; i < n; i++) {
+        tm__comm_spread_from(comm, i % n_ranks, &scores[i], sizeof(scores[i]));
+    }
+    return tm__comm_status(comm, err);
+}
+
 static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold *fold,
                            json_t *found, tm_err *err) {
     leak_probe *probe = tm__mem_zalloc(1, sizeof(*probe));
@@ -102,14 +121,18 @@ static tm_status probe_all(tm_ctx *ctx, const tm_train_data *data, const tm_fold
                                .y = fold->y,
                                .weights = fold->weights};
     const tm_schema *schema = tm__program_schema(fold->program);
+    double *const scores = tm__mem_zalloc((size_t)schema->n_cols + 1, sizeof(*scores));
+    if (st == TM_OK && scores == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "no memory to look for leaks");
+    }
+    st = st == TM_OK ? probe_columns(ctx, data, probe, fold, scores, err) : st;
     for (uint32_t i = 0; st == TM_OK && i < schema->n_cols; i++) {
-        double score = 0.0;
-        st = probe_column(ctx, data, probe, fold, i, &score, err);
-        if (st == TM_OK && score >= LEAK_SCORE) {
+        if (scores[i] >= LEAK_SCORE) {
             json_array_append_new(found, json_pack("{s:s, s:o}", "column", schema->cols[i].name,
-                                                   "score", tm__json_number(score)));
+                                                   "score", tm__json_number(scores[i])));
         }
     }
+    tm__mem_free(scores);
     tm__mem_free(probe);
     return st;
 }

@@ -132,7 +132,7 @@ static tm_status check_targets(const run *r, tm_err *err) {
 static tm_status look_at_rows(run *r, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     TM_TRY(tm__train_leaks(r->ctx, &r->data, r->options->seed, &r->leaks, err));
-    TM_TRY(tm__train_find_rows(&r->data, &r->findings, err));
+    TM_TRY(tm__train_find_rows(r->ctx, &r->data, &r->findings, err));
     r->seconds_look = seconds_since(started);
     return TM_OK;
 }
