@@ -237,9 +237,8 @@ typedef struct given {
 /* Ranks come together here, whatever each of them reads and however that began. */
 static tm_status read_given(training *t, const given *from, tm_status st, tm_table **out,
                             tm_err *err) {
-    const tm_source_spec files = {.path = from->path,
-                                  .no_header = tm__cli_flag(t->cli, "no-header"),
-                                  .schema = from->schema};
+    const tm_source_spec files = {
+        .path = from->path, .no_header = tm__cli_flag(t->cli, "no-header"), .schema = from->schema};
     const bool is_file = from->path != NULL && from->sql == NULL;
     bool is_shared = false;
     TM_TRY(tm__source_ranks_meet(&t->ctx, is_file ? &files : NULL, st, &is_shared, err));
@@ -284,10 +283,10 @@ static tm_status open_rows(training *t, tm_err *err) {
 static tm_status read_rows(training *t, tm_err *err) {
     const char *name = tm__cli_text(t->cli, "source");
     tm_status st = open_rows(t, err);
-    const given from = {
-        .path = name == NULL ? tm__cli_arg(t->cli, "DATA") : NULL,
-        .sql = t->sql.sql,
-        .schema = t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL};
+    const given from = {.path = name == NULL ? tm__cli_arg(t->cli, "DATA") : NULL,
+                        .sql = t->sql.sql,
+                        .schema =
+                            t->base_bundle != NULL ? tm__bundle_schema(t->base_bundle) : NULL};
     if (name == NULL) {
         st = read_given(t, &from, st, &t->table, err);
         tm__sql_sources_place(&t->sql, err);
@@ -491,8 +490,7 @@ static tm_status read_tables(training *t, tm_err *err) {
     tm__ctx_progress(&t->ctx, "read", 0, 0, NULL);
     t->learning.purpose = t->options.purpose;
     TM_TRY(read_rows(t, err));
-    TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err)
-                                            : pass_by(t, err));
+    TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err) : pass_by(t, err));
     TM_TRY(rename_tables(t, err));
     TM_TRY(cover_tables(t, err));
     t->seconds_read = seconds_since(started);

@@ -126,9 +126,8 @@ static tm_status save_parts(saving *s, const char *dir, const tm_hash *hash, tm_
     if (rank > 0) {
         st = join_parts(s, TM_OK, err);
     } else {
-        st = tm__snapshot_put(dir, hash, 
-                              &(tm_snapshot_maker){.write = join_into, .arg = s, .is_synced = true},
-                              err);
+        st = tm__snapshot_put(
+            dir, hash, &(tm_snapshot_maker){.write = join_into, .arg = s, .is_synced = true}, err);
         st = s->was_joined ? st : join_parts(s, st, err);
     }
     return tm__comm_check(comm, st, err);

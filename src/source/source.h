@@ -37,13 +37,13 @@ typedef struct tm_source_spec {
                                 Columns it lacks are inferred. */
     const char *temp_dir;    /* NULL: the system's */
     uint64_t n_rows_max;     /* 0: TM_MAX_ROWS */
-    bool skips_bad;     /* CSV: records that cannot be cut are left out: for looking at types */
-    tm_bad_values *bad; /* SQL as a table, and tables of a stream: values that no type holds, as
-                           tm_duck_options says; NULL: they are missing, and a text that is too
-                           long is a failure */
+    bool skips_bad;        /* CSV: records that cannot be cut are left out: for looking at types */
+    tm_bad_values *bad;    /* SQL as a table, and tables of a stream: values that no type holds, as
+                              tm_duck_options says; NULL: they are missing, and a text that is too
+                              long is a failure */
     tm_source_share share; /* CSV and Parquet as a table: only some of the columns */
-    size_t block_bytes; /* CSV: bytes read at a time, 0: 4 MiB, of parts 1 MiB; tests make it
-                           small */
+    size_t block_bytes;    /* CSV: bytes read at a time, 0: 4 MiB, of parts 1 MiB; tests make it
+                              small */
 } tm_source_spec;
 
 /** All rows. Fails on: missing file, folder without data files, empty file, header only, ragged

@@ -24,7 +24,7 @@
 
 #define READ_BYTES ((size_t)1 << 20)
 /* Bytes of files that are worth dividing: fewer are read while messages are on their way. */
-#define SHARED_BYTES ((uint64_t)1 << 18)
+#define SHARED_BYTES ((uint64_t)1 << 16)
 
 /* --- whether ranks read the same --- */
 
@@ -288,9 +288,8 @@ static tm_status swap_init(swap *s, tm_err *err) {
 
 tm_status tm__source_read_ranks(tm_ctx *ctx, const tm_source_spec *spec, tm_table **out,
                                 tm_err *err) {
-    swap s = {.comm = ctx->comm,
-              .rank = tm__comm_rank(ctx->comm),
-              .n_ranks = tm__comm_ranks(ctx->comm)};
+    swap s = {
+        .comm = ctx->comm, .rank = tm__comm_rank(ctx->comm), .n_ranks = tm__comm_ranks(ctx->comm)};
     tm_source_spec own = *spec;
     tm_table *table = NULL;
     uint32_t n_cols = 0;
@@ -305,7 +304,9 @@ tm_status tm__source_read_ranks(tm_ctx *ctx, const tm_source_spec *spec, tm_tabl
     st = st == TM_OK ? tm__comm_check(s.comm, make_room(&s, err), err) : st;
     if (st == TM_OK) {
         swap_values(&s);
-        st = tm__comm_check(s.comm, join(&s, &table, err), err);
+        st = tm__comm_status(s.comm, err);
+        st = st == TM_OK ? join(&s, &table, err) : st;
+        st = tm__comm_check(s.comm, st, err);
     }
     swap_done(&s);
     if (st != TM_OK) {

@@ -97,8 +97,8 @@ TM_NODISCARD tm_status tm__table_append(const tm_table *a, const tm_table *b,
 /** A fresh table of n_cols columns: the next one of b where is_of_b[i], else the next of a, which
  * may have more. Both have the same rows and one owner, and are taken in every case. TM_E_DATA when
  * two columns have one name. */
-TM_NODISCARD tm_status tm__table_zip(tm_table *a, tm_table *b, const bool *is_of_b,
-                                     uint32_t n_cols, tm_table **out, tm_err *err);
+TM_NODISCARD tm_status tm__table_zip(tm_table *a, tm_table *b, const bool *is_of_b, uint32_t n_cols,
+                                     tm_table **out, tm_err *err);
 /** A fresh table: the columns of a table, then n columns of FLOAT with values[i] [n_rows], which
  * are copied. TM_E_DATA for a name that is there. */
 TM_NODISCARD tm_status tm__table_widen(const tm_table *table, const char *const *names,

@@ -24,7 +24,7 @@
 #include "table/sketch.h"
 #include "train/train_priv.h"
 
-#define HASH_CHUNK 4096u /* rows, of a rank's part */
+#define HASH_CHUNK 4096u    /* rows, of a rank's part */
 #define TARGET_MISSING 0.05 /* fewer are dropped without harm */
 #define ROWS_LEAST 50u      /* below it every column may look like an identifier */
 #define COPY_RANK 0.9999    /* rounding of a copy in another unit moves ranks by less */

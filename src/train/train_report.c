@@ -82,19 +82,21 @@ static tm_status probe_column(tm_ctx *ctx, const tm_train_data *data, leak_probe
     return st;
 }
 
-/* Each rank fits every p-th column, with all rows. */
+/* Each rank fits every p-th column, with all rows; all fit all where a checkpoint numbers fits. */
 static tm_status probe_columns(tm_ctx *ctx, const tm_train_data *data, leak_probe *probe,
                                const tm_fold *fold, double *scores, tm_err *err) {
     struct tm_comm *const comm = ctx->comm;
-    const uint32_t n_ranks = tm__comm_ranks(comm), n = tm__program_schema(fold->program)->n_cols;
+    const bool is_dealt = ctx->checkpoint == NULL;
+    const uint32_t n_ranks = is_dealt ? tm__comm_ranks(comm) : 1;
+    const uint32_t n = tm__program_schema(fold->program)->n_cols;
     tm_status st = TM_OK;
-    ctx->comm = NULL;
-    for (uint32_t i = tm__comm_rank(comm); st == TM_OK && i < n; i += n_ranks) {
+    ctx->comm = is_dealt ? NULL : comm;
+    for (uint32_t i = is_dealt ? tm__comm_rank(comm) : 0; st == TM_OK && i < n; i += n_ranks) {
         st = probe_column(ctx, data, probe, fold, i, &scores[i], err);
     }
     ctx->comm = comm;
     TM_TRY(tm__comm_check(comm, st, err));
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; is_dealt && i < n; i++) {
         tm__comm_spread_from(comm, i % n_ranks, &scores[i], sizeof(scores[i]));
     }
     return tm__comm_status(comm, err);
