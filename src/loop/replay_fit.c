@@ -166,21 +166,17 @@ tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *stream,
 
 /* ---- several at once ---- */
 
-#define LARGE_ROWS 8192u /* from here on a fit gains from more threads than one */
+#define MUCH_WORK (UINT64_C(1) << 21) /* from here on a fit gains from more threads than one */
 
 typedef struct fit_job {
     tm_ctx ctx; /* of one thread */
     const tm_replay_stream *stream;
     const tm_replay_recipe *recipes;
     tm_replay_model *out;
-    uint32_t order[TM_REPLAY_FITS_MAX]; /* of those side by side: most rows first */
+    uint32_t order[TM_REPLAY_FITS_MAX]; /* most work first */
     tm_status statuses[TM_REPLAY_FITS_MAX];
     tm_err errs[TM_REPLAY_FITS_MAX];
 } fit_job;
-
-static uint64_t rows_of(const tm_replay_recipe *recipe) {
-    return recipe->end - recipe->begin;
-}
 
 static void fit_one(void *arg, uint64_t item, uint32_t worker) {
     fit_job *const job = arg;
@@ -191,58 +187,78 @@ static void fit_one(void *arg, uint64_t item, uint32_t worker) {
         tm__replay_fit(&ctx, job->stream, &job->recipes[i], &job->out[i], &job->errs[i]);
 }
 
-/* Places of those that are small, or large, most rows first. */
-static uint32_t put_in_order(const tm_replay_recipe *recipes, uint32_t n, bool are_large,
-                             uint32_t *out) {
-    uint32_t n_out = 0;
+static bool is_more(const tm_replay_recipe *a, const tm_replay_recipe *b) {
+    return a->work != b->work ? a->work > b->work : a->end - a->begin > b->end - b->begin;
+}
+
+/* Places of the recipes, most work first. */
+static void put_in_order(const tm_replay_recipe *recipes, uint32_t n, uint32_t *out) {
     for (uint32_t i = 0; i < n; i++) {
-        if ((rows_of(&recipes[i]) >= LARGE_ROWS) == are_large) {
-            uint32_t at = n_out++;
-            for (; at > 0 && rows_of(&recipes[out[at - 1]]) < rows_of(&recipes[i]); at--) {
-                out[at] = out[at - 1];
-            }
-            out[at] = i;
+        uint32_t at = i;
+        for (; at > 0 && is_more(&recipes[i], &recipes[out[at - 1]]); at--) {
+            out[at] = out[at - 1];
         }
+        out[at] = i;
     }
-    return n_out;
+}
+
+/* How many of the first have all threads, one after the other. */
+static uint32_t count_alone(const tm_replay_recipe *recipes, uint32_t n, const uint32_t *order) {
+    uint64_t rest = 0;
+    uint32_t n_alone = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        rest += recipes[i].work;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t work = recipes[order[i]].work;
+        rest -= work;
+        if (work < MUCH_WORK || work < rest) {
+            break;
+        }
+        n_alone++;
+    }
+    return n_alone;
 }
 
 /* A thread of its own takes no budget, checkpoint or progress of the others'. */
-static tm_status fit_small(tm_ctx *ctx, const tm_replay_stream *stream,
-                           const tm_replay_recipe *recipes, uint32_t n, tm_replay_model *out,
-                           tm_err *err) {
-    fit_job *const job = tm__mem_zalloc(1, sizeof(*job));
-    if (job == NULL) {
-        return no_memory(err);
-    }
-    *job = (fit_job){.ctx = {.cancel = ctx->cancel, .memory_limit = ctx->memory_limit},
-                     .stream = stream,
-                     .recipes = recipes,
-                     .out = out};
-    tm__pool_run(ctx->pool, put_in_order(recipes, n, false, job->order), fit_one, job);
-    tm_status st = TM_OK;
-    for (uint32_t i = 0; st == TM_OK && i < n; i++) {
-        st = job->statuses[i];
-        if (st != TM_OK && err != NULL) {
-            *err = job->errs[i];
+static tm_status fit_side_by_side(tm_ctx *ctx, fit_job *job, uint32_t n, tm_err *err) {
+    job->ctx = (tm_ctx){.cancel = ctx->cancel, .memory_limit = ctx->memory_limit};
+    tm__pool_run(ctx->pool, n, fit_one, job);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t at = job->order[i];
+        if (job->statuses[at] != TM_OK) {
+            if (err != NULL) {
+                *err = job->errs[at];
+            }
+            return job->statuses[at];
         }
     }
-    tm__mem_free(job);
-    return st;
+    return TM_OK;
 }
 
 tm_status tm__replay_fit_all(tm_ctx *ctx, const tm_replay_stream *stream,
                              const tm_replay_recipe *recipes, uint32_t n, tm_replay_model *out,
                              tm_replay_seconds *seconds, tm_err *err) {
     const uint64_t started = tm__mono_ns(), cpu_started = tm__cpu_ns();
-    uint32_t large[TM_REPLAY_FITS_MAX];
+    tm_status st = TM_OK;
     TM_ASSERT(n <= TM_REPLAY_FITS_MAX);
     memset(out, 0, n * sizeof(*out));
-    const uint32_t n_large = put_in_order(recipes, n, true, large);
-    tm_status st = n_large < n ? fit_small(ctx, stream, recipes, n, out, err) : TM_OK;
-    for (uint32_t i = 0; st == TM_OK && i < n_large; i++) {
-        st = tm__replay_fit(ctx, stream, &recipes[large[i]], &out[large[i]], err);
+    fit_job *const job = tm__mem_zalloc(1, sizeof(*job));
+    if (job == NULL) {
+        return no_memory(err);
     }
+    *job = (fit_job){.stream = stream, .recipes = recipes, .out = out};
+    put_in_order(recipes, n, job->order);
+    const uint32_t n_alone = count_alone(recipes, n, job->order);
+    for (uint32_t i = 0; st == TM_OK && i < n_alone; i++) {
+        const uint32_t at = job->order[i];
+        st = tm__replay_fit(ctx, stream, &recipes[at], &out[at], err);
+    }
+    if (st == TM_OK && n_alone < n) {
+        memmove(job->order, job->order + n_alone, (n - n_alone) * sizeof(*job->order));
+        st = fit_side_by_side(ctx, job, n - n_alone, err);
+    }
+    tm__mem_free(job);
     seconds->wall = (double)(tm__mono_ns() - started) * 1e-9;
     seconds->cpu = (double)(tm__cpu_ns() - cpu_started) * 1e-9;
     return st;

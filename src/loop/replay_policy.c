@@ -201,6 +201,7 @@ static tm_replay_recipe recipe_of(const running *r, const tm_policy_fit *fit) {
         .begin = fit->begin,
         .end = fit->end,
         .half_life = how->half_life,
+        .work = r->arms[fit->arm].has_now ? r->arms[fit->arm].now.work : 0,
         .seed = r->seed,
     };
 }

@@ -43,6 +43,7 @@ typedef struct tm_replay_recipe {
     const char *const *params; /* "NAME", "VALUE", ..., NULL */
     uint64_t begin, end;       /* rows of the stream; those without a label are passed over */
     double half_life;          /* rows by which a row counts half; 0: all count alike */
+    uint64_t work;             /* units that it will take, about; 0: not known */
     uint64_t seed;
 } tm_replay_recipe;
 typedef struct tm_replay_model {
@@ -58,10 +59,10 @@ typedef struct tm_replay_model {
 TM_NODISCARD tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *stream,
                                       const tm_replay_recipe *recipe, tm_replay_model *out,
                                       tm_err *err);
-/** Several at once: small ones side by side, a thread each, for they gain little from two; large
- * ones one after the other, on all threads. Their models are those of tm__replay_fit(), in any
- * case. n at most TM_REPLAY_FITS_MAX; each of out [n] is ended by tm__replay_model_done() in every
- * case. *seconds: of all of them together. */
+/** Several at once: side by side, a thread each, but for one that is more work than all others,
+ * which has all threads before. One alone has all threads if it is much work. Models are those of
+ * tm__replay_fit() in any case. n at most TM_REPLAY_FITS_MAX; each of out [n] is ended by
+ * tm__replay_model_done() in every case. *seconds: of all of them together. */
 #define TM_REPLAY_FITS_MAX 32u
 typedef struct tm_replay_seconds {
     double wall, cpu;

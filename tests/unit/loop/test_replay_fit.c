@@ -56,7 +56,7 @@ static void fits_at_once_are_those_one_by_one(void **state) {
     replay_case_stream(&(replay_made){.n_rows = 9100}, 1, &s);
     const tm_replay_recipe recipes[] = {
         {.learner = "linear", .begin = 8000, .end = 8700},
-        {.learner = "gbdt", .params = few, .begin = 0, .end = 9000},
+        {.learner = "gbdt", .params = few, .begin = 0, .end = 9000, .work = 3000000},
         {.learner = "gbdt", .params = few, .begin = 7000, .end = 8500, .half_life = 1000.0},
     };
     double one[200], at_once[200];
