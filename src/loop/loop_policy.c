@@ -17,6 +17,9 @@
 #define RARE 4.0 /* an arm without a say waits so many times as long, */
 #define LEADS 0.6
 #define LEADER 0.3 /* one that leads so much shorter */
+#define SAY_OF_ARMS 0.1
+#define RULES_MEMORY 20000.0 /* labels */
+#define RULES_BLOCK 250u
 #define FORGET 0.1
 #define GROWTH 0.5         /* of the labels since a change, between two fits on them; */
 #define GROWTH_UNHEARD 1.0 /* of an arm without a say */
@@ -25,10 +28,15 @@ const char *tm__policy_why_text(tm_policy_why why) {
     return why == TM_POLICY_BEGIN ? "begin" : why == TM_POLICY_CHANGE ? "change" : "new_rows";
 }
 
+static uint32_t n_members(const tm_policy *self) {
+    return self->terms.n_arms + self->terms.n_others;
+}
+
 void tm__policy_init(tm_policy *self, const tm_policy_terms *terms) {
     memset(self, 0, sizeof(*self));
     self->terms = *terms;
-    tm__blend_init(&self->blend, terms->n_arms, terms->fast_memory, terms->slow_memory);
+    tm__blend_init(&self->blend, terms->n_arms, n_members(self), terms->fast_memory,
+                   terms->slow_memory);
     for (uint32_t i = 0; i < terms->n_arms; i++) {
         self->arms[i].step = (double)terms->step * (terms->arms[i].costs > 1.0 ? 2.0 : 1.0);
     }
@@ -61,37 +69,49 @@ static void learn_arm(tm_policy *self, uint32_t i, const tm_policy_label *label)
     }
 }
 
-/* An arm that did not answer yet has the mean loss of those that did, or it would lead by it. */
+/* Who gave no answer has the loss of all together, or it would lead by it. */
 static void fill_losses(const tm_policy *self, tm_policy_label *label) {
-    double sum = 0.0, n = 0.0;
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        sum += label->losses[i] == label->losses[i] ? clip(label->losses[i]) : 0.0;
-        n += label->losses[i] == label->losses[i] ? 1.0 : 0.0;
-    }
-    for (uint32_t i = 0; i < self->terms.n_arms && n > 0.0; i++) {
-        label->losses[i] = label->losses[i] == label->losses[i] ? label->losses[i] : sum / n;
+    for (uint32_t i = 0; i < n_members(self); i++) {
+        label->losses[i] =
+            clip(label->losses[i] == label->losses[i] ? label->losses[i] : label->together);
     }
 }
 
 /* What was right before a change says little of now. */
 static void forget(tm_policy *self) {
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+    for (uint32_t i = 0; i < n_members(self); i++) {
         self->arms[i].loss *= FORGET;
-        if (!is_dear(self, i)) {
+        if (i < self->terms.n_arms && !is_dear(self, i)) {
             self->arms[i].step = (double)self->terms.step_min;
         }
     }
     tm__blend_forget(&self->blend, FORGET);
 }
 
+/* Errors come in runs, so what may be chance is told by sums of blocks. */
+static void compare_rules(tm_policy *self, const tm_policy_label *label) {
+    const double keep = 1.0 - (double)RULES_BLOCK / RULES_MEMORY;
+    for (uint32_t i = 0; i < self->terms.n_rules; i++) {
+        const double wrong = label->wrong_rules[i];
+        self->block[i] += wrong == wrong ? label->wrong - wrong : 0.0;
+        if (self->n_labels % RULES_BLOCK == RULES_BLOCK - 1) {
+            self->behind[i] = self->behind[i] * keep + self->block[i];
+            self->behind_spread[i] =
+                self->behind_spread[i] * keep * keep + self->block[i] * self->block[i];
+            self->block[i] = 0.0;
+        }
+    }
+}
+
 void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label) {
     tm_policy_label whole = *label;
     const double was = tm__adwin_mean(&self->adwin);
     fill_losses(self, &whole);
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+    for (uint32_t i = 0; i < n_members(self); i++) {
         learn_arm(self, i, &whole);
     }
-    tm__blend_add(&self->blend, label->products, &label->shares);
+    tm__blend_add(&self->blend, label->products, whole.losses, &label->shares);
+    compare_rules(self, label);
     self->n_labels++;
     if (tm__adwin_add(&self->adwin, label->champion) && tm__adwin_mean(&self->adwin) > was) {
         self->n_changes++;
@@ -158,10 +178,43 @@ static bool is_due(const tm_policy *self, uint32_t i, double weight, tm_policy_f
     return (double)n_new >= step_of(self, i, weight, n_learned);
 }
 
+static void say_by_loss(const tm_policy *self, double *out) {
+    double least = 1e300, sum = 0.0;
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        if (self->arms[i].is_fitted && self->arms[i].loss < least) {
+            least = self->arms[i].loss;
+        }
+    }
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        out[i] = self->arms[i].is_fitted ? tm__exp(-self->terms.eta * (self->arms[i].loss - least))
+                                         : 0.0;
+        sum += out[i];
+    }
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        out[i] = sum > 0.0 ? out[i] / sum : 0.0;
+    }
+}
+
+/* What arms have to say, those apart that learn nothing here: they may lead for as long as it takes
+ * to learn anew. */
+static void say_among_arms(const tm_policy *self, double *shares) {
+    double sum = 0.0;
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        sum += shares[i];
+    }
+    if (sum < SAY_OF_ARMS) {
+        say_by_loss(self, shares);
+    }
+    for (uint32_t i = 0; i < self->terms.n_arms && sum >= SAY_OF_ARMS; i++) {
+        shares[i] /= sum;
+    }
+}
+
 uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
     tm_blend_shares shares;
     uint32_t n = 0;
     tm__policy_shares(self, &shares);
+    say_among_arms(self, shares.both);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         out[n] = (tm_policy_fit){
             .arm = i, .begin = window_begin(self, &self->terms.arms[i], n_known), .end = n_known};
@@ -170,9 +223,20 @@ uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *
     return n;
 }
 
+static uint32_t n_fitted(const tm_policy *self) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        n += self->arms[i].is_fitted ? 1 : 0;
+    }
+    return n;
+}
+
 void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work) {
     tm_policy_arm *const arm = &self->arms[fit->arm];
     const tm_policy_terms *const t = &self->terms;
+    if (!arm->is_fitted) {
+        tm__blend_enter(&self->blend, fit->arm, 1.0 / (double)(n_fitted(self) + 1));
+    }
     arm->is_fitted = true;
     arm->end = fit->end;
     arm->n_fits++;
@@ -192,31 +256,30 @@ void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work)
                                                   : arm->step;
 }
 
+void tm__policy_join(tm_policy *self, uint32_t other) {
+    const uint32_t i = self->terms.n_arms + other;
+    tm__blend_enter(&self->blend, i, 0.0);
+    self->arms[i].is_fitted = true;
+}
+
 /* ---- who has how much to say ---- */
 
-static void say_by_loss(const tm_policy *self, double *out) {
-    double least = 1e300, sum = 0.0;
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        if (self->arms[i].is_fitted && self->arms[i].loss < least) {
-            least = self->arms[i].loss;
+uint32_t tm__policy_leader(const tm_policy *self) {
+    uint32_t leader = TM_POLICY_TOGETHER;
+    double most = 0.0;
+    for (uint32_t i = 0; i < self->terms.n_rules; i++) {
+        const double sure = self->behind[i] - SURE * tm__sqrt(self->behind_spread[i]);
+        if (sure > 0.0 && self->behind[i] > most) {
+            most = self->behind[i];
+            leader = self->terms.n_arms + i;
         }
     }
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        out[i] = self->arms[i].is_fitted ? tm__exp(-self->terms.eta * (self->arms[i].loss - least))
-                                         : 0.0;
-        sum += out[i];
-    }
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        out[i] = sum > 0.0 ? out[i] / sum : 0.0;
-    }
+    return leader;
 }
 
 void tm__policy_shares(const tm_policy *self, tm_blend_shares *out) {
     double begin[TM_POLICY_ARMS_MAX];
-    bool is_in[TM_POLICY_ARMS_MAX];
-    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        is_in[i] = self->arms[i].is_fitted;
-    }
+    memset(begin, 0, sizeof(begin));
     say_by_loss(self, begin);
-    tm__blend_shares(&self->blend, begin, is_in, out);
+    tm__blend_shares(&self->blend, begin, out);
 }

@@ -12,6 +12,7 @@
  *
  *     labels ──> what arms were off ──> shares
  *          └──> what the last fit of an arm was worth ──> rows until its next (step)
+ *          └──> what the mean and rules that learn nothing were wrong by ──> whose answers count
  *          └──> ADWIN over the champion's errors ──> arms that have a say are due at once
  */
 #ifndef TM_LOOP_LOOP_POLICY_H
@@ -24,6 +25,7 @@
 #include "monitor/adwin.h"
 
 #define TM_POLICY_ARMS_MAX TM_BLEND_MAX
+#define TM_POLICY_TOGETHER UINT32_MAX
 
 typedef struct tm_policy_arm_terms {
     uint64_t window;   /* newest labels to learn from; 0: all */
@@ -36,6 +38,8 @@ typedef struct tm_policy_arm_terms {
 
 typedef struct tm_policy_terms {
     uint32_t n_arms;
+    uint32_t n_others; /* who answers beside them, and learns nothing here; */
+    uint32_t n_rules;  /* the first ones of them are rules, and may answer alone */
     tm_policy_arm_terms arms[TM_POLICY_ARMS_MAX];
     uint64_t step, step_min, step_max; /* new labels between two fits of an arm: to begin with, and
                                           between what bounds it moves; step_max is the backstop */
@@ -62,12 +66,17 @@ typedef struct tm_policy_fit {
     tm_policy_why why;
 } tm_policy_fit;
 
-/* How the answers of one row fared; losses are 0 and more, NaN for an arm that did not answer. */
+/* How the answers of one row fared, of arms first and then of others; losses are 0 and more, NaN
+ * where there was no answer. */
 typedef struct tm_policy_label {
     double champion; /* error of 0 to 1 */
+    /* What answers were wrong by, as the score counts it: the mean's, and of rules [n_rules] */
+    double wrong, wrong_rules[TM_POLICY_ARMS_MAX];
     double losses[TM_POLICY_ARMS_MAX];
     double before[TM_POLICY_ARMS_MAX]; /* of the arm as it was before its last fit */
-    /* Of what each two arms were off; 0 throughout for a row that an arm did not answer */
+    double together;                   /* loss of the champion */
+    /* Of what each two were off, the last one of all together, as which one that gave no answer
+     * counts */
     double products[TM_POLICY_ARMS_MAX][TM_POLICY_ARMS_MAX];
     tm_blend_shares shares; /* in force when it was answered */
 } tm_policy_label;
@@ -88,6 +97,9 @@ typedef struct tm_policy {
     tm_policy_arm arms[TM_POLICY_ARMS_MAX];
     tm_adwin adwin;
     tm_blend blend;
+    /* What the mean was wrong by more than a rule: of a block of labels, sum over blocks, older
+     * ones counting less, and sum of their squares */
+    double block[TM_POLICY_ARMS_MAX], behind[TM_POLICY_ARMS_MAX], behind_spread[TM_POLICY_ARMS_MAX];
     uint64_t n_labels; /* seen */
     bool has_change;
     uint64_t change_at; /* the label since which errors are higher */
@@ -103,9 +115,15 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
 /** The fits that are due with so many labels known: out [n_arms], an arm's one at the most. Returns
  * their number. */
 uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *out);
+/** Whose answers count: the mean by shares (TM_POLICY_TOGETHER) or, where that was surely wrong by
+ * more, the rule that was so by least. So the score stays beside that of the best rule. */
+uint32_t tm__policy_leader(const tm_policy *self);
+/** One that learns nothing here answers from now on, or another one does in its place. */
+void tm__policy_join(tm_policy *self, uint32_t other);
 /** One of them was done; work: units that it took. */
 void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work);
-/** Shares of the arms in an answer: 0 for those that were never fitted, else they add up to 1. */
+/** Shares of the arms and others in an answer: 0 for those that never answered, else they add up to
+ * 1. */
 void tm__policy_shares(const tm_policy *self, tm_blend_shares *out);
 
 #endif

@@ -6,7 +6,10 @@
  *   replay_fit.c      rows of the stream -> a model that answers others
  *   replay_score.c    answers -> score, curve
  *   replay_rules.c    rules that learn nothing
+ *   replay_chances.c  what such rules say, as answers among others
+ *   replay_arms.c     who answers in the policy
  *   replay_policy.c   the policy over the stream
+ *   replay_truth.c    what labels say of its answers
  *   replay_plan.c     one model after the other: schedules, triggers, a gate
  *   replay.c          static and schedules; all of them, as JSON
  *   tune.c            what is declared beside other settings
@@ -133,6 +136,18 @@ TM_NODISCARD tm_status tm__replay_plan_run(tm_ctx *ctx, const tm_replay_stream *
 TM_NODISCARD tm_status tm__replay_rules(const tm_replay_stream *stream,
                                         const tm_replay_options *options, tm_replay_run *out,
                                         json_t **json, tm_err *err);
+/** Rows back to the same time last period: the first multiple of the period that is known, or of
+ * those that may be the one that foretold best among the labels known when the first part ends. 0:
+ * there is none. */
+uint64_t tm__replay_lag(const tm_replay_stream *stream, const tm_replay_options *options);
+/** What these rules would say as chances of classes, by how often they were right so far, or as
+ * values: each out [n_rows x n_outputs], NaN where one says nothing. The last label, the one a
+ * period ago, and how often each class came (of values the mean). Labels count once they are known.
+ * Errors: TM_E_NOMEM. */
+#define TM_REPLAY_RULES 3u
+TM_NODISCARD tm_status tm__replay_rule_chances(const tm_replay_stream *stream,
+                                               const tm_replay_options *options,
+                                               float *const out[TM_REPLAY_RULES], tm_err *err);
 /** The policy of loop_policy.h; *json is a new reference. */
 TM_NODISCARD tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
                                          const tm_replay_options *options, tm_replay_run *out,

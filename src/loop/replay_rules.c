@@ -68,9 +68,7 @@ static double lag_score(const tm_replay_stream *stream, uint64_t lag, uint64_t e
     return n > 0 ? sum / (double)n : -1e300;
 }
 
-/* The lag to look back at: the first multiple of the period that is known, or of those that may be
- * the one that foretold best among the labels known when the first part ends. 0: there is none. */
-static uint64_t find_lag(const tm_replay_stream *stream, const tm_replay_options *options) {
+uint64_t tm__replay_lag(const tm_replay_stream *stream, const tm_replay_options *options) {
     const uint64_t end = stream->known[stream->first];
     const uint64_t delay = stream->first - end + 1;
     uint64_t best = 0;
@@ -98,7 +96,7 @@ static void answer_period(const tm_replay_stream *stream, uint64_t lag, double *
 tm_status tm__replay_rules(const tm_replay_stream *stream, const tm_replay_options *options,
                            tm_replay_run *out, json_t **json, tm_err *err) {
     tm_replay_run run;
-    const uint64_t lag = find_lag(stream, options);
+    const uint64_t lag = tm__replay_lag(stream, options);
     rule best = RULE_LAST;
     TM_TRY(tm__replay_run_init(stream, &run, err));
     json_t *const scores = json_object();

@@ -36,7 +36,9 @@ static uint32_t fit_due(tm_policy *policy, uint64_t n_known, tm_policy_why *why)
 }
 
 static tm_policy_label label_of(double first, double second, double error) {
-    tm_policy_label label = {.champion = error, .losses = {first, second}};
+    tm_policy_label label = {.champion = error,
+                             .together = second == second ? (first + second) / 2.0 : first,
+                             .losses = {first, second}};
     for (uint32_t i = 0; i < TM_POLICY_ARMS_MAX; i++) {
         label.before[i] = NAN;
     }
@@ -95,6 +97,64 @@ static void an_arm_without_answers_does_not_lead_by_it(void **state) {
     }
     tm__policy_shares(&policy, &shares);
     assert_true(shares.both[0] == 0.5 && shares.both[1] == 0.5);
+}
+
+/* One that learns nothing here begins with no say, and is never fitted. */
+static void others_join_without_a_say_and_learn_nothing(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_blend_shares shares;
+    tm_policy_terms with = terms;
+    with.n_others = 1;
+    tm__policy_init(&policy, &with);
+    tm__policy_join(&policy, 0);
+    assert_int_equal(fit_due(&policy, 1000, &why), 2);
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.both[0] == 0.5 && shares.both[2] == 0.0);
+    tm_policy_label label = label_of(0.5, 0.5, 0.0);
+    for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t j = 0; j < 4; j++) {
+            label.products[i][j] = i == j && i != 2 ? 1.0 : 0.0; /* the other one is right */
+        }
+    }
+    for (uint64_t i = 0; i < 1500; i++) {
+        tm__policy_shares(&policy, &label.shares);
+        tm__policy_add(&policy, 1001 + i, &label);
+    }
+    tm__policy_shares(&policy, &shares);
+    assert_true(shares.sets[2][2] > 0.9 && shares.sets[0][2] == 0.0);
+    assert_int_equal(fit_due(&policy, 2500, &why), 2); /* arms learn on, whoever leads */
+}
+
+static void tell_rule(tm_policy *policy, uint64_t n, double wrong, double wrong_rule) {
+    tm_policy_label label = label_of(0.5, 0.5, 0.0);
+    label.wrong = wrong;
+    label.wrong_rules[0] = wrong_rule;
+    for (uint64_t i = 0; i < n; i++) {
+        tm__policy_add(policy, 1001 + policy->n_labels, &label);
+    }
+}
+
+static void a_rule_answers_alone_where_it_is_surely_better(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_policy_terms with = terms;
+    with.n_others = with.n_rules = 1;
+    tm__policy_init(&policy, &with);
+    tm__policy_join(&policy, 0);
+    (void)fit_due(&policy, 1000, &why);
+    for (uint32_t i = 0; i < 8; i++) { /* runs of either: nobody is surely better */
+        tell_rule(&policy, 500, i % 2 == 0 ? 1.0 : 0.0, i % 2 == 0 ? 0.0 : 1.0);
+    }
+    assert_true(tm__policy_leader(&policy) == TM_POLICY_TOGETHER);
+    tell_rule(&policy, 1000, 0.5, NAN); /* what it does not answer counts for neither */
+    assert_true(tm__policy_leader(&policy) == TM_POLICY_TOGETHER);
+    tell_rule(&policy, 6000, 0.6, 0.2);
+    assert_int_equal(tm__policy_leader(&policy), 2);
+    tell_rule(&policy, 12000, 0.1, 0.6);
+    assert_true(tm__policy_leader(&policy) == TM_POLICY_TOGETHER);
 }
 
 static void a_change_is_acted_on_and_cuts_the_window(void **state) {
@@ -239,6 +299,8 @@ int main(void) {
         cmocka_unit_test(every_arm_learns_at_first_and_none_twice),
         cmocka_unit_test(the_better_arm_gets_the_say),
         cmocka_unit_test(an_arm_without_answers_does_not_lead_by_it),
+        cmocka_unit_test(others_join_without_a_say_and_learn_nothing),
+        cmocka_unit_test(a_rule_answers_alone_where_it_is_surely_better),
         cmocka_unit_test(a_change_is_acted_on_and_cuts_the_window),
         cmocka_unit_test(a_long_window_waits_for_its_share_of_new_rows),
         cmocka_unit_test(a_better_score_is_no_alarm),

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/replay_arms.h"
+
+static const char *const boosted[] = {
+    "n_trees", "25", "learning_rate", "0.2", "max_leaves", "8", "max_bins", "63", NULL};
+static const char *const many[] = {
+    "n_trees", "60", "learning_rate", "0.15", "max_leaves", "15", "max_bins", "63", NULL};
+/* Of classes: what the last third of the trees moves seldom changes which one is likeliest. */
+static const char *const fewer[] = {
+    "n_trees", "40", "learning_rate", "0.2", "max_leaves", "15", "max_bins", "63", NULL};
+/* Of values the error goes on falling with trees and rows. */
+static const char *const whole[] = {
+    "n_trees", "120", "learning_rate", "0.1", "max_leaves", "31", "max_bins", "63", NULL};
+static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
+                                    "solver",   "newton", NULL};
+
+#define QUICK_ARMS                                                                                 \
+    {"line of 700", "linear", lines, {.window = 700}, 0.0},                                        \
+        {"line of 1,500", "linear", lines, {.window = 1500}, 0.0},                                 \
+        {"line of all", "linear", lines, {.step_share = 0.4}, 0.0},                                \
+        {"trees of 2,000", "gbdt", boosted, {.window = 2000}, 0.0}, {                              \
+        "trees since the change", "gbdt", boosted, {.window = 3000, .from_change = true}, 0.0      \
+    }
+
+static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {
+    QUICK_ARMS,
+    {"many trees of 5,000", "gbdt", fewer, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
+    {"many trees", "gbdt", fewer, {.window = 20000, .step_share = 0.27, .costs = 4.0}, 8000.0},
+};
+static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
+    QUICK_ARMS,
+    {"many trees of 5,000", "gbdt", many, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
+    {"many trees of all", "gbdt", whole, {.step_share = 0.27, .costs = 4.0}, 0.0},
+};
+
+const tm_replay_arm *tm__replay_arm_get(const tm_replay_stream *stream, uint32_t arm) {
+    return stream->is_classes ? &of_classes[arm] : &of_values[arm];
+}
+
+const char *tm__replay_member_name(const tm_replay_stream *stream, uint32_t member) {
+    static const char *const others[TM_REPLAY_OTHERS] = {
+        "last label",  "one period ago", "most frequent", "recalled, 1",
+        "recalled, 2", "recalled, 3",    "recalled, 4",
+    };
+    return member < TM_REPLAY_ARMS ? tm__replay_arm_get(stream, member)->name
+                                   : others[member - TM_REPLAY_ARMS];
+}
+
+tm_policy_terms tm__replay_terms(const tm_replay_stream *stream) {
+    tm_policy_terms terms = {
+        .n_arms = TM_REPLAY_ARMS,
+        .n_others = TM_REPLAY_OTHERS,
+        .n_rules = TM_REPLAY_RULES,
+        .step = 500,
+        .step_min = 500,
+        .step_max = 6000,
+        .cool_down = 300,
+        .memory = 500,
+        .fast_memory = 700,
+        .slow_memory = 3000,
+        .eta = 0.08,
+        .pays = 0.01,
+        .say_min = 0.05,
+    };
+    for (uint32_t i = 0; i < TM_REPLAY_ARMS; i++) {
+        terms.arms[i] = tm__replay_arm_get(stream, i)->terms;
+    }
+    return terms;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of a replay's policy: replay_policy.c fits and answers, replay_truth.c tells
+ * the policy how answers fared. */
+#ifndef TM_LOOP_REPLAY_POLICY_PRIV_H
+#define TM_LOOP_REPLAY_POLICY_PRIV_H
+
+#include "loop/loop_policy.h"
+#include "loop/replay_arms.h"
+
+#define TICK_ROWS 50u /* between looks of the policy */
+
+#define N_ARMS TM_REPLAY_ARMS
+#define N_OTHERS TM_REPLAY_OTHERS
+#define N_MEMBERS (N_ARMS + N_OTHERS)
+#define FIRST_RECALLED (N_ARMS + TM_REPLAY_RULES)
+
+/* A model that several places may answer by. */
+typedef struct tm_replay_held {
+    tm_replay_model model;
+    uint32_t n_refs;
+} tm_replay_held;
+
+typedef struct tm_replay_member {
+    tm_replay_held *now, *before;    /* NULL: none */
+    float *answers, *answers_before; /* [n_rows x n_outputs]; NaN: none */
+    double train_seconds;
+} tm_replay_member;
+
+typedef struct tm_replay_running {
+    tm_ctx *ctx;
+    const tm_replay_stream *stream;
+    uint64_t seed;
+    tm_policy policy;
+    tm_replay_member arms[N_MEMBERS]; /* learned ones, rules, models of before a change */
+    uint64_t warm_begin, warm_end;    /* rows of the first part by which arms are compared */
+    tm_blend_shares *shares;          /* by which each TICK_ROWS rows were answered */
+    tm_replay_run *run;
+    double *together; /* [n_rows] what the mean by shares said; NaN: nothing */
+    uint64_t n_known; /* labels told to the policy, or of rows that nobody answered */
+    double n_values;
+    double noise, usual; /* mean squared error of the answers, of late and for long */
+    json_t *turns;
+    uint64_t n_why[3];
+    uint64_t n_recalled; /* changes whose models were put by */
+    double *room;        /* [TICK_ROWS x n_outputs] */
+} tm_replay_running;
+
+/** The shares by which a row was answered. */
+tm_blend_shares *tm__replay_shares_at(const tm_replay_running *r, uint64_t row);
+/** The mean by shares of those that answered a row: out [n_outputs]. */
+void tm__replay_answer_of_all(const tm_replay_running *r, uint64_t row, const double *shares,
+                              double *out);
+/** Tell the policy of labels, the first `known` of which are known now. */
+void tm__replay_tell_labels(tm_replay_running *r, uint64_t known);
+
+#endif

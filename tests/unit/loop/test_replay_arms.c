@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loop/replay_arms.h"
+
+#include <string.h>
+
+#include "test.h"
+
+static void every_member_has_a_name_of_its_own_and_arms_can_be_fitted(void **state) {
+    (void)state;
+    for (uint32_t task = 0; task < 2; task++) {
+        const tm_replay_stream s = {.is_classes = task == 0};
+        const tm_policy_terms terms = tm__replay_terms(&s);
+        const uint32_t n = terms.n_arms + terms.n_others;
+        assert_true(n < TM_BLEND_MAX && terms.n_rules == TM_REPLAY_RULES);
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t k = 0; k < i; k++) {
+                assert_string_not_equal(tm__replay_member_name(&s, i),
+                                        tm__replay_member_name(&s, k));
+            }
+        }
+        for (uint32_t i = 0; i < terms.n_arms; i++) {
+            const tm_replay_arm *const arm = tm__replay_arm_get(&s, i);
+            const tm_model_ops *const ops = tm__model_find(arm->learner);
+            tm_params params;
+            tm__params_init(ops, &params);
+            for (const char *const *p = arm->params; *p != NULL; p += 2) {
+                assert_int_equal(tm__params_set(ops, &params, p[0], p[1], NULL), TM_OK);
+            }
+            assert_true(terms.arms[i].window == arm->terms.window);
+        }
+        assert_true(terms.arms[TM_REPLAY_ARM_SINCE].from_change);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_member_has_a_name_of_its_own_and_arms_can_be_fitted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
