@@ -10,6 +10,7 @@
 #include "cli/model_args.h"
 #include "cli/project.h"
 #include "cli/project_encrypt.h"
+#include "cli/project_masks.h"
 #include "cli/source_add.h"
 #include "loop/sink.h"
 #include "registry/chain.h"
@@ -252,6 +253,28 @@ static tm_status say_left(tm_cli *cli, const tm_home *home, const tm_project *pr
     return tm__json_check(err);
 }
 
+/* Versions that a mask of the file does not cover. */
+static tm_status say_unmasked(tm_cli *cli, tm_registry *registry, const tm_project *project,
+                              json_t **out, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    TM_TRY(tm__project_unmasked(registry, project, out, err));
+    json_array_foreach(*out, i, one) {
+        const json_t *const versions = json_object_get(one, "versions");
+        const size_t n = json_array_size(versions);
+        const char *const model = tm__json_text(one, "model", "");
+        tm__cli_warn(cli,
+                     "%zu version%s of '%s' up to %lld learned from '%s' of '%s' before it had the "
+                     "policy %s and tell%s as before (alarms of drift, explained answers); run "
+                     "'tidemill retrain %s'",
+                     n, n == 1 ? "" : "s", model,
+                     (long long)json_integer_value(json_array_get(versions, n - 1)),
+                     tm__json_text(one, "column", ""), tm__json_text(one, "source", ""),
+                     tm__json_text(one, "policy", ""), n == 1 ? "s" : "", model);
+    }
+    return TM_OK;
+}
+
 static tm_status note(const tm_home *home, const char *event, const char *kind, const char *name,
                       tm_err *err) {
     const tm_cli_deed deed = {
@@ -385,7 +408,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     const bool dry = tm__cli_flag(cli, "dry-run");
     const tm_actor actor = tm__cli_actor("tidemill.yaml", user, sizeof(user));
     TM_TRY(tm__place_open(cli, true, &place, err));
-    json_t *changes = json_array(), *left = json_array(), *sealing = json_array();
+    json_t *changes = json_array(), *left = json_array(), *sealing = json_array(), *unmasked = NULL;
     tm_status st = plan_sources(cli, place.home, project, changes, err);
     st = st == TM_OK ? apply_encrypt(cli, place.home, project, sealing, err) : st;
     st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
@@ -414,15 +437,18 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
         }
     }
     st = st == TM_OK ? apply_sinks(cli, place.home, project, changes, err) : st;
+    st = st == TM_OK ? say_unmasked(cli, place.registry, project, &unmasked, err) : st;
     json_array_extend(changes, sealing);
     if (st == TM_OK && cli->json) {
-        json_t *result = json_pack("{s:s, s:b, s:O, s:O}", "schema", "tidemill.apply/1", "dry_run",
-                                   dry, "changes", changes, "left", left);
+        json_t *result =
+            json_pack("{s:s, s:b, s:O, s:O, s:O}", "schema", "tidemill.apply/1", "dry_run", dry,
+                      "changes", changes, "left", left, "unmasked", unmasked);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK && is_nothing(changes)) {
         tm__cli_print(cli, "nothing changed\n");
     }
+    json_decref(unmasked);
     json_decref(left);
     json_decref(sealing);
     json_decref(changes);

@@ -54,3 +54,19 @@ def test_a_role_sees_what_its_policy_says(tm):
     tm.write("tidemill.yaml", PROJECT.replace("mask:admin,operator", "mask:auditor"))
     tm.ok("apply")
     assert {c["name"]: c.get("policy") for c in tm.show("people")["columns"]}["city"] == "mask:auditor"
+
+
+def test_apply_names_versions_that_a_mask_does_not_cover(tm):
+    """They tell as before: what they learned says so, and it does not change."""
+    write_people(tm)
+    tm.write("tidemill.yaml", PROJECT.replace(", income: {policy: mask}", ""))
+    tm.ok("apply")
+    tm.ok("train", "--source", "people", "--target", "late", "--name", "people", "--learner", "baseline")
+    tm.ok("train", "--sql", "SELECT age, income, late FROM people", "--target", "late", "--name", "asked", "--learner", "baseline")
+    assert tm.ok("apply", "--json").json["unmasked"] == [{"model": "asked", "versions": [1], "source": "people", "column": "city", "policy": "mask:admin,operator"}]
+    tm.write("tidemill.yaml", PROJECT)
+    left = [(one["model"], one["versions"], one["column"], one["policy"]) for one in tm.ok("apply", "--json").json["unmasked"]]
+    assert left == [("asked", [1], "city", "mask:admin,operator"), ("asked", [1], "income", "mask"), ("people", [1], "income", "mask")]
+    tm.ok("train", "--source", "people", "--target", "late", "--name", "people", "--learner", "baseline")
+    again = tm.ok("apply")
+    assert "1 version of 'people' up to 1 learned from 'income'" in again.err and "tidemill retrain people" in again.err

@@ -80,7 +80,11 @@ def plant(tm, n, tokens):
     tm.write("more.csv", "id,age\n" + "".join(f"{token},{i}\n" for i, token in enumerate(tokens)) + "other,1\n")
     tm.ok("data", "push", "pushed", "more.csv")
     tm.write("bad.csv", f"id,age\n{tokens[0]},x\n")
-    assert tm.ok("data", "push", "pushed", "bad.csv", "--json").json["quarantined"] == 1
+    assert tm.ok("data", "push", "pushed", "bad.csv", "--idempotency-key", tokens[0], "--json").json["quarantined"] == 1
+    for i, token in enumerate(tokens[1:4]):  # the key of a push whose rows are others'
+        tm.write("more.csv", f"id,age\nextra-{i},1\n")
+        tm.ok("data", "push", "pushed", "more.csv", "--idempotency-key", token)
+    tm.write("more.csv", "id,age\n" + "".join(f"{token},{i}\n" for i, token in enumerate(tokens)) + "other,1\n")
     tm.ok("train", "people.csv", "--target", "late", "--entity", "id", "--name", "late", "--learner", "baseline")
     tm.ok("train", "people.csv", "--target", "late", "--entity", "id", "--name", "late", "--learner", "baseline", "--seed", "2")
 
@@ -92,7 +96,7 @@ def plant_answers(tm, tokens):
     for at in range(0, len(rows), 300):
         status, _, answer = server.request("POST", "/v1/routes/late/predict", {"rows": rows[at:at + 300]})
         assert status == 200, answer
-    labels = [{"model": "late", "entity": who, "label": "yes", "time": "2020-01-01T00:00:00Z"} for who in tokens]
+    labels = [{"model": "late", "entity": who, "label": f"of {who}", "time": "2020-01-01T00:00:00Z"} for who in tokens]
     assert server.request("POST", "/v1/labels", {"labels": labels + [{"prediction_id": answer["predictions"][-1]["id"], "label": "yes"}]})[0] == 200
     assert server.stop() == 0
     for folder in ("cache", "checkpoints"):
@@ -142,7 +146,7 @@ def test_erased_subjects_are_nowhere_and_training_again_gives_the_certified_hash
     home = tm.folder / ".tidemill"
     before = where(home, tokens, key)
     assert {token for token, _ in before} == set(tokens)
-    assert key is None or {"batches.rows", "quarantine.bytes", "blocks.data", "unpacked"} <= {name.split("(")[1].split(" ")[0].rstrip(")") for _, name in before if "(" in name}
+    assert key is None or {"batches.rows", "quarantine.bytes", "quarantine.origin", "labels.value", "blocks.data", "unpacked"} <= {name.split("(")[1].split(" ")[0].rstrip(")") for _, name in before if "(" in name}
     server = Server(tm) if kind == "sealed" else None
     n_same = erase_all(tm, tokens)
     left = where(home, tokens, key)

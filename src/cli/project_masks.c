@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/project_masks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "source/sql_sources.h"
+
+static bool names_source(const char *sql, const char *source) {
+    json_t *const words = tm__sql_table_words(sql);
+    size_t i = 0;
+    const json_t *word = NULL;
+    bool is_there = false;
+    json_array_foreach(words, i, word) {
+        is_there = is_there || tm__str_is_nocase(tm__str(json_string_value(word)), source);
+    }
+    json_decref(words);
+    return is_there;
+}
+
+bool tm__project_tells(const json_t *info, const char *source, const char *column,
+                       const char *policy) {
+    const json_t *const recipe = json_object_get(info, "recipe");
+    const json_t *const from = json_object_get(recipe, "source");
+    const char *const sql = tm__json_text(from, "sql", NULL);
+    const json_t *const columns = json_object_get(json_object_get(recipe, "privacy"), "columns");
+    const bool has_learned = sql != NULL ? names_source(sql, source)
+                                         : strcmp(tm__json_text(from, "source", ""), source) == 0;
+    return has_learned && strcmp(tm__json_text(columns, column, ""), policy) != 0;
+}
+
+typedef struct masked {
+    tm_registry *registry;
+    const char *source, *column, *policy;
+    json_t *out;
+} masked;
+
+static tm_status look_model(const masked *m, const char *model, tm_err *err) {
+    json_t *versions = NULL, *numbers = json_array();
+    const json_t *one = NULL;
+    size_t i = 0;
+    tm_status st = tm__registry_versions(m->registry, model, &versions, err);
+    json_array_foreach(versions, i, one) {
+        char name[TM_MAX_NAME + 16];
+        tm_version version = {0};
+        (void)snprintf(name, sizeof(name), "%s@%lld", model,
+                       (long long)tm__json_i64(one, "version", 0));
+        st = st == TM_OK ? tm__registry_find(m->registry, name, &version, err) : st;
+        if (st == TM_OK && strcmp(version.state, "collected") != 0 &&
+            tm__project_tells(version.info, m->source, m->column, m->policy)) {
+            json_array_insert_new(numbers, 0, json_integer((json_int_t)version.number));
+        }
+        tm__version_done(&version);
+    }
+    if (json_array_size(numbers) > 0) {
+        json_array_append_new(m->out, json_pack("{s:s, s:O, s:s, s:s, s:s}", "model", model,
+                                                "versions", numbers, "source", m->source, "column",
+                                                m->column, "policy", m->policy));
+    }
+    json_decref(versions);
+    json_decref(numbers);
+    return st;
+}
+
+static tm_status look_column(const masked *m, const json_t *models, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    json_array_foreach(models, i, one) {
+        TM_TRY(look_model(m, tm__json_text(one, "model", ""), err));
+    }
+    return TM_OK;
+}
+
+tm_status tm__project_unmasked(tm_registry *registry, const tm_project *project, json_t **out,
+                               tm_err *err) {
+    json_t *models = NULL, *list = json_array();
+    tm_status st = tm__registry_models(registry, &models, err);
+    for (uint32_t i = 0; st == TM_OK && i < project->n_sources; i++) {
+        const json_t *const spec = project->sources[i].spec;
+        const char *name = NULL;
+        json_t *column = NULL;
+        json_object_foreach(json_object_get(spec, "columns"), name, column) {
+            const char *const policy = tm__json_text(column, "policy", "");
+            const masked m = {registry, project->sources[i].name, name, policy, list};
+            if (st == TM_OK && strncmp(policy, "mask", 4) == 0) {
+                st = look_column(&m, models, err);
+            }
+        }
+    }
+    json_decref(models);
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(list);
+        return st;
+    }
+    *out = list;
+    return TM_OK;
+}
