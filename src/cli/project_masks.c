@@ -18,6 +18,34 @@ static bool names_source(const char *sql, const char *source) {
     return is_there;
 }
 
+/* Whether a step of a feature program reads a column: one text, or a list of them. */
+static bool reads(const json_t *step, const char *column) {
+    const char *member = NULL;
+    json_t *value = NULL;
+    bool is_read = false;
+    json_object_foreach((json_t *)(uintptr_t)step, member, value) {
+        size_t i = 0;
+        const json_t *one = NULL;
+        is_read =
+            is_read || (json_is_string(value) && strcmp(json_string_value(value), column) == 0);
+        json_array_foreach(value, i, one) {
+            is_read =
+                is_read || (json_is_string(one) && strcmp(json_string_value(one), column) == 0);
+        }
+    }
+    return is_read;
+}
+
+static bool has_read(const json_t *info, const char *column) {
+    size_t i = 0;
+    const json_t *step = NULL;
+    bool is_read = false;
+    json_array_foreach(json_object_get(info, "program"), i, step) {
+        is_read = is_read || reads(step, column);
+    }
+    return is_read;
+}
+
 bool tm__project_tells(const json_t *info, const char *source, const char *column,
                        const char *policy) {
     const json_t *const recipe = json_object_get(info, "recipe");
@@ -26,7 +54,8 @@ bool tm__project_tells(const json_t *info, const char *source, const char *colum
     const json_t *const columns = json_object_get(json_object_get(recipe, "privacy"), "columns");
     const bool has_learned = sql != NULL ? names_source(sql, source)
                                          : strcmp(tm__json_text(from, "source", ""), source) == 0;
-    return has_learned && strcmp(tm__json_text(columns, column, ""), policy) != 0;
+    return has_learned && has_read(info, column) &&
+           strcmp(tm__json_text(columns, column, ""), policy) != 0;
 }
 
 typedef struct masked {
