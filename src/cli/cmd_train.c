@@ -350,7 +350,7 @@ static tm_status rename_tables(training *t, tm_err *err) {
 }
 
 /* A version beside others refuses none of the requests that the champion answers. Rank 0 has the
- * home and finds it; see share_optional(). */
+ * home and finds it; see share_optional(), which tells of columns of the rows alone. */
 static tm_status find_optional(training *t, tm_err *err) {
     tm_version champion = {0};
     tm_bundle *bundle = NULL;
@@ -363,7 +363,10 @@ static tm_status find_optional(training *t, tm_err *err) {
         return TM_OK;
     }
     st = st == TM_OK ? tm__registry_bundle(t->place.registry, &champion, &bundle, &own) : st;
-    st = st == TM_OK ? tm__train_optional(bundle, t->table, &t->optional, &own) : st;
+    const tm_train_reads reads = {.rows = t->table,
+                                  .features = t->options.features,
+                                  .n_features = t->ctx.comm == NULL ? t->options.n_features : 0};
+    st = st == TM_OK ? tm__train_optional(bundle, &reads, &t->optional, &own) : st;
     tm__bundle_unref(bundle);
     tm__version_done(&champion);
     if (st == TM_E_NOMEM) {

@@ -131,7 +131,10 @@ static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_
     r->admission =
         (tm_admission){.free_bytes = tm__admit_free(r->options->memory_max, tm__mem_bytes())};
     recipe.options.admission = &r->admission;
-    tm_status st = tm__train_optional(r->champion_bundle, r->harvest.train, &optional, err);
+    const tm_train_reads reads = {.rows = r->harvest.train,
+                                  .features = recipe.options.features,
+                                  .n_features = recipe.options.n_features};
+    tm_status st = tm__train_optional(r->champion_bundle, &reads, &optional, err);
     recipe.options.optional = optional;
     st = st == TM_OK ? open_checkpoint(ctx, r, &recipe.options, err) : st;
     if (st == TM_OK) {

@@ -174,6 +174,8 @@ static tm_status mark_windows(const tm_bundle *bundle, tm_plan *plan, tm_err *er
         const uint32_t at = tm__plan_find(plan, tm__str(tm__window_set_name(set, i)));
         if (at < plan->inputs->n_cols) {
             plan->names[at].is_window = true;
+            plan->names[at].may_lack = tm__json_has_text(
+                json_object_get(tm__bundle_info(bundle), "optional"), tm__window_set_name(set, i));
         }
     }
     tm__window_set_free(set);
@@ -500,7 +502,7 @@ static void check_absent(tm_decoder *d) {
             continue;
         }
         d->counts.n_nulls++;
-        if (n->is_window || !d->plan->inputs->cols[i].is_nullable) {
+        if ((n->is_window && !n->may_lack) || !d->plan->inputs->cols[i].is_nullable) {
             const tm_str name = {n->name, n->len};
             const tm_str s = shown(name, SHOWN_BYTES);
             tm__decoder_error(d, name,

@@ -16,7 +16,8 @@ typedef struct plan_name {
     char *name; /* owned */
     size_t len;
     bool is_escaped; /* it is written otherwise in JSON */
-    bool is_window;  /* a feature over earlier rows: never left out, unless it is filled */
+    bool is_window;  /* a feature over earlier rows: never left out, unless it is filled, */
+    bool may_lack;   /* or was new beside the champion: clients do not know it yet */
 } plan_name;
 
 struct tm_plan {

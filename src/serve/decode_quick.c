@@ -120,7 +120,8 @@ static bool may_be_absent(tm_decoder *d) {
             continue;
         }
         d->counts.n_nulls += is_input ? 1 : 0;
-        if (is_input && (d->plan->names[i].is_window || !d->plan->inputs->cols[i].is_nullable)) {
+        const plan_name *const n = &d->plan->names[i];
+        if (is_input && ((n->is_window && !n->may_lack) || !d->plan->inputs->cols[i].is_nullable)) {
             return false;
         }
     }

@@ -29,6 +29,8 @@ struct tm_fill {
     uint32_t time;      /* cell of the moment */
     uint32_t *keys;     /* cells: [groups][TM_WINDOW_KEYS_MAX] */
     uint32_t *features; /* cells: [features of the set]; TM_NAME_NONE: the model does not read it */
+    bool says_stale;    /* the recipe declares what becomes of stale ones */
+    bool *may_lack; /* [features of the set] new beside the champion, and no word on stale ones */
 };
 
 struct tm_fill_desk {
@@ -54,6 +56,7 @@ void tm__fill_free(tm_fill *fill) {
     tm__mem_free(fill->names);
     tm__mem_free(fill->keys);
     tm__mem_free(fill->features);
+    tm__mem_free(fill->may_lack);
     tm__online_plan_done(&fill->plan);
     tm__mem_free(fill);
 }
@@ -91,8 +94,23 @@ static bool make_room(tm_fill *fill, uint32_t n_desks) {
     fill->values = tm__mem_zalloc(fill->n_desks, sizeof(double *));
     fill->keys = tm__mem_zalloc(n_groups * TM_WINDOW_KEYS_MAX + 1, sizeof *fill->keys);
     fill->features = tm__mem_zalloc(n_features + 1, sizeof *fill->features);
+    fill->may_lack = tm__mem_zalloc(n_features + 1, sizeof *fill->may_lack);
     return fill->askers != NULL && fill->values != NULL && fill->keys != NULL &&
-           fill->features != NULL && gather_names(fill);
+           fill->features != NULL && fill->may_lack != NULL && gather_names(fill);
+}
+
+static bool says_stale(const json_t *recipe) {
+    return json_object_get(json_object_get(recipe, "online"), "stale") != NULL;
+}
+
+/* Clients that do not know them are answered as before they came, unless it is declared. */
+static void find_new(tm_fill *fill, const json_t *info, const json_t *recipe) {
+    const json_t *const optional = json_object_get(info, "optional");
+    fill->says_stale = says_stale(recipe);
+    for (uint32_t i = 0; i < tm__window_set_count(fill->plan.set); i++) {
+        fill->may_lack[i] = !fill->says_stale &&
+                            tm__json_has_text(optional, tm__window_set_name(fill->plan.set, i));
+    }
 }
 
 static bool has_sources(const tm_online_plan *plan) {
@@ -133,6 +151,7 @@ tm_status tm__fill_create(const tm_bundle *bundle, const json_t *recipe, uint32_
         tm__fill_free(fill);
         return TM_FAIL(err, TM_E_NOMEM, "out of memory");
     }
+    find_new(fill, tm__bundle_info(bundle), recipe);
     *out = fill;
     return TM_OK;
 }
@@ -141,7 +160,7 @@ bool tm__fill_is_like(const tm_fill *fill, const json_t *info, const json_t *rec
     tm_online_terms terms;
     return tm__online_terms_read(info, recipe, &terms, NULL) == TM_OK &&
            terms.max_lag_us == fill->plan.terms.max_lag_us &&
-           terms.late_us == fill->plan.terms.late_us &&
+           terms.late_us == fill->plan.terms.late_us && says_stale(recipe) == fill->says_stale &&
            terms.stale_is_missing == fill->plan.terms.stale_is_missing &&
            terms.absent_is_refused == fill->plan.terms.absent_is_refused &&
            strcmp(terms.source, fill->plan.terms.source) == 0;
@@ -216,6 +235,18 @@ static bool lacks(const filling *f, const tm_window_group *group) {
         }
     }
     return false;
+}
+
+/* What the row leaves out of it are features that clients need not know. */
+static bool may_lack(const filling *f, const tm_window_group *group) {
+    for (uint32_t i = 0; i < group->plan.n_features; i++) {
+        const uint32_t place = group->places[i], cell = f->fill->features[place];
+        if (cell != TM_NAME_NONE && !f->fill->may_lack[place] &&
+            !tm__decoder_has(f->s->decoder, cell)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The thread's own room, made once a version. */
@@ -302,18 +333,19 @@ static bool fill_group(filling *f, uint32_t g) {
     tm_online_note note = {0};
     tm_err why = {0};
     const tm_status st = ask(f, g, &note, &why);
+    const bool does_without = terms->stale_is_missing || may_lack(f, group);
     if (st == TM_OK && note.is_absent && terms->absent_is_refused) {
         refuse_row(f, group, "the online store knows no such entity",
                    "Give the features themselves; 'online: {absent: missing}' answers without.");
     } else if (st == TM_OK) {
         set_features(f, group);
         note_answer(f, &note);
-    } else if (st == TM_E_DATA || (st == TM_E_INVALID && !terms->stale_is_missing)) {
+    } else if (st == TM_E_DATA || (st == TM_E_INVALID && !does_without)) {
         refuse_row(f, group, why.message, why.hint);
     } else if (st == TM_E_NOMEM) {
         tm__problem_from_err(f->s->x, &why);
         return false;
-    } else if (terms->stale_is_missing) { /* also a moment that is too long ago */
+    } else if (does_without) { /* also a moment that is too long ago */
         set_missing(f, group);
         f->s->filled.is_stale = true;
     } else {

@@ -243,16 +243,22 @@ TM_NODISCARD tm_status tm__train_base_recipe(const tm_bundle *base, const json_t
 TM_NODISCARD tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err);
 void tm__recipe_done(tm_recipe *recipe);
 
+/* What a version that is to come reads. */
+typedef struct tm_train_reads {
+    const tm_table *rows;        /* its columns */
+    const char *const *features; /* [n_features] texts of the recipe */
+    uint32_t n_features;
+} tm_train_reads;
 /**
- * What a version that comes after another one may ask of nobody: columns of the rows that the
- * served one does not read, or does not insist on. Clients of before do not send them, and it
- * refuses no row for them.
+ * What a version that comes after another one may ask of nobody: columns of the rows, and features
+ * over windows, that the served one does not read, or does not insist on. Clients of before do not
+ * send them, and it refuses no row for them.
  *
  * Owns:    *out is a new reference: [COLUMN].
- * Errors:  TM_E_NOMEM.
+ * Errors:  TM_E_NOMEM, TM_E_USAGE for a feature that is none.
  * Threads: any.
  */
-TM_NODISCARD tm_status tm__train_optional(const tm_bundle *served, const tm_table *rows,
+TM_NODISCARD tm_status tm__train_optional(const tm_bundle *served, const tm_train_reads *reads,
                                           json_t **out, tm_err *err);
 
 /* One finished run. */

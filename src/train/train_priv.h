@@ -471,8 +471,9 @@ json_t *tm__train_stacking(const tm_search *search);
 json_t *tm__train_labels_info(const tm_train_data *data);
 json_t *tm__train_split_info(const tm_train_data *data, uint64_t n_valid);
 /** Let rows leave out what tm_train_options.optional names: [COLUMN] of those that the program
- * insisted on, a new reference; NULL: none. */
-json_t *tm__train_loosen(const json_t *optional, tm_program *program);
+ * insisted on, and of features over windows, on which a server insists; a new reference; NULL:
+ * none. */
+json_t *tm__train_loosen(const tm_train_options *options, tm_program *program);
 json_t *tm__train_left_out(const tm_train_data *data, const json_t *program);
 
 #endif

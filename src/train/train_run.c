@@ -258,7 +258,7 @@ static void describe_search(run *r) {
 }
 
 static void describe_optional(run *r) {
-    json_t *const loosened = tm__train_loosen(r->options->optional, r->final.program);
+    json_t *const loosened = tm__train_loosen(r->options, r->final.program);
     if (loosened != NULL) {
         json_object_set_new(r->info, "optional", loosened);
     }

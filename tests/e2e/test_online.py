@@ -165,6 +165,30 @@ def logged(tm, prediction_id):
     return None
 
 
+def test_features_that_are_new_to_a_version_are_asked_of_no_client(tm, serve):
+    """Where the source is known the store fills them, and before it is there they are missing, as where it is not; who sends them is believed."""
+    tm.ok("data", "add", "log", "--push", "--key", "id")
+    push(tm, 0, 2500)
+    for name, where in (("flights", ["--source", "log"]), ("filed", ["push0.csv"])):
+        words = ["train", *where, "--target", "late", "--time", "leaves", "--name", name, "--drop", "id", *test_windows.SMALL]
+        tm.ok(*words, "--drop", "arrives")
+        tm.ok(*words, *test_windows.WINDOWS, "--feature", "busy = count() by origin")
+        tm.ok("model", "promote", f"{name}@2")
+        assert {"late_3h", "left", "busy"} == set(tm.ok("model", "show", f"{name}@2", "--json").json["optional"])
+    old = at_once(3, 2500)
+    new = [{**r, "late_3h": 0.9, "left": 3, "busy": 700} for r in old]
+    server = serve(command="run")
+    answers_of = {}
+    for name in ("flights", "filed"):
+        status, _, answer = predict(server, old + new, f"/v1/routes/{name}/predict")
+        assert status == 200 and answer["version"] == 2, answer
+        answers_of[name] = [p["probability"] for p in answer["predictions"]]
+    assert answers_of["filed"][3:] == answers_of["flights"][3:] != answers_of["filed"][:3]
+    wait_for(lambda: "stale" not in predict(server, old)[2]["predictions"][0]["online"]
+             and any(v.get("next") == 2500 for v in tm.ok("online", "ls", "--json").json["views"]))
+    assert [p["probability"] for p in predict(server, old + new)[2]["predictions"]] == offline(tm, old, 2500) + answers_of["flights"][3:]
+
+
 def test_the_values_that_were_used_are_logged(flights, serve):
     server = serve(command="run")
     wait_for(lambda: is_filled(flights, server, 2500))

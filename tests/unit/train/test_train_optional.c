@@ -48,7 +48,8 @@ static bool has(const json_t *list, const char *name) {
 
 static json_t *optional_of(const tm_bundle *served, const tm_table *rows) {
     json_t *out = NULL;
-    assert_int_equal(tm__train_optional(served, rows, &out, NULL), TM_OK);
+    assert_int_equal(tm__train_optional(served, &(tm_train_reads){.rows = rows}, &out, NULL),
+                     TM_OK);
     return out;
 }
 
@@ -80,6 +81,24 @@ static void a_column_that_is_new_is_asked_of_nobody(void **state) {
     tm__table_unref(table);
 }
 
+static void a_feature_over_a_window_that_is_new_is_asked_of_nobody(void **state) {
+    (void)state;
+    static const char *const features[] = {"seen = count() by city over 1d", "twice = x * 2"};
+    tm_table *const table = train_case_table(&(train_case){0}, 400);
+    tm_bundle *const first = train(table, 2, NULL);
+    json_t *out = NULL;
+    const tm_train_reads reads = {.rows = table, .features = features, .n_features = 2};
+    assert_int_equal(tm__train_optional(first, &reads, &out, NULL), TM_OK);
+    assert_true(has(out, "seen"));
+    assert_false(has(out, "twice")); /* made by the model itself */
+    json_decref(out);
+    static const char *const wrong[] = {"seen = count() by"};
+    const tm_train_reads bad = {.rows = table, .features = wrong, .n_features = 1};
+    assert_int_equal(tm__train_optional(first, &bad, &out, NULL), TM_E_USAGE);
+    tm__bundle_unref(first);
+    tm__table_unref(table);
+}
+
 static void a_name_of_before_is_the_same_column(void **state) {
     (void)state;
     tm_table *const table = train_case_table(&(train_case){0}, 400);
@@ -98,6 +117,7 @@ static void a_name_of_before_is_the_same_column(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_column_that_is_new_is_asked_of_nobody),
+        cmocka_unit_test(a_feature_over_a_window_that_is_new_is_asked_of_nobody),
         cmocka_unit_test(a_name_of_before_is_the_same_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
