@@ -130,7 +130,8 @@ static tm_status note_owned(void *arg, const tm_intake_file *file, tm_err *err) 
 static tm_status copy_intake(tm_backup *b, tm_err *err) {
     const tm_home *const to = b->staging.home;
     const tm_intake_files files = {note_owned, b};
-    if (tm__fs_info(tm__home_intake_db(b->place.home)).kind == TM_PATH_NONE) {
+    if (tm__home_shares_intake(b->place.home) ||
+        tm__fs_info(tm__home_intake_db(b->place.home)).kind == TM_PATH_NONE) {
         return TM_OK;
     }
     TM_TRY(tm__intake_hold(b->place.home, &b->ctx, &b->hold, err));

@@ -7,6 +7,7 @@
 #include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "registry/registry_move.h"
+#include "source/intake_shared.h"
 
 static tm_status check_words(tm_cli *cli, bool *out_to_server, tm_err *err) {
     const char *const from = tm__cli_arg(cli, "FROM"), *const to = tm__cli_arg(cli, "TO");
@@ -92,7 +93,8 @@ tm_status cmd_store_migrate(tm_cli *cli, tm_err *err) {
     tm_db_moved moved;
     TM_TRY(check_words(cli, &to_server, err));
     TM_TRY(tm__home_open(cli->home, false, &home, err));
-    tm_status st = lock_home(home, &lock, err);
+    tm_status st = tm__intake_shared_refuse(home, "move the tables", err);
+    st = st == TM_OK ? lock_home(home, &lock, err) : st;
     st = st == TM_OK ? move(cli, home, to_server, &moved, err) : st;
     st = st == TM_OK ? tell(cli, tm__cli_arg(cli, "TO"), &moved, err) : st;
     tm__file_close(lock);

@@ -30,7 +30,9 @@ char *tm__sink_spool_path(const tm_sink_run *run, int64_t number) {
     char name[64];
     (void)snprintf(name, sizeof(name), "sink.%s.%d.rows", tm__json_text(run->row.state, "uid", ""),
                    (int)(number & 1));
-    return tm__fs_join(tm__home_jobs(run->home), name);
+    return tm__fs_join(tm__home_shares_intake(run->home) ? tm__home_intake_dir(run->home)
+                                                         : tm__home_jobs(run->home),
+                       name);
 }
 
 static void append_column(const tm_column *column, uint64_t n_rows, tm_buf *out) {

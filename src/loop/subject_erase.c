@@ -30,6 +30,7 @@
 #include "registry/collect.h"
 #include "registry/retire.h"
 #include "source/intake_erase.h"
+#include "source/intake_shared.h"
 
 #define ROUNDS 5u /* beside a server */
 
@@ -389,6 +390,7 @@ tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *regis
                  .beside = {.ctx = ctx, .home = home}};
     tm__buf_init(&e.numbers, SIZE_MAX / 2);
     tm_status st = tm__json_check(err);
+    st = st == TM_OK ? tm__intake_shared_refuse(home, "erase a person", err) : st;
     st = st == TM_OK ? erase(&e, out, err) : st;
     json_decref(e.refused);
     tm__buf_done(&e.numbers);

@@ -231,6 +231,7 @@ static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pul
                               .find_mark = tm__intake_pull_mark,
                               .arg = pull,
                               .home = tm__home_path(home),
+                              .common = tm__home_intake_dir(home),
                               .temp_dir = tm__home_temp(home)};
     const tm_feed_sink sink = {.take = take, .caught_up = caught_up, .arg = &r};
     return feed->read(ctx, &in, &sink, err);

@@ -59,6 +59,7 @@ typedef struct tm_feed_input {
     int64_t created_us;      /* when the source was added */
     bool has_key;            /* rows that come again are dropped */
     const char *home;        /* folder: a feed may keep caches in it */
+    const char *common;      /* same, for what its state names: who reads on finds it there */
     /* The mark of an item that was taken; JSON null: none. New reference. */
     tm_status (*find_mark)(void *arg, const char *item, json_t **out, tm_err *err);
     void *arg;

@@ -677,7 +677,7 @@ static tm_status read_once(reading *r, tm_ctx *ctx, tm_err *err) {
     char name[TM_MAX_NAME + 8];
     const json_t *state = r->in->state;
     (void)snprintf(name, sizeof(name), "%s.rows", r->in->name);
-    char *dir = tm__fs_join(r->in->home, "pull");
+    char *dir = tm__fs_join(r->in->common, "pull");
     char *path = dir == NULL ? NULL : tm__fs_join(dir, name);
     tm_status st = path == NULL ? no_memory(err) : TM_OK;
     const bool is_done = json_is_true(json_object_get(state, "done"));

@@ -136,10 +136,10 @@ typedef struct tending {
 static tm_status open_away(tending *t, const tm_home *home, tm_err *err) {
     bool takes = false;
     *t = (tending){.home = home, .err = err};
-    if (!tm__bucket_is_used(tm__home_path(home))) {
+    if (!tm__bucket_is_used(tm__home_intake_dir(home))) {
         return TM_OK;
     }
-    char *const dir = tm__fs_join(tm__home_path(home), "segments");
+    char *const dir = tm__fs_join(tm__home_intake_dir(home), "segments");
     char *const some = dir == NULL ? NULL : tm__fs_join(dir, "x");
     const tm_status st =
         some == NULL ? no_memory(err) : tm__bucket_takes(&t->bucket, some, &takes, err);

@@ -98,7 +98,8 @@ tm_status tm__intake_cells_renew(const tm_home *home, const char *key, bool is_r
     tm_db *db = NULL;
     uint64_t sum = 0;
     *out_n = 0;
-    if (tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
+    if (tm__home_shares_intake(home) || /* no cell of theirs is sealed */
+        tm__fs_info(tm__home_intake_db(home)).kind == TM_PATH_NONE) {
         return TM_OK;
     }
     TM_TRY(tm__intake_db_open_there(home, is_renewing, &db, err));

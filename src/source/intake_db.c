@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "source/intake_priv.h"
+#include "source/intake_shared.h"
 #include "store/db_lookup.h"
 #include "store/db_seal.h"
 
@@ -125,7 +126,8 @@ static const tm_migration migrations[] = {
      " length(CAST(names AS BLOB))), 0) FROM quarantine WHERE source = sources.id);",
      NULL},
     /* Nothing is changed: releases before would store what policies of columns keep out. */
-    {4, "UPDATE sources SET id = id WHERE 0;", NULL},
+    {4, "UPDATE sources SET id = id WHERE 1 = 0;", NULL},
+    /* Releases before would not look for segments in the bucket, nor know of a common folder. */
     {5, TM_LOOKUP_TABLE, seal_names_locked},
     {0, NULL, NULL},
 };
@@ -135,7 +137,7 @@ static tm_status no_memory(tm_err *err) {
 }
 
 char *tm__intake_dir(const tm_home *home, const char *what, const char *source) {
-    char *dir = tm__fs_join(tm__home_path(home), what);
+    char *dir = tm__fs_join(tm__home_intake_dir(home), what);
     char *path = dir == NULL ? NULL : tm__fs_join(dir, source);
     tm__mem_free(dir);
     return path;
@@ -147,8 +149,17 @@ static tm_status db_open(const tm_home *home, bool can_write, tm_db **out, tm_er
         .read_only = !can_write,
         .migrations = migrations,
         .application_id = INTAKE_APPLICATION_ID,
+        .part = TM_INTAKE_PART,
     };
-    return tm__db_open(tm__home_intake_db(home), &options, out, err);
+    tm_db *db = NULL;
+    TM_TRY(tm__db_open(tm__home_intake_db(home), &options, &db, err));
+    const tm_status st = tm__intake_shared_join(home, db, can_write, err);
+    if (st != TM_OK) {
+        tm__db_close(db);
+        return st;
+    }
+    *out = db;
+    return TM_OK;
 }
 
 /* A file whose making was broken off has no tables yet, and a reader cannot recover a log: both are
@@ -443,7 +454,7 @@ tm_status tm__intake_db_set_mark_locked(tm_db *db, int64_t source, const char *i
     if (st == TM_OK) {
         st = tm__stmt_init(db,
                            "INSERT INTO taken(source, item, mark) VALUES(?, ?, ?)"
-                           " ON CONFLICT DO UPDATE SET mark = excluded.mark",
+                           " ON CONFLICT(source, item) DO UPDATE SET mark = excluded.mark",
                            &stmt, err);
     }
     if (st == TM_OK) {
@@ -521,7 +532,7 @@ tm_status tm__intake_db_add_findings_locked(tm_db *db, int64_t source, const tm_
         TM_TRY(tm__stmt_init(db,
                              "INSERT INTO anomalies(source, kind, col, n, first_us, last_us,"
                              " detail) VALUES(?1,?2,?3,?4,?5,?5,?6) ON CONFLICT(source, kind, col)"
-                             " DO UPDATE SET n = n + ?4, last_us = ?5, detail = ?6",
+                             " DO UPDATE SET n = anomalies.n + ?4, last_us = ?5, detail = ?6",
                              &stmt, err));
         tm__stmt_bind_i64(stmt, 1, source);
         tm__stmt_bind_text(stmt, 2, tm__change_names[findings[i].kind]);
@@ -614,8 +625,9 @@ static tm_status add_profile_locked(tm_db *db, int64_t source, const tm_segment 
                                     tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db,
-                         "INSERT OR REPLACE INTO profiles(source, segment, profile)"
-                         " VALUES(?1, ?2, seal('profiles.profile', ?1 || '.' || hex(?2), ?3))",
+                         "INSERT INTO profiles(source, segment, profile)"
+                         " VALUES(?1, ?2, seal('profiles.profile', ?1 || '.' || hex(?2), ?3))"
+                         " ON CONFLICT(source, segment) DO UPDATE SET profile = excluded.profile",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);

@@ -168,11 +168,12 @@ static tm_status move_sinks_locked(erasing *e, const segment *s, tm_err *err) {
     int64_t first = 0;
     bool has_row = true;
     TM_TRY(first_place(e, s, &first, err));
-    TM_TRY(tm__stmt_init(e->db,
-                         "SELECT id, json_extract(state, '$.next') FROM sinks WHERE"
-                         " json_extract(spec, '$.read') = ? AND"
-                         " json_extract(state, '$.next') IS NOT NULL",
-                         &stmt, err));
+    TM_TRY(
+        tm__stmt_init(e->db,
+                      "SELECT id, CAST(json_extract(state, '$.next') AS INTEGER) FROM sinks WHERE"
+                      " json_extract(spec, '$.read') = ? AND"
+                      " json_extract(state, '$.next') IS NOT NULL",
+                      &stmt, err));
     tm__stmt_bind_text(stmt, 1, e->source.name);
     tm_status st = TM_OK;
     while (st == TM_OK) {
@@ -451,7 +452,8 @@ tm_status tm__intake_erase(tm_ctx *ctx, const tm_home *home, const char *name,
 tm_status tm__intake_vacuum(const tm_home *home, tm_err *err) {
     tm_db *db = NULL;
     TM_TRY(tm__intake_db_open_there(home, true, &db, err));
-    const tm_status st = tm__db_vacuum(db, err);
+    /* What is left in pages of PostgreSQL is the server's: docs/store.md. */
+    const tm_status st = tm__db_is_postgres(db) ? TM_OK : tm__db_vacuum(db, err);
     tm__db_close(db);
     return st;
 }

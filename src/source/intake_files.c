@@ -132,7 +132,7 @@ tm_status tm__intake_copy(const tm_home *home, const tm_ctx *ctx, const char *to
 }
 
 static tm_status lock_files(const tm_home *home, tm_file **out, tm_err *err) {
-    char *const path = tm__fs_join(tm__home_path(home), "files.lock");
+    char *const path = tm__fs_join(tm__home_intake_dir(home), "files.lock");
     const tm_status st = path == NULL ? no_memory(err) : tm__lock_open(path, out, err);
     tm__mem_free(path);
     return st;
@@ -389,7 +389,7 @@ static bool collect_folder(void *arg, const char *name) {
 static tm_status collect_locked(collector *c, tm_err *err) {
     for (size_t i = 0; c->status == TM_OK && i < N_KINDS; i++) {
         c->kind = (tm_intake_file_kind)i;
-        char *const dir = tm__fs_join(tm__home_path(c->home), kinds[i].folder);
+        char *const dir = tm__fs_join(tm__home_intake_dir(c->home), kinds[i].folder);
         tm_status st = dir == NULL ? no_memory(err) : TM_OK;
         if (st == TM_OK && tm__fs_info(dir).kind == TM_PATH_DIR) {
             st = tm__fs_list(dir, collect_folder, c, err);
@@ -399,7 +399,7 @@ static tm_status collect_locked(collector *c, tm_err *err) {
     }
     tm__mem_free(c->names.hashes);
     c->names = (named){0};
-    char *const pull = tm__fs_join(tm__home_path(c->home), "pull");
+    char *const pull = tm__fs_join(tm__home_intake_dir(c->home), "pull");
     if (c->status == TM_OK && pull == NULL) {
         c->status = no_memory(err);
     } else if (c->status == TM_OK && c->n_removed < N_REMOVED_MAX &&
@@ -415,7 +415,7 @@ static tm_status collect_locked(collector *c, tm_err *err) {
 /* One transaction: invariant 1. */
 static tm_status collect_some(const collector *like, bool *out_more, tm_err *err) {
     collector c = *like;
-    TM_TRY(c.options->removes ? tm__db_begin(c.db, err) : tm__db_exec(c.db, "BEGIN", err));
+    TM_TRY(c.options->removes ? tm__db_begin(c.db, err) : tm__db_begin_read(c.db, err));
     const tm_status st = collect_locked(&c, err);
     tm__db_rollback(c.db); /* nothing in it was changed */
     *out_more = c.n_removed >= N_REMOVED_MAX;

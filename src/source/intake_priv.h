@@ -8,6 +8,7 @@
  *     intake_cell.c    texts that only files have
  *     intake_batch.c   encoded rows, to and from bytes
  *     intake_db.c      intake.db: one function a statement or a transaction
+ *     intake_shared.c  the same tables in PostgreSQL, for several homes
  *     intake_writer.c  how rows go into one source: keys, columns, one transaction
  *     intake.c         pushes, group commit, the writer's thread
  *     intake_pull.c    blocks of a feed, each in a transaction with where to go on
@@ -362,7 +363,7 @@ int64_t tm__source_writer_id(const tm_source_writer *writer);
 TM_NODISCARD tm_status tm__source_writer_watch(const tm_home *home, tm_db *db,
                                                const tm_source_row *source,
                                                tm_intake_columns *columns, tm_err *err);
-/** Have the keys at hand; needed before the next call. */
+/** Have the keys at hand, also those that other homes added; needed before the next call. */
 TM_NODISCARD tm_status tm__source_writer_load(tm_source_writer *writer, tm_db *db, tm_err *err);
 /** Keep the rows whose keys are new. kept NULL: in the batch too; else [n_rows], numbers of those
  * that stay, for rows that are a table. */
@@ -374,6 +375,9 @@ TM_NODISCARD tm_status tm__source_writer_save(tm_source_writer *writer, tm_db *d
 /** TM_E_UNAVAILABLE when another process changed the columns since this one has them,
  * TM_E_NOT_FOUND when it removed the source: what was read for them must be read again. */
 TM_NODISCARD tm_status tm__source_writer_check_locked(const tm_source_writer *writer, tm_db *db,
+                                                      tm_err *err);
+/** TM_E_UNAVAILABLE when another home added rows since the keys were loaded. */
+TM_NODISCARD tm_status tm__source_writer_fresh_locked(const tm_source_writer *writer, tm_db *db,
                                                       tm_err *err);
 /** Let go of the keys: nothing goes into the source through this writer any more. */
 void tm__source_writer_retire(tm_source_writer *writer);

@@ -173,6 +173,19 @@ static tm_status find_batch_locked(tm_intake_pull *pull, bool *out, tm_err *err)
     return st;
 }
 
+/* On tables of several homes a hand may read a source beside its leader: that stops no source. */
+static tm_status set_state_locked(const tm_intake_pull *pull, const json_t *after, tm_err *err) {
+    const tm_status st =
+        tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, after, err);
+    if (st != TM_E_CONFLICT || !tm__home_shares_intake(pull->home)) {
+        return st;
+    }
+    (void)TM_FAIL(err, TM_E_UNAVAILABLE, "another home read source '%s' meanwhile",
+                  pull->source.name);
+    tm_err_hint(err, "Nothing of it was taken twice; the next reading goes on behind that one.");
+    return TM_E_UNAVAILABLE;
+}
+
 /* *out_waits: nothing was done, because batches wait that would come behind the segment. */
 static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm_feed_block *block,
                         tm_push_result *result, bool *out_waits, tm_err *err) {
@@ -182,6 +195,7 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm
     if (st == TM_OK) {
         st = check_status_locked(pull, err);
     }
+    st = st == TM_OK ? tm__source_writer_fresh_locked(pull->writer, pull->db, err) : st;
     if (st == TM_OK && put->segment != NULL) {
         st = find_batch_locked(pull, out_waits, err);
     }
@@ -190,8 +204,7 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm
         return TM_OK;
     }
     if (st == TM_OK) {
-        st = tm__intake_db_set_state_locked(pull->db, pull->source.id, pull->state, block->state,
-                                            err);
+        st = set_state_locked(pull, block->state, err);
     }
     if (st == TM_OK && put->segment != NULL) {
         st = tm__intake_file_check_locked(pull->segments_dir, TM_INTAKE_SEGMENT,

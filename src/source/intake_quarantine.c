@@ -46,8 +46,8 @@ static tm_status find_room(tm_db *db, int64_t source, room *out, tm_err *err) {
     bool has_row = false;
     TM_TRY(tm__stmt_init(db,
                          "SELECT quarantined, quarantine_bytes,"
-                         " coalesce(json_extract(spec, '$.quarantine_rows'), ?2),"
-                         " coalesce(json_extract(spec, '$.quarantine_bytes'), ?3)"
+                         " coalesce(CAST(json_extract(spec, '$.quarantine_rows') AS INTEGER), ?2),"
+                         " coalesce(CAST(json_extract(spec, '$.quarantine_bytes') AS INTEGER), ?3)"
                          " FROM sources WHERE id = ?1",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
@@ -149,11 +149,12 @@ static json_t *bad_json(tm_stmt *stmt) {
 tm_status tm__intake_db_last_bad(tm_db *db, int64_t source, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
-    TM_TRY(tm__stmt_init(db,
-                         "SELECT seq, at_us, iif(sealed_by(origin) = '', origin, ''), row, col,"
-                         " reason, detail, x''"
-                         " FROM quarantine WHERE source = ? ORDER BY seq DESC LIMIT 1",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        db,
+        "SELECT seq, at_us, CASE WHEN sealed_by(origin) = '' THEN origin ELSE '' END, row, col,"
+        " reason, detail, zeroblob(0)"
+        " FROM quarantine WHERE source = ? ORDER BY seq DESC LIMIT 1",
+        &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     const tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK) {
@@ -241,11 +242,12 @@ static tm_status groups(tm_intake_place *p, const tm_intake_choice *choice, json
     json_object_set_new(out, "groups", list);
     TM_TRY(choose(p,
                   "SELECT reason, origin, col, count(*), min(at_us), max(at_us),"
-                  " json_group_array(json_array(seq, row)) FILTER (WHERE k <= 3)"
-                  " FROM (SELECT *, row_number() OVER (PARTITION BY reason, origin, col ORDER BY"
+                  " '[' || group_concat('[' || seq || ',' || row || ']', ',') FILTER (WHERE k <= 3)"
+                  " || ']'"
+                  " FROM (SELECT a.*, row_number() OVER (PARTITION BY reason, origin, col ORDER BY"
                   " seq) AS k FROM (SELECT seq, row, reason, " ORIGIN
                   " AS origin, col, at_us" CHOSEN
-                  ")) GROUP BY reason, origin, col ORDER BY count(*) DESC, min(seq)",
+                  ") a) q GROUP BY reason, origin, col ORDER BY count(*) DESC, min(seq)",
                   choice, &stmt, err));
     tm_status st = TM_OK;
     for (bool has_row = true; st == TM_OK;) {

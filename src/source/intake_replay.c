@@ -317,8 +317,8 @@ static tm_status leave_locked(replay *r, int64_t number, tm_err *err) {
         r,
         "UPDATE sources SET quarantined = quarantined - 1, quarantine_bytes = quarantine_bytes -"
         " (SELECT length(unseal('quarantine.bytes', seq, bytes)) +"
-        " length(CAST(unseal('quarantine.names', seq, names) AS BLOB)) +"
-        " length(CAST(unseal('quarantine.dialect', seq, dialect) AS BLOB))"
+        " length(hex(unseal('quarantine.names', seq, names))) / 2 +"
+        " length(hex(unseal('quarantine.dialect', seq, dialect))) / 2"
         " FROM quarantine WHERE seq = ?1)"
         " WHERE id = (SELECT source FROM quarantine WHERE seq = ?1)",
         number, NULL, err));
@@ -405,6 +405,7 @@ static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
     TM_TRY(is_taking ? tm__source_writer_load(r->writer, r->db, err) : TM_OK);
     TM_TRY(tm__db_begin(r->db, err));
     tm_status st = is_taking ? tm__source_writer_check_locked(r->writer, r->db, err) : TM_OK;
+    st = st == TM_OK && is_taking ? tm__source_writer_fresh_locked(r->writer, r->db, err) : st;
     *out_more = true;
     for (int i = 0; i < CHUNK_ROWS && st == TM_OK && *out_more; i++) {
         bool is_found = false;

@@ -127,8 +127,8 @@ tm_status tm__intake_db_hold(tm_db *db, const char *source, uint64_t *out, char 
     bool has_row = false;
     *out = UINT64_MAX;
     TM_TRY(tm__stmt_init(db,
-                         "SELECT name, coalesce(json_extract(plan, '$.first'),"
-                         " json_extract(state, '$.next'), 0) AS place FROM sinks"
+                         "SELECT name, coalesce(CAST(json_extract(plan, '$.first') AS INTEGER),"
+                         " CAST(json_extract(state, '$.next') AS INTEGER), 0) AS place FROM sinks"
                          " WHERE json_extract(spec, '$.read') = ? ORDER BY place, name LIMIT 1",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, source);
@@ -285,7 +285,7 @@ tm_status tm__intake_expire_due(const tm_home *home, char out[129], tm_err *err)
     tm_status st = tm__intake_db_open_there(home, false, &db, err);
     st = st == TM_OK ? tm__stmt_init(db,
                                      "SELECT name FROM sources WHERE"
-                                     " json_extract(spec, '$.retention_s') > 0 OR"
+                                     " CAST(json_extract(spec, '$.retention_s') AS INTEGER) > 0 OR"
                                      " spec LIKE '%\"keep_s\"%' ORDER BY id",
                                      &stmt, err)
                      : st;

@@ -67,7 +67,7 @@ tm_status tm__intake_place_open(const tm_home *home, const char *name, tm_intake
     tm_intake_place p = {.home = home};
     tm_status st = tm__intake_db_open_there(home, false, &p.db, err);
     if (st == TM_OK) {
-        st = tm__db_exec(p.db, "BEGIN", err);
+        st = tm__db_begin_read(p.db, err);
     }
     if (st == TM_OK) {
         st = place_load(&p, name, err);

@@ -46,6 +46,7 @@ struct tm_source_writer {
     const tm_home *home;
     int64_t id, created_us;
     uint32_t version_saved, version_group; /* of columns, in the file and with this group */
+    uint64_t n_accepted; /* rows of the source that the keys know; another home may add some */
     bool is_keyed;
     bool is_push;    /* its history is saved every few seconds, not with each block */
     tm_watch *watch; /* NULL: none */
@@ -155,8 +156,25 @@ tm_status tm__source_writer_check_locked(const tm_source_writer *w, tm_db *db, t
     return TM_OK;
 }
 
-/* Whether the set is hashed with all keys that the database has. */
-static tm_status is_behind(const tm_source_writer *w, tm_db *db, bool *out, tm_err *err) {
+/* What the tables say of its rows and keys at one moment. */
+static tm_status look_at_rows(const tm_source_writer *w, tm_db *db, uint64_t *out_accepted,
+                              int64_t *out_last_key, tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    TM_TRY(tm__stmt_init(db,
+                         "SELECT accepted, coalesce((SELECT max(seq) FROM keys WHERE source = ?1),"
+                         " 0) FROM sources WHERE id = ?1",
+                         &stmt, err));
+    tm__stmt_bind_i64(stmt, 1, w->id);
+    const tm_status st = tm__stmt_step(stmt, &has_row, err);
+    *out_accepted = st == TM_OK && has_row ? (uint64_t)tm__stmt_i64(stmt, 0) : 0;
+    *out_last_key = st == TM_OK && has_row ? tm__stmt_i64(stmt, 1) : 0;
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* Whether the home has another key since the set was hashed. */
+static tm_status has_new_key(const tm_source_writer *w, tm_db *db, bool *out, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(db, "SELECT lookup_count()", &stmt, err));
@@ -166,24 +184,59 @@ static tm_status is_behind(const tm_source_writer *w, tm_db *db, bool *out, tm_e
     return st;
 }
 
+/* Of tables that other homes write to as well, whether they added rows; no key of one home hashes
+ * there. */
+static tm_status is_behind(const tm_source_writer *w, tm_db *db, bool *out, tm_err *err) {
+    uint64_t n_accepted = 0;
+    int64_t last_key = 0;
+    *out = false;
+    if (!w->is_keyed) {
+        return TM_OK;
+    }
+    if (!tm__db_is_postgres(db)) {
+        return has_new_key(w, db, out, err);
+    }
+    TM_TRY(look_at_rows(w, db, &n_accepted, &last_key, err));
+    *out = n_accepted != w->n_accepted;
+    return TM_OK;
+}
+
+tm_status tm__source_writer_fresh_locked(const tm_source_writer *w, tm_db *db, tm_err *err) {
+    bool has_more = false;
+    if (!tm__db_is_postgres(db)) {
+        return TM_OK;
+    }
+    TM_TRY(is_behind(w, db, &has_more, err));
+    if (has_more) {
+        const tm_status st =
+            TM_FAIL(err, TM_E_UNAVAILABLE, "rows came into the source by another home meanwhile");
+        tm_err_hint(err, "Nothing of it was taken; it is read again.");
+        return st;
+    }
+    return TM_OK;
+}
+
 static tm_status load(tm_source_writer *w, tm_db *db, tm_err *err) {
     const tm_keys_place place = {.db = db, .dir = w->keys_dir, .source = w->id};
+    int64_t last_key = 0;
+    /* First: rows that come in between make it look behind, never ahead. */
+    TM_TRY(look_at_rows(w, db, &w->n_accepted, &last_key, err));
     TM_TRY(tm__intake_keys_renew(&place, err));
     TM_TRY(tm__lookup_rows_read(db, &w->lookup, err));
     return tm__intake_db_load_keys(db, w->id, w->keys_dir, w->keys, err);
 }
 
 tm_status tm__source_writer_load(tm_source_writer *w, tm_db *db, tm_err *err) {
+    bool must_load = false;
     if (!w->is_keyed) {
         return TM_OK;
     }
     if (w->keys != NULL) {
-        bool must_load = false;
         TM_TRY(is_behind(w, db, &must_load, err));
         if (!must_load) {
             return TM_OK;
         }
-        drop_keys(w); /* the home has another key since */
+        drop_keys(w);
     }
     w->keys = tm__key_set_create(w->keys_dir, w->n_recent_max);
     if (w->keys == NULL) {
@@ -217,9 +270,10 @@ static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_run_put *put
 static void save_begin(tm_source_writer *w, tm_db *db) {
     saving *s = &w->saving;
     if (!tm__key_set_is_frozen(w->keys)) {
+        uint64_t n_accepted = 0; /* a run has all keys up to the last one, or is not made */
         if (!tm__key_set_is_full(w->keys) ||
-            tm__intake_db_last_key(db, w->id, &s->last_key, NULL) != TM_OK ||
-            !tm__key_set_freeze(w->keys)) {
+            look_at_rows(w, db, &n_accepted, &s->last_key, NULL) != TM_OK ||
+            n_accepted != w->n_accepted || !tm__key_set_freeze(w->keys)) {
             return;
         }
     }
@@ -265,7 +319,7 @@ static void merge_finish(tm_source_writer *w, tm_db *db) {
     }
     /* A backup may be copying what was merged. */
     tm_file *lock = tm__intake_files_lock(w->home);
-    m->merge.keeps_files = lock == NULL;
+    m->merge.keeps_files = lock == NULL || tm__home_shares_intake(w->home); /* others read them */
     if (tm__key_set_replace(w->keys, &m->merge, run, NULL) != TM_OK) {
         drop_keys(w);
     }
@@ -483,6 +537,7 @@ tm_status tm__source_writer_put_locked(tm_source_writer *w, tm_db *db, const tm_
                               .n_incomplete = rows->n_incomplete,
                               .last_us = rows->n_rows > 0 ? tm__now_us() : 0};
     TM_TRY(tm__intake_db_count_locked(db, w->id, &by, err));
+    w->n_accepted += rows->n_rows;
     if (rows->look != NULL) {
         TM_TRY(tm__intake_db_add_findings_locked(db, w->id, rows->look, err));
         if (!rows->is_refused && !tm__look_keep(rows->look)) {

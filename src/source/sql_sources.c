@@ -141,7 +141,7 @@ static tm_status find_source(tm_db *db, const char *word, char *out, size_t size
     out[0] = '\0';
     TM_TRY(tm__stmt_init(
         db,
-        "SELECT name FROM sources WHERE name = ? COLLATE NOCASE ORDER BY name = ?1 DESC LIMIT 1",
+        "SELECT name FROM sources WHERE lower(name) = lower(?1) ORDER BY name = ?1 DESC LIMIT 1",
         &stmt, err));
     tm__stmt_bind_text(stmt, 1, word);
     const tm_status st = tm__stmt_step(stmt, &has_row, err);

@@ -42,8 +42,30 @@ static bool is_name(const char *text) {
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == n;
 }
 
+/* What a later release may say there means something that this one would not do. */
+static tm_status check_words(const char *file, const json_t *place, tm_err *err) {
+    static const char *const known[] = {"url", "credentials", "cache", "segments"};
+    const char *word = NULL;
+    const json_t *value = NULL;
+    json_object_foreach((json_t *)(uintptr_t)place, word, value) {
+        bool is_known = false;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+            is_known = is_known || strcmp(word, known[i]) == 0;
+        }
+        if (!is_known) {
+            (void)TM_FAIL(err, TM_E_UNSUPPORTED,
+                          "'%s' says '%.64s', which this release does not know", file, word);
+            tm_err_hint(err, "Mend the word, or use the release that wrote it.");
+            tm_err_at(err, file, 0, 0);
+            return TM_E_UNSUPPORTED;
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status read_place(tm_bucket_client *c, const char *file, const json_t *place,
                             tm_err *err) {
+    TM_TRY(check_words(file, place, err));
     const char *const credentials = tm__json_text(place, "credentials", "");
     const char *const cache = tm__json_text(place, "cache", NULL);
     const json_t *const segments = json_object_get(place, "segments");

@@ -190,7 +190,11 @@ static tm_status pg_begin_read(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(!db->is_open);
     TM_TRY(tm__pg_connect(db, err));
-    TM_TRY(tm__pq_exec(db->pq, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err));
+    TM_TRY(tm__pq_exec(db->pq,
+                       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                       " SET LOCAL idle_in_transaction_session_timeout TO '1h'",
+                       err)); /* it keeps no writer out; rows of a source are read from files
+                                 meanwhile */
     db->is_open = true;
     db->has_written = false;
     db->transaction = 0;

@@ -38,6 +38,23 @@ static char *schema_of(const char *name, const char *part) {
     return out;
 }
 
+/* What a later release may say there means something that this one would not do. */
+static tm_status check_words(const json_t *postgres, const char *path, tm_err *err) {
+    const char *word = NULL;
+    const json_t *value = NULL;
+    json_object_foreach((json_t *)(uintptr_t)postgres, word, value) {
+        if (strcmp(word, "dsn_file") != 0 && strcmp(word, "schema") != 0 &&
+            strcmp(word, "intake") != 0) {
+            (void)TM_FAIL(err, TM_E_UNSUPPORTED,
+                          "'%s' says '%.64s', which this release does not know", path, word);
+            tm_err_hint(err, "Mend the word, or use the release that wrote it.");
+            tm_err_at(err, path, 0, 0);
+            return TM_E_UNSUPPORTED;
+        }
+    }
+    return TM_OK;
+}
+
 static tm_status place_fields(const json_t *place, const char *part, tm_pg_db *db, tm_err *err) {
     const json_t *postgres = json_object_get(place, "postgres");
     const char *dsn_file = json_string_value(json_object_get(postgres, "dsn_file"));
@@ -45,6 +62,7 @@ static tm_status place_fields(const json_t *place, const char *part, tm_pg_db *d
     if (dsn_file == NULL || dsn_file[0] != '/' || schema == NULL || schema[0] == '\0') {
         return bad_place(db->base.path, err);
     }
+    TM_TRY(check_words(postgres, db->base.path, err));
     db->dsn_file = tm__mem_strdup(dsn_file);
     db->schema = schema_of(schema, part);
     return db->dsn_file != NULL && db->schema != NULL ? TM_OK

@@ -10,15 +10,20 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/json.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "store/bucket.h"
 #include "store/vault.h"
+
+#define STORE_BYTES_MAX ((size_t)64 << 10)
 
 struct tm_home {
     char *path;
     char *meta_db, *log_db, *watch_db, *intake_db;
     char *server_key;
     char *snapshots, *bundles, *jobs, *temp;
+    char *intake_dir; /* NULL: the home is */
 };
 
 const char *tm__home_name(const char *path) {
@@ -85,6 +90,47 @@ static tm_status home_paths(tm_home *home, tm_err *err) {
     return TM_OK;
 }
 
+/* "intake" of store.json. */
+static tm_status take_intake(tm_home *home, const json_t *dir, tm_err *err) {
+    const char *const path = json_string_value(dir);
+    if (dir == NULL) {
+        return TM_OK;
+    }
+    if (path == NULL || path[0] != '/') {
+        (void)TM_FAIL(err, TM_E_DATA, "'intake' of '%s' is no folder", home->meta_db);
+        tm_err_hint(err, "Name the folder that all homes on these tables have in common by its "
+                         "absolute path, or leave it out.");
+        tm_err_at(err, home->meta_db, 0, 0);
+        return TM_E_DATA;
+    }
+    tm__mem_free(home->intake_db);
+    home->intake_db = tm__mem_strdup(home->meta_db);
+    home->intake_dir = tm__mem_strdup(path);
+    return home->intake_db != NULL && home->intake_dir != NULL
+               ? TM_OK
+               : TM_FAIL(err, TM_E_NOMEM, "out of memory");
+}
+
+/* What else is wrong in store.json is said by who opens the tables. */
+static tm_status find_intake(tm_home *home, tm_err *err) {
+    tm_buf text;
+    json_t *place = NULL;
+    if (!tm__home_has_server(home)) {
+        return TM_OK;
+    }
+    tm__buf_init(&text, STORE_BYTES_MAX);
+    tm_status st = tm__fs_read_all(home->meta_db, &text, err);
+    if (st == TM_OK) {
+        st = tm__json_parse(text.data, text.len, TM_MAX_JSON_DEPTH, &place, NULL);
+        st = st == TM_E_NOMEM ? TM_FAIL(err, st, "out of memory") : TM_OK;
+    }
+    const json_t *const postgres = json_object_get(place, "postgres");
+    st = st == TM_OK ? take_intake(home, json_object_get(postgres, "intake"), err) : st;
+    json_decref(place);
+    tm__buf_done(&text);
+    return st;
+}
+
 static tm_status home_make(const tm_home *home, tm_err *err) {
     TM_TRY(tm__fs_mkdir(home->snapshots, err));
     TM_TRY(tm__fs_mkdir(home->jobs, err));
@@ -104,6 +150,7 @@ tm_status tm__home_open(const char *path, bool create, tm_home **out, tm_err *er
     if (st == TM_OK) {
         st = home_paths(home, err);
     }
+    st = st == TM_OK ? find_intake(home, err) : st;
     if (st == TM_OK && create) {
         st = home_make(home, err);
     }
@@ -145,6 +192,14 @@ const char *tm__home_server_key(const tm_home *home) {
 
 const char *tm__home_intake_db(const tm_home *home) {
     return home->intake_db;
+}
+
+bool tm__home_shares_intake(const tm_home *home) {
+    return home->intake_dir != NULL;
+}
+
+const char *tm__home_intake_dir(const tm_home *home) {
+    return home->intake_dir != NULL ? home->intake_dir : home->path;
 }
 
 const char *tm__home_snapshots(const tm_home *home) {
@@ -204,6 +259,7 @@ void tm__home_close(tm_home *home) {
     tm__mem_free(home->bundles);
     tm__mem_free(home->jobs);
     tm__mem_free(home->temp);
+    tm__mem_free(home->intake_dir);
     tm__mem_free(home);
 }
 

@@ -31,6 +31,11 @@ const char *tm__home_meta_db(const tm_home *home);
 const char *tm__home_log_db(const tm_home *home);
 const char *tm__home_watch_db(const tm_home *home);
 const char *tm__home_intake_db(const tm_home *home);
+/** Whether sources and sinks are those of all homes on its tables: store.json names a folder for
+ * their files, and tm__home_intake_db() is store.json. */
+bool tm__home_shares_intake(const tm_home *home);
+/** Folder of the files of sources: that one, else the home itself. */
+const char *tm__home_intake_dir(const tm_home *home);
 const char *tm__home_server_key(const tm_home *home); /* file, 0600: what stored keys need */
 const char *tm__home_snapshots(const tm_home *home);  /* folder */
 const char *tm__home_bundles(const tm_home *home);    /* folder */

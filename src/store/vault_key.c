@@ -398,6 +398,11 @@ void tm__vault_source_done(tm_vault_source *source) {
 tm_status tm__vault_use(const tm_home *home, const char *source, char *out_id, tm_err *err) {
     tm_vault_source found;
     json_t *keys = NULL, *list = NULL;
+    if (tm__home_shares_intake(home)) {
+        (void)TM_FAIL(err, TM_E_UNSUPPORTED, "a home that shares its sources cannot be sealed");
+        tm_err_hint(err, "Their tables in PostgreSQL are not. Leave 'intake' out of store.json.");
+        return TM_E_UNSUPPORTED;
+    }
     TM_TRY(tm__vault_source_find(home, source, &found, err));
     tm_status st = tm__vault_keys(home, &keys, err);
     st = st == TM_OK ? with_key(keys, found.id, found.from, &list, err) : st;

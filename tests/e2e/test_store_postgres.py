@@ -15,7 +15,7 @@ from conftest import PROGRAM, Server
 from servers import Postgres, PASSWORD, POSTGRES_BIN
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
-SUITES = ["db", "db_move", "db_pg", "db_pg_moment", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
+SUITES = ["intake_db", "intake_quarantine", "intake_shared", "intake_sinks", "sql_sources", "db", "db_move", "db_pg", "db_pg_moment", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
           "registry_files", "registry_known", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
           "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch"]
 
@@ -50,7 +50,7 @@ def test_suites_of_sqlite_pass_on_postgresql(dsn_file):
         test = subprocess.run([PROGRAM.parent / "tests" / f"test_{suite}"], env={**os.environ, "TIDEMILL_TEST_DSN": str(dsn_file)},
                               cwd=PROGRAM.parent.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=100)
         assert test.returncode == 0, test.stdout[-3000:]
-        if suite in ("leader", "db_move", "drift_minute") or "pg" in suite or "pq" in suite:  # these run nowhere else; of the others some ask for a file of SQLite
+        if suite in ("leader", "db_move", "drift_minute", "intake_shared") or "pg" in suite or "pq" in suite:  # these run nowhere else; of the others some ask for a file of SQLite
             assert "SKIPPED" not in test.stdout, test.stdout[-3000:]
 
 
@@ -82,6 +82,34 @@ def test_one_run_leads_and_the_other_takes_over(tm, dsn_file):
         wait_until(lambda: "and leads (epoch" in tm.ok("status", "--home", "two").out)
         one.process.wait()
         assert tm("run", "--listen", "127.0.0.1:0", "--home", "two").code == 5  # the home's own lock
+    finally:
+        one.process.kill()
+        assert two.stop() == 0
+
+
+def test_one_home_at_a_time_takes_a_source_and_the_next_goes_on(tm, dsn_file):
+    tm.write("in/a.csv", "id,x\n" + "".join(f"{i},{i}.5\n" for i in range(100)))
+    store = {"postgres": {"dsn_file": str(dsn_file), "schema": "taken", "intake": str(tm.folder / "common")}}
+    for name in ("one", "two"):
+        tm.write(f"{name}/store.json", json.dumps(store))
+    tm.ok("data", "add", "lines", "--watch", "in", "--every", "1s", "--key", "id", "--home", "one")
+    tm.ok("data", "add", "orders", "--push", "--key", "id", "--home", "two")
+    headers = {"Authorization": f"Bearer {tm.ok('key', 'create', '--role', 'admin', '--name', 'me', '--home', 'one', '--json').json['key']}"}
+    (tm.folder / "two/keys.secret").write_bytes((tm.folder / "one/keys.secret").read_bytes())
+    (tm.folder / "two/keys.secret").chmod(0o600)
+    one, two = (Server(tm, "--home", name, command="run") for name in ("one", "two"))
+    push = lambda server, *ids: server.request("POST", "/v1/sources/orders/rows", {"rows": [{"id": i} for i in range(*ids)]}, headers)[2]["accepted"]
+    rows = lambda home: next(source["rows"] for source in tm.ok("data", "ls", "--home", home, "--json").json["sources"] if source["source"] == "lines")
+    try:
+        wait_until(lambda: rows("two") == 100)
+        assert (push(one, 0, 10), push(two, 5, 15), push(one, 0, 16)) == (10, 5, 1)
+        one.process.kill()  # it leads
+        tm.write("in/b.csv", "id,x\n" + "".join(f"{i},{i}.5\n" for i in range(50, 150)))
+        wait_until(lambda: rows("two") == 150, 10)
+        assert push(two, 0, 20) == 4
+        taken = tm.ok("data", "show", "lines", "--home", "one", "--json").json
+        assert (taken["duplicates"], taken["status"]) == (50, "ready")
+        assert "cannot be sealed" in tm("encrypt", "--key", "file:key", "--home", "two").err
     finally:
         one.process.kill()
         assert two.stop() == 0

@@ -14,12 +14,13 @@
 
 /* TIDEMILL_TEST_DSN names the file of a DSN: each home has a schema of its own there. */
 static void use_postgres(const char *home) {
-    char path[64], text[300];
+    char path[64], text[400];
     const char *dsn_file = getenv("TIDEMILL_TEST_DSN");
     if (dsn_file != NULL) {
         snprintf(path, sizeof(path), "%s/" TM_HOME_STORE, home);
-        snprintf(text, sizeof(text), "{\"postgres\": {\"dsn_file\": \"%s\", \"schema\": \"%s\"}}",
-                 dsn_file, strrchr(home, '/') + 1);
+        snprintf(text, sizeof(text),
+                 "{\"postgres\": {\"dsn_file\": \"%s\", \"schema\": \"%s\", \"intake\": \"%s\"}}",
+                 dsn_file, strrchr(home, '/') + 1, home);
         assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
     }
 }

@@ -146,7 +146,7 @@ static tm_status pull_as(const char *cursor, bool has_key, tm_err *err) {
     json_t *spec = make_spec(cursor);
     json_t *state = store.state == NULL ? json_null() : json_incref(store.state);
     const tm_feed_input in = {
-        .name = "s", .spec = spec, .state = state, .has_key = has_key, .home = "."};
+        .name = "s", .spec = spec, .state = state, .has_key = has_key, .home = ".", .common = "."};
     const tm_status st = tm__feed_query_read(&ops, &ctx, &in, &sink, err);
     json_decref(state);
     json_decref(spec);

@@ -56,6 +56,7 @@ static void a_source_is_found_by_its_name(void **state) {
 
 /* As a kill in the first `data add` leaves it. */
 static void a_file_that_was_never_finished_is_made_by_its_first_reader(void **state) {
+    tm__temp_home_needs_file();
     tm_db *db = NULL;
     tm_source_row row = {0};
     assert_int_equal(tm__fs_publish(tm__home_intake_db(*state), "", 0, NULL), TM_OK);
@@ -99,6 +100,7 @@ static int64_t count_of(tm_db *db, const char *sql) {
 
 /* As the first format had sources and segments. */
 static void an_older_file_is_brought_up(void **state) {
+    tm__temp_home_needs_file();
     tm_db *db = open_db(*state);
     tm_source_row row = {0};
     const char *back =

@@ -18,7 +18,9 @@ static void a_record_comes_back_as_it_was_saved(void **state) {
     tm_sink_row row = {0}, back = {0};
     json_t *names = NULL;
     tm_err err = {0};
-    assert_int_equal(tm__sink_store_open(*state, false, &store, &err), TM_E_NOT_FOUND);
+    if (!tm__home_shares_intake(*state)) { /* there, who asks first makes the tables */
+        assert_int_equal(tm__sink_store_open(*state, false, &store, &err), TM_E_NOT_FOUND);
+    }
     assert_int_equal(tm__sink_store_open(*state, true, &store, NULL), TM_OK);
     add(store, "nightly", TM_OK);
     add(store, "a", TM_OK);

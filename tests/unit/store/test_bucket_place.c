@@ -87,6 +87,15 @@ static void a_folder_that_is_no_name_is_refused(void **state) {
     }
 }
 
+/* A release that did not know "segments" looked past it, and for rows in the wrong place. */
+static void a_word_of_a_later_release_is_refused(void **state) {
+    tm_bucket_placed p;
+    (void)state;
+    write_place(", \"mirrors\": [\"s3://b\"]");
+    assert_int_equal(place("bundles/f", &p), TM_E_UNSUPPORTED);
+    tm__bucket_placed_done(&p);
+}
+
 /* Claim with these answers. */
 static tm_status claim(const char *const *answers, uint32_t n, char *request, size_t size) {
     char path[256];
@@ -132,6 +141,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(each_file_has_its_key),
         CASE(a_folder_that_is_no_name_is_refused),
+        CASE(a_word_of_a_later_release_is_refused),
         CASE(segments_are_one_homes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,11 @@ static void a_place_that_says_nothing_is_refused(void **state) {
         assert_null(db);
         assert_string_equal(err.data_path, "a.json");
     }
+    static const char later[] =
+        "{\"postgres\": {\"dsn_file\": \"/x\", \"schema\": \"s\", \"shards\": 3}}";
     tm_db *db = NULL;
+    assert_int_equal(tm__fs_replace("a.json", later, strlen(later), NULL), TM_OK);
+    assert_int_equal(tm__db_open("a.json", &db_case_make, &db, NULL), TM_E_UNSUPPORTED);
     assert_int_equal(tm__db_open("none.json", &db_case_make, &db, NULL), TM_E_NOT_FOUND);
 }
 

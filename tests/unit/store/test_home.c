@@ -96,8 +96,41 @@ static void a_bundle_is_saved_once_under_its_hash(void **state) {
     tm__home_close(home);
 }
 
+static void write_store(const char *text) {
+    char path[128];
+    snprintf(path, sizeof(path), "%s/" TM_HOME_STORE, folder);
+    assert_int_equal(tm__fs_replace(path, text, strlen(text), NULL), TM_OK);
+}
+
+static void sources_are_where_store_json_says(void **state) {
+    (void)state;
+    tm_home *home = NULL;
+    tm_err err = {0};
+    static const char *const own[] = {"no JSON", "[]", "{\"postgres\": {\"schema\": \"s\"}}"};
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        write_store(own[i]);
+        assert_int_equal(tm__home_open(folder, true, &home, NULL), TM_OK);
+        assert_false(tm__home_shares_intake(home));
+        assert_string_equal(tm__home_intake_dir(home), tm__home_path(home));
+        assert_non_null(strstr(tm__home_intake_db(home), "/intake.db"));
+        tm__home_close(home);
+    }
+    write_store("{\"postgres\": {\"intake\": \"/mnt/mill\"}}");
+    assert_int_equal(tm__home_open(folder, true, &home, NULL), TM_OK);
+    assert_true(tm__home_shares_intake(home));
+    assert_string_equal(tm__home_intake_dir(home), "/mnt/mill");
+    assert_string_equal(tm__home_intake_db(home), tm__home_meta_db(home));
+    tm__home_close(home);
+    home = NULL;
+    write_store("{\"postgres\": {\"intake\": \"mill\"}}");
+    assert_int_equal(tm__home_open(folder, true, &home, &err), TM_E_DATA);
+    assert_non_null(strstr(err.hint, "absolute path"));
+    assert_null(home);
+}
+
 static void opening_leaks_nothing_when_memory_runs_out(void **state) {
     (void)state;
+    write_store("{\"postgres\": {\"intake\": \"/mnt/mill\"}}");
     for (uint64_t n = 1; n < 100; n++) {
         tm_home *home = NULL;
         const uint64_t alive = tm__mem_alive();
@@ -105,6 +138,7 @@ static void opening_leaks_nothing_when_memory_runs_out(void **state) {
         const tm_status st = tm__home_open(folder, true, &home, NULL);
         tm__mem_fail_at(0, false);
         if (st == TM_OK) {
+            assert_true(tm__home_shares_intake(home));
             tm__home_close(home);
             return;
         }
@@ -121,6 +155,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_file_in_the_place_of_a_home_is_refused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_bundle_is_saved_once_under_its_hash, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sources_are_where_store_json_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(opening_leaks_nothing_when_memory_runs_out, set_up,
                                         tear_down),
     };
