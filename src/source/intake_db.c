@@ -43,6 +43,13 @@ static tm_status seal_names_locked(tm_db *db, tm_err *err) {
         " seal('quarantine.dialect', seq, dialect) FROM quarantine ORDER BY seq;"
         "DROP TABLE quarantine; ALTER TABLE cells RENAME TO quarantine;"
         "CREATE INDEX quarantine_of_source ON quarantine(source, seq);";
+    if (tm__db_is_postgres(db)) { /* of several homes: no key of one seals or hashes there */
+        TM_TRY(tm__db_exec(db,
+                           "ALTER TABLE keys ADD COLUMN hashed INTEGER NOT NULL DEFAULT 0;"
+                           "ALTER TABLE runs ADD COLUMN hashed INTEGER NOT NULL DEFAULT 0;",
+                           err));
+        return tm__intake_shared_make(db, err);
+    }
     TM_TRY(tm__db_lookup_make_locked(db, err));
     return tm__db_exec(db, tables, err);
 }

@@ -36,6 +36,18 @@ static const char functions[] =
     " LANGUAGE sql IMMUTABLE AS 'SELECT cell';"
     "CREATE OR REPLACE FUNCTION unseal(place text, at text, cell bytea) RETURNS bytea LANGUAGE sql"
     " IMMUTABLE AS 'SELECT cell';"
+    "CREATE OR REPLACE FUNCTION seal(place text, at bigint, cell text) RETURNS text LANGUAGE sql"
+    " IMMUTABLE AS 'SELECT cell';"
+    "CREATE OR REPLACE FUNCTION unseal(place text, at bigint, cell text) RETURNS text"
+    " LANGUAGE sql IMMUTABLE AS 'SELECT cell';"
+    "CREATE OR REPLACE FUNCTION sealed_by(cell text) RETURNS text LANGUAGE sql IMMUTABLE"
+    " AS $$SELECT ''::text$$;"
+    "CREATE OR REPLACE FUNCTION lookup_text(word text) RETURNS text LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT word';"
+    "CREATE OR REPLACE FUNCTION lookup_rows(hashes bytea, n bigint) RETURNS bytea LANGUAGE sql"
+    " IMMUTABLE AS 'SELECT hashes';"
+    "CREATE OR REPLACE FUNCTION lookup_count() RETURNS bigint LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT 0::bigint';"
     "CREATE OR REPLACE FUNCTION json_object(name text, value text) RETURNS text LANGUAGE sql"
     " IMMUTABLE AS 'SELECT json_build_object(name, value)::text';"
     "CREATE OR REPLACE FUNCTION json_set(doc text, path text, value bigint) RETURNS text"
@@ -171,6 +183,9 @@ static void put_word(const char **at, tm_buf *out) {
         (void)tm__buf_text(out, "DOUBLE PRECISION");
     } else if (tm__str_is(word, "BLOB")) {
         (void)tm__buf_text(out, "BYTEA");
+    } else if (tm__str_is(word, "TEXT") && out->len > 3 &&
+               memcmp(out->data + out->len - 4, " AS ", 4) == 0) { /* of a CAST */
+        (void)tm__buf_text(out, "TEXT");
     } else if (tm__str_is(word, "TEXT")) {
         (void)tm__buf_text(out, "TEXT COLLATE \"C\"");
     } else if (tm__str_is(word, "zeroblob")) {
