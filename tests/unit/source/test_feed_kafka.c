@@ -66,7 +66,8 @@ static tm_status read_topic(tm_err *err) {
                               .find_mark = find_mark,
                               .arg = store.marks,
                               .created_us = 7,
-                              .home = ".", .common = "."};
+                              .home = ".",
+                              .common = "."};
     const tm_status st = tm__feed_kafka_read(&ctx, &in, &sink, err);
     json_decref(spec);
     return st;

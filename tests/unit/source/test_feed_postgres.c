@@ -21,7 +21,8 @@ static tm_status read_from(const char *file, tm_err *err) {
     json_t *spec = json_pack("{s:s, s:s, s:s}", "postgres", file, "query", "t", "cursor", "id");
     json_t *state = json_null();
     assert_int_equal(tm__feed_postgres_check(spec, false, NULL), TM_OK);
-    const tm_feed_input in = {.name = "s", .spec = spec, .state = state, .home = ".", .common = "."};
+    const tm_feed_input in = {
+        .name = "s", .spec = spec, .state = state, .home = ".", .common = "."};
     const tm_status st = tm__feed_postgres_read(&ctx, &in, &sink, err);
     json_decref(spec);
     json_decref(state);
