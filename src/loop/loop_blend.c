@@ -6,7 +6,7 @@
 #include "base/fmath.h"
 
 #define LABELS_MIN 100.0 /* before products are asked */
-#define RIDGE_LABELS 20.0
+#define RIDGE_LABELS 50.0
 #define SWEEPS_MAX 100u
 #define MOVED_MIN 1e-4
 #define SWITCHES 0.003 /* of the labels: another one is right than before */
