@@ -13,7 +13,7 @@ typedef struct truth_case {
     tm_replay_running r;
     double y[ROWS], together[ROWS], room[2];
     float answers[N_MEMBERS][ROWS * 2], none[ROWS * 2];
-    tm_blend_shares shares[2];
+    tm_blend_shares shares[4];
 } truth_case;
 
 /* Two classes; member 0 is sure of the first, member 1 of the second; the others say nothing. */
