@@ -237,7 +237,9 @@ static tm_status prepare(replay *r, tm_ctx *ctx, tm_err *err) {
     r->n_rows = tm__table_rows(r->table);
     r->label = label != NULL ? tm__table_find(r->table, label) : UINT32_MAX;
     if (label != NULL && r->label == UINT32_MAX) {
-        return TM_FAIL(err, TM_E_USAGE, "there is no label column '%s'", label);
+        (void)TM_FAIL(err, TM_E_USAGE, "there is no label column '%s'", label);
+        tm__table_hint_column(r->table, label, err);
+        return TM_E_USAGE;
     }
     r->ids = tm__mem_zalloc(r->n_rows, sizeof(*r->ids));
     r->due_ns = tm__mem_zalloc(r->n_rows, sizeof(*r->due_ns));

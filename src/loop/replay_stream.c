@@ -40,7 +40,9 @@ static tm_status time_column(const tm_table *table, const char *name, const tm_c
                              tm_err *err) {
     const uint32_t col = tm__table_find(table, name);
     if (col == UINT32_MAX) {
-        return TM_FAIL(err, TM_E_USAGE, "there is no time column '%s'", name);
+        (void)TM_FAIL(err, TM_E_USAGE, "there is no time column '%s'", name);
+        tm__table_hint_column(table, name, err);
+        return TM_E_USAGE;
     }
     *out = tm__table_column(table, col);
     if ((*out)->type != TM_TYPE_TIME && (*out)->type != TM_TYPE_DATE &&
@@ -196,10 +198,9 @@ static tm_status fill_target(tm_replay_stream *stream, const tm_replay_options *
                              tm_err *err) {
     const uint32_t col = tm__table_find(stream->table, options->target);
     if (col == UINT32_MAX) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "there is no target column '%s'", options->target);
-        tm_err_hint(err, "The first line of a file names its columns, or --no-header does.");
-        return st;
+        (void)TM_FAIL(err, TM_E_USAGE, "there is no target column '%s'", options->target);
+        tm__table_hint_column(stream->table, options->target, err);
+        return TM_E_USAGE;
     }
     const tm_column *const column = tm__table_column(stream->table, col);
     TM_TRY(find_task(stream, column, options, err));
@@ -221,7 +222,9 @@ static tm_status fill_target(tm_replay_stream *stream, const tm_replay_options *
 static tm_status set_role(tm_replay_stream *stream, const char *name, tm_role role, tm_err *err) {
     const uint32_t col = tm__schema_find(&stream->schema, tm__str(name));
     if (col == UINT32_MAX) {
-        return TM_FAIL(err, TM_E_USAGE, "there is no column '%s'", name);
+        (void)TM_FAIL(err, TM_E_USAGE, "there is no column '%s'", name);
+        tm__table_hint_column(stream->table, name, err);
+        return TM_E_USAGE;
     }
     stream->schema.cols[col].role = role;
     return TM_OK;

@@ -67,6 +67,20 @@ uint32_t tm__table_find(const tm_table *table, const char *name) {
     return tm__dict_find(table->names, tm__str(name));
 }
 
+void tm__table_hint_column(const tm_table *table, const char *name, tm_err *err) {
+    const char *names[TM_MAX_COLS];
+    const uint32_t n = tm__table_cols(table);
+    for (uint32_t c = 0; c < n; c++) {
+        names[c] = tm__table_column(table, c)->name;
+    }
+    const char *near = tm__str_nearest(tm__str(name), names, n);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", near);
+    } else {
+        tm_err_hint(err, "Run 'tidemill data profile' on the data to see its columns.");
+    }
+}
+
 bool tm__column_is_missing(const tm_column *column, uint64_t row) {
     switch (column->type) {
     case TM_TYPE_TEXT:

@@ -80,6 +80,8 @@ uint32_t tm__table_cols(const tm_table *table);
 const tm_column *tm__table_column(const tm_table *table, uint32_t col);
 /** Index of a column by name, or UINT32_MAX. */
 uint32_t tm__table_find(const tm_table *table, const char *name);
+/** Hint of an error that no column has the name: which is nearest, or where names are told. */
+void tm__table_hint_column(const tm_table *table, const char *name, tm_err *err);
 tm_cell tm__column_cell(const tm_column *column, uint64_t row);
 bool tm__column_is_missing(const tm_column *column, uint64_t row);
 /** A fresh table with the rows named, in that order (text columns share the dictionary). */

@@ -8,20 +8,6 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-void tm__train_hint_column(const tm_table *table, const char *name, tm_err *err) {
-    const char *names[TM_MAX_COLS];
-    const uint32_t n = tm__table_cols(table);
-    for (uint32_t c = 0; c < n; c++) {
-        names[c] = tm__table_column(table, c)->name;
-    }
-    const char *near = tm__str_nearest(tm__str(name), names, n);
-    if (near != NULL) {
-        tm_err_hint(err, "Did you mean '%s'?", near);
-    } else {
-        tm_err_hint(err, "Run 'tidemill data profile' on the data to see its columns.");
-    }
-}
-
 /* The column of a name, or a failure that says which is nearest. */
 static tm_status find_named(const tm_train_data *data, const char *name, const char *what,
                             uint32_t *out, tm_err *err) {
@@ -34,7 +20,7 @@ static tm_status find_named(const tm_train_data *data, const char *name, const c
         return TM_OK;
     }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no %s column '%s'", what, name);
-    tm__train_hint_column(data->table, name, err);
+    tm__table_hint_column(data->table, name, err);
     return st;
 }
 

@@ -676,7 +676,7 @@ tm_status tm__train_detect(tm_ctx *ctx, tm_table *table, const tm_detect_options
     if (d.target == UINT32_MAX) {
         const tm_status st =
             TM_FAIL(err, TM_E_NOT_FOUND, "there is no target column '%s'", options->target);
-        tm__train_hint_column(table, options->target, err);
+        tm__table_hint_column(table, options->target, err);
         return st;
     }
     const tm_type type = tm__table_column(table, d.target)->type;

@@ -159,7 +159,7 @@ tm_status tm__look_fairness(const tm_look *look, const char *column, json_t **ou
     tm_row_groups groups;
     if (col == UINT32_MAX) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no column '%s' of groups", column);
-        tm__train_hint_column(look->table, column, err);
+        tm__table_hint_column(look->table, column, err);
         return st;
     }
     TM_TRY(tm__row_groups_init(look, col, &options, &groups, err));

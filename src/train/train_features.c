@@ -87,7 +87,7 @@ static tm_status read_as(tm_train_data *data, const char *text, tm_as *out, tm_e
     if (col == UINT32_MAX) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "there is no column '%.100s' to be %s", name, equals + 1);
-        tm__train_hint_column(data->table, name, err);
+        tm__table_hint_column(data->table, name, err);
         return st;
     }
     tm_schema_column *const column = &data->schema.cols[col];

@@ -119,7 +119,7 @@ tm_status tm__train_label_rows(const tm_table *table, const tm_label_rows_option
     if (target == UINT32_MAX || (options->time != NULL && time == UINT32_MAX)) {
         const char *name = target == UINT32_MAX ? options->target : options->time;
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no column '%s'", name);
-        tm__train_hint_column(table, name, err);
+        tm__table_hint_column(table, name, err);
         return st;
     }
     label_rows r = {.target = tm__table_column(table, target), .n_rows = tm__table_rows(table)};

@@ -37,7 +37,7 @@ static tm_status find_moments(const tm_table *table, const char *name, const tm_
     const uint32_t col = tm__table_find(table, name);
     if (col == UINT32_MAX) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no column '%s'", name);
-        tm__train_hint_column(table, name, err);
+        tm__table_hint_column(table, name, err);
         return st;
     }
     *out = tm__table_column(table, col);

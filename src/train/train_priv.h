@@ -170,8 +170,6 @@ TM_NODISCARD tm_status tm__train_metric(const char *name, tm_task task, const tm
 TM_NODISCARD tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *test,
                                            const tm_train_options *options, tm_err *err);
 void tm__train_data_done(tm_train_data *data);
-/** Which column of a table may be meant by a name that none has. */
-void tm__train_hint_column(const tm_table *table, const char *name, tm_err *err);
 /* train_windows.c: features over windows */
 typedef struct tm_train_windows {
     tm_window_set *set;     /* NULL: nothing is said of windows */

@@ -239,6 +239,20 @@ static void running_out_of_memory_leaks_nothing(void **state) {
     tm__table_unref(b);
 }
 
+static void a_column_that_is_not_there_is_hinted_at(void **state) {
+    (void)state;
+    tm_table_builder *const b = tm__builder_create();
+    tm_table *table = NULL;
+    tm_err err = {0};
+    assert_int_equal(tm__builder_add_column(b, "amount", TM_TYPE_INT, NULL), TM_OK);
+    assert_int_equal(tm__builder_finish(b, &table, NULL), TM_OK);
+    tm__table_hint_column(table, "amuont", &err);
+    assert_string_equal(err.hint, "Did you mean 'amount'?");
+    tm__table_hint_column(table, "price", &err);
+    assert_string_equal(err.hint, "Run 'tidemill data profile' on the data to see its columns.");
+    tm__table_unref(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_read_back),
@@ -251,6 +265,7 @@ int main(void) {
         cmocka_unit_test(the_hash_sees_names_types_and_missing_values),
         cmocka_unit_test(the_hash_of_a_known_table_is_known),
         cmocka_unit_test(equal_rows_have_equal_hashes),
+        cmocka_unit_test(a_column_that_is_not_there_is_hinted_at),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
