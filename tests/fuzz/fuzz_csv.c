@@ -77,7 +77,7 @@ static tm_csv_dialect walk(const char *path, size_t block_bytes) {
     while (tm__csv_next(scanner, &n_records, NULL) == TM_OK && n_records > 0) {
         const tm_csv_field *fields = tm__csv_fields(scanner);
         for (uint64_t i = 0; i < n_records * tm__csv_cols(scanner); i++) {
-            must((fields[i].len & ~TM_CSV_DOUBLED) <= TM_MAX_TEXT_BYTES);
+            must((fields[i].len & ~TM_CSV_MADE) <= TM_MAX_TEXT_BYTES);
             const tm_str text = tm__csv_text(scanner, fields[i], room);
             for (size_t at = 0; at < text.len; at++) {
                 n_bytes += (uint8_t)text.ptr[at];
