@@ -184,12 +184,13 @@ tm_status tm__registry_tags(tm_registry *registry, const tm_version *version, js
         }
     }
     tm__stmt_done(stmt);
+    st = st == TM_OK ? tm__json_check(err) : st;
     if (st != TM_OK) {
         json_decref(tags);
         return st;
     }
     *out = tags;
-    return tm__json_check(err);
+    return TM_OK;
 }
 
 tm_status tm__registry_notes(tm_registry *registry, const tm_version *version, json_t **out,
@@ -212,10 +213,11 @@ tm_status tm__registry_notes(tm_registry *registry, const tm_version *version, j
         }
     }
     tm__stmt_done(stmt);
+    st = st == TM_OK ? tm__json_check(err) : st;
     if (st != TM_OK) {
         json_decref(notes);
         return st;
     }
     *out = notes;
-    return tm__json_check(err);
+    return TM_OK;
 }

@@ -81,7 +81,7 @@ static void rows_stay_in_order_whatever_holds_them(void **state) {
     tm__intake_close(intake);
     uint32_t format = 0;
     assert_int_equal(tm__intake_check(home, true, &format, NULL), TM_OK);
-    assert_int_equal(format, 4);
+    assert_int_equal(format, 5);
 }
 
 static void a_source_is_due_when_its_rows_are_many_or_old(void **state) {
