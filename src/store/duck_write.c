@@ -17,6 +17,9 @@
 
 #define SQL_MAX (16u << 20)
 #define COLUMNS_KEY "tidemill_columns"
+/* Distinct values of a row group up to which it has a dictionary: trying one of 24,576, as DuckDB
+ * does by itself, takes a seventh of the time where values differ, and saves nothing. */
+#define DICTIONARY_TEXT "4096"
 #define TABLE_NAME "tidemill_table"
 #define DAY_US INT64_C(86400000000)
 
@@ -171,9 +174,9 @@ static void append_copy(const tm_table *table, const char *path, tm_buf *sql, tm
     (void)tm__buf_text(names, "]");
     (void)tm__buf_text(sql, " FROM " TABLE_NAME ") TO ");
     tm__duck_quote(sql, path, '\'');
-    (void)tm__buf_text(
-        sql,
-        " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {" COLUMNS_KEY ": ");
+    (void)tm__buf_text(sql,
+                       " (FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT " DICTIONARY_TEXT
+                       ", USE_TMP_FILE false, KV_METADATA {" COLUMNS_KEY ": ");
     if (!names->failed) {
         tm__duck_quote(sql, (const char *)names->data, '\'');
     }
