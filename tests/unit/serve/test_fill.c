@@ -73,6 +73,10 @@ static void rows_are_filled_and_refused(void **state) {
     open_case(&c, *state);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const uint32_t status = serve_case_call(&c, "/v1/routes/tiny/predict", cases[i].body, NULL);
+        char *const id = strstr(c.body, "request:"); /* random: it may hold A0 */
+        if (id != NULL) {
+            memset(id, '-', strcspn(id, "\""));
+        }
         if (status != cases[i].status || strstr(c.body, cases[i].has) == NULL ||
             (cases[i].lacks != NULL && strstr(c.body, cases[i].lacks) != NULL)) {
             fail_msg("%s: %u %s", cases[i].body, status, c.body);
