@@ -7,7 +7,8 @@
  *              pass 2: those columns whose type was settled too late, if there are any
  *     stream   see csv_pipe.c
  *
- * 1. Both give the same values and types, because a type depends on all cells and nothing else.
+ * 1. Both give the same values and types, because a type depends on all cells and nothing else, but
+ *    for a decimal comma, which the first block shows (csv_comma.c).
  * 2. The first file says which columns there are and whether there is a header; the others must
  *    have the same columns, in any order.
  */
