@@ -281,7 +281,6 @@ tm_status tm__alert_last(tm_drift_store *store, const tm_alert_raise *key, int64
 
 static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t *list, tm_err *err) {
     tm_stmt *s = NULL;
-    bool has_row = false;
     tm_status st = TM_OK;
     TM_TRY(tm__stmt_init(db,
                          "SELECT " COLUMNS " FROM alerts WHERE (?1 IS NULL OR model = ?1)"
@@ -290,7 +289,7 @@ static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t *list
     tm__stmt_bind_text(s, 1, filter->model);
     tm__stmt_bind_i64(s, 2, filter->all);
     tm__stmt_bind_i64(s, 3, filter->n_max > 0 ? filter->n_max : N_MAX_DEFAULT);
-    while ((st = tm__stmt_step(s, &has_row, err)) == TM_OK && has_row) {
+    while (tm__stmt_next(s, &st, err)) {
         json_array_append_new(list, read_alert(s));
     }
     tm__stmt_done(s);
@@ -408,14 +407,14 @@ tm_status tm__alert_sweep(tm_drift_store *store, int64_t now_us, tm_err *err) {
 tm_status tm__delivery_due(tm_drift_store *store, int64_t now_us, tm_delivery_fn fn, void *arg,
                            tm_err *err) {
     tm_stmt *s = NULL;
-    bool has_row = false, goes_on = true;
+    bool goes_on = true;
     tm_status st = TM_OK;
     TM_TRY(tm__stmt_init(tm__drift_store_db(store),
                          "SELECT id, receiver, event, body, at_us, n_tries FROM deliveries"
                          " WHERE state = 0 AND next_us <= ? ORDER BY id LIMIT 1000",
                          &s, err));
     tm__stmt_bind_i64(s, 1, now_us);
-    while (goes_on && (st = tm__stmt_step(s, &has_row, err)) == TM_OK && has_row) {
+    while (goes_on && tm__stmt_next(s, &st, err)) {
         const tm_delivery delivery = {.id = tm__stmt_i64(s, 0),
                                       .receiver = tm__stmt_text(s, 1),
                                       .event = tm__stmt_text(s, 2),

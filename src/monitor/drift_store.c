@@ -284,7 +284,6 @@ typedef struct reading {
 static tm_status read_span(reading *r, tm_drift_span span, int64_t from_us, int64_t end_us,
                            tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = false;
     tm_status st = TM_OK;
     if (r->is_over || from_us >= end_us) {
         return TM_OK;
@@ -296,7 +295,7 @@ static tm_status read_span(reading *r, tm_drift_span span, int64_t from_us, int6
     bind_key(stmt, r->key, span);
     tm__stmt_bind_i64(stmt, 4, from_us);
     tm__stmt_bind_i64(stmt, 5, end_us);
-    while ((st = tm__stmt_step(stmt, &has_row, err)) == TM_OK && has_row && !r->is_over) {
+    while (!r->is_over && tm__stmt_next(stmt, &st, err)) {
         const tm_drift_window window = {.span = span,
                                         .at_us = tm__stmt_i64(stmt, 0),
                                         .n_rows = (uint64_t)tm__stmt_i64(stmt, 1),
@@ -326,7 +325,7 @@ tm_status tm__drift_store_read(tm_drift_store *store, const tm_drift_window_key 
 tm_status tm__drift_store_versions(tm_drift_store *store, const char *model,
                                    tm_drift_window_key_fn fn, void *arg, tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = false, goes_on = true;
+    bool goes_on = true;
     tm_status st = TM_OK;
     TM_TRY(tm__stmt_init(store->db,
                          "SELECT model, version, max(at_us) FROM windows WHERE span = 1"
@@ -334,7 +333,7 @@ tm_status tm__drift_store_versions(tm_drift_store *store, const char *model,
                          " ORDER BY 3 DESC, 1, 2 DESC",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
-    while ((st = tm__stmt_step(stmt, &has_row, err)) == TM_OK && has_row && goes_on) {
+    while (goes_on && tm__stmt_next(stmt, &st, err)) {
         const tm_drift_window_key key = {tm__stmt_text(stmt, 0), (uint32_t)tm__stmt_i64(stmt, 1)};
         goes_on = fn(arg, &key);
     }

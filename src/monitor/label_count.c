@@ -44,7 +44,6 @@ static tm_status count_in_block(counting *c, tm_block *block, int64_t first_seq,
 static tm_status count_ends(counting *c, tm_db *db, tm_err *err) {
     tm_stmt *stmt = NULL;
     tm_block block;
-    bool has_row = true;
     TM_TRY(tm__stmt_init(db,
                          "SELECT first_seq FROM blocks WHERE stream IN " STREAMS
                          " AND last_us >= ?2 AND first_us < ?3"
@@ -53,11 +52,7 @@ static tm_status count_ends(counting *c, tm_db *db, tm_err *err) {
     bind(stmt, c->ask);
     tm__block_init(&block, db);
     tm_status st = TM_OK;
-    while (st == TM_OK) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = count_in_block(c, &block, tm__stmt_i64(stmt, 0), err);
     }
     tm__block_done(&block);

@@ -103,7 +103,6 @@ static tm_status read_all(tm_db *db, void *arg, tm_err *err) {
     reading *const r = arg;
     tm_block block;
     tm_stmt *stmt = NULL;
-    bool has_row = false;
     /* In the order of answers, so that each block is read once. */
     TM_TRY(tm__stmt_init(
         db,
@@ -117,13 +116,12 @@ static tm_status read_all(tm_db *db, void *arg, tm_err *err) {
     tm__stmt_bind_i64(stmt, 3, r->ask->after_us);
     tm__stmt_bind_i64(stmt, 4, (int64_t)TM_ERRORS_LABELS_MAX);
     tm__block_init(&block, db);
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         st = tm__block_seek(&block, tm__stmt_i64(stmt, 0), err);
         if (st == TM_OK) {
             st = take(r, &block.record, tm__stmt_text(stmt, 1), tm__stmt_i64(stmt, 2), err);
         }
-        st = st == TM_OK ? tm__stmt_step(stmt, &has_row, err) : st;
     }
     tm__block_done(&block);
     tm__stmt_done(stmt);

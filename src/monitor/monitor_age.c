@@ -231,15 +231,11 @@ static tm_status take_block(ages *a, tm_block *block, int64_t first_seq, tm_stmt
 #define STREAMS "(SELECT id FROM streams WHERE model = ?1)"
 
 static tm_status walk(ages *a, tm_db *db, tm_stmt *blocks, tm_stmt *labels, tm_err *err) {
-    bool has_block = true, has_label = false;
+    bool has_label = false;
     tm_block block;
     tm__block_init(&block, db);
     tm_status st = tm__stmt_step(labels, &has_label, err);
-    while (st == TM_OK) {
-        st = tm__stmt_step(blocks, &has_block, err);
-        if (st != TM_OK || !has_block) {
-            break;
-        }
+    while (tm__stmt_next(blocks, &st, err)) {
         st = take_block(a, &block, tm__stmt_i64(blocks, 0), labels, &has_label, err);
     }
     tm__block_done(&block);

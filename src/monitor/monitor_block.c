@@ -143,11 +143,7 @@ tm_status tm__block_find(tm_block *block, tm_str id, int64_t *out_seq, tm_err *e
     tm__stmt_bind_str(stmt, 1, id_prefix(id));
     tm__stmt_bind_str(stmt, 2, id);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && *out_seq == 0;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (*out_seq == 0 && tm__stmt_next(stmt, &st, err)) {
         st = find_in_block(block, tm__stmt_i64(stmt, 0), id, out_seq, err);
     }
     tm__stmt_done(stmt);

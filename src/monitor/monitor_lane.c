@@ -216,12 +216,8 @@ tm_status tm__lanes_read(tm_db *db,
                          " FROM lanes",
                          &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true;;) {
+    while (tm__stmt_next(stmt, &st, err)) {
         tm_lane_counts counts;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
         for (int i = 0; i < TM_LANE_COUNTS; i++) {
             counts.n[i] = (uint64_t)tm__stmt_i64(stmt, 1 + i);
         }

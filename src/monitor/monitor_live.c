@@ -156,11 +156,7 @@ static tm_status read_arrivals(reading *r, tm_block *block, tm_err *err) {
     bind(r, stmt, r->options->is_by_row ? INT64_MIN : r->options->from_us,
          r->options->is_by_row ? INT64_MAX : r->options->until_us);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = tm__block_seek(block, tm__stmt_i64(stmt, 0), err);
         if (st == TM_OK) {
             st = add_row(r, r->arrived, block, tm__stmt_i64(stmt, 2), tm__stmt_text(stmt, 1), err);

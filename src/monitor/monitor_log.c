@@ -183,11 +183,7 @@ static tm_status label_counts(tm_db *db, uint64_t out[TM_LABEL_RESULTS], tm_err 
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "SELECT name, n FROM counters WHERE model = ''", &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true;;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         const tm_str name = tm__str(tm__stmt_text(stmt, 0));
         for (uint32_t i = 0; i < TM_LABEL_RESULTS; i++) {
             if (tm__str_is(name, tm__label_result_names[i])) {

@@ -38,13 +38,10 @@ static tm_status find_blocks(newest *self, tm_db *db, tm_err *err) {
     tm__stmt_bind_text(stmt, 2, self->options->route);
     tm__stmt_bind_i64(stmt, 3, BLOCKS_MAX);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row && n_rows < self->options->n_max;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            self->firsts[self->n_blocks] = tm__stmt_i64(stmt, 0);
-            self->counts[self->n_blocks] = tm__stmt_i64(stmt, 1);
-            n_rows += self->counts[self->n_blocks++];
-        }
+    while (n_rows < self->options->n_max && tm__stmt_next(stmt, &st, err)) {
+        self->firsts[self->n_blocks] = tm__stmt_i64(stmt, 0);
+        self->counts[self->n_blocks] = tm__stmt_i64(stmt, 1);
+        n_rows += self->counts[self->n_blocks++];
     }
     tm__stmt_done(stmt);
     return st;

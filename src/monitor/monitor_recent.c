@@ -182,12 +182,8 @@ static tm_status read_labels(fare *v, const tm_bundle *bundle, tm_block *block,
     tm__stmt_bind_i64(stmt, 2, v->joined_us);
     tm__stmt_bind_i64(stmt, 3, (int64_t)v->ring.n_max);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
+    while (tm__stmt_next(stmt, &st, err)) {
         double y = 0;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
         st = tm__block_seek(block, tm__stmt_i64(stmt, 0), err);
         if (st == TM_E_NOT_FOUND) { /* an answer that was removed for its age */
             st = TM_OK;
@@ -225,11 +221,7 @@ static tm_status find_streams(look *l, tm_db *db, tm_err *err) {
     tm__stmt_bind_i64(stmt, 2, l->of->version);
     tm__stmt_bind_i64(stmt, 3, sizeof(l->streams) / sizeof(l->streams[0]));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         l->streams[l->n_streams++] = (stream_of){tm__stmt_i64(stmt, 0), tm__stmt_f64(stmt, 1)};
     }
     tm__stmt_done(stmt);
@@ -322,11 +314,7 @@ static tm_status read_newest(look *l, tm_db *db, const stream_of *stream, tm_err
     tm_block block;
     tm_status st = TM_OK;
     tm__block_init(&block, db);
-    for (bool has_row = true; st == TM_OK && l->newest.n < TM_RECENT_ANSWERS;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (l->newest.n < TM_RECENT_ANSWERS && tm__stmt_next(stmt, &st, err)) {
         st = take_newest(l, &block, tm__stmt_i64(stmt, 0), stream->share, err);
     }
     tm__block_done(&block);

@@ -74,11 +74,8 @@ static tm_status find_leaving(tm_db *db, const char *model, const tm_log_terms *
     tm__stmt_bind_text(stmt, 1, model);
     const int64_t until_us = terms->keep_us > 0 ? tm__now_us() - terms->keep_us : INT64_MIN;
     tm_status st = TM_OK;
-    for (bool has_row = true; out->n < PIECE_BLOCKS;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row || (tm__stmt_i64(stmt, 1) >= until_us && over <= 0)) {
-            break;
-        }
+    while (out->n < PIECE_BLOCKS && tm__stmt_next(stmt, &st, err) &&
+           (tm__stmt_i64(stmt, 1) < until_us || over > 0)) {
         out->firsts[out->n++] = tm__stmt_i64(stmt, 0);
         over -= tm__stmt_i64(stmt, 2);
         out->n_answers += (uint64_t)tm__stmt_i64(stmt, 3);

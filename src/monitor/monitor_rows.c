@@ -244,11 +244,7 @@ static tm_status joined_read(tm_rows_query *query, tm_block *block, tm_joined_li
     tm__stmt_bind_i64(stmt, 3, query->span.until.joined_us);
     tm__stmt_bind_i64(stmt, 4, query->only != NULL ? query->only->version : 0);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = joined_look(query, block, stmt, list, err);
     }
     tm__stmt_done(stmt);

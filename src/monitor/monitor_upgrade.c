@@ -180,11 +180,7 @@ static tm_status take_answers(tm_upgrade *u, tm_err *err) {
                          " latency_us FROM answers ORDER BY seq",
                          &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = take_answer(u, stmt, err);
     }
     tm__stmt_done(stmt);
@@ -223,11 +219,7 @@ tm_status tm__log_moments_locked(tm_db *db, tm_err *err) {
     tm_block block;
     tm_status st = TM_OK;
     tm__block_init(&block, db);
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = list_block(&block, tm__stmt_i64(stmt, 0), tm__stmt_text(stmt, 1), err);
     }
     tm__block_done(&block);

@@ -208,11 +208,8 @@ static tm_status walk_piece(tm_db *db, void *arg, tm_err *err) {
     tm__stmt_bind_i64(stmt, 5, w->options->from_us);
     tm__stmt_bind_i64(stmt, 6, w->options->until_us);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row && n < PIECE_BLOCKS;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            firsts[n++] = tm__stmt_i64(stmt, 0);
-        }
+    while (n < PIECE_BLOCKS && tm__stmt_next(stmt, &st, err)) {
+        firsts[n++] = tm__stmt_i64(stmt, 0);
     }
     tm__stmt_done(stmt);
     tm__block_init(&block, db);

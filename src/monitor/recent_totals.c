@@ -61,11 +61,7 @@ tm_status tm__recent_totals_read(tm_recent_totals *self, tm_db *db, tm_err *err)
         tm__stmt_bind_i64(stmt, 1, self->next_seq);
     }
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         const tm_recent_total more = {tm__stmt_i64(stmt, 0), (uint64_t)tm__stmt_i64(stmt, 1),
                                       tm__stmt_i64(stmt, 2), tm__stmt_i64(stmt, 3)};
         st = add_total(self, &more, err);

@@ -50,13 +50,13 @@ tm_status tm__traffic_store_read(tm_drift_store *store, const char *route, tm_tr
                                  void *arg, tm_err *err) {
     tm_stmt *stmt = NULL;
     tm_traffic_hour hour = {0};
-    bool has_row = false, has_hour = false;
+    bool has_hour = false;
     TM_TRY(tm__stmt_init(tm__drift_store_db(store),
                          "SELECT at_us, cell, n FROM traffic WHERE route = ? ORDER BY at_us, cell",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, route);
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         const int64_t at_us = tm__stmt_i64(stmt, 0), cell = tm__stmt_i64(stmt, 1);
         const int64_t n = tm__stmt_i64(stmt, 2);
         if (cell < 0 || cell >= TM_TRAFFIC_KEPT || n < 0) {
@@ -70,7 +70,6 @@ tm_status tm__traffic_store_read(tm_drift_store *store, const char *route, tm_tr
         has_hour = true;
         hour.at_us = at_us;
         hour.counts[cell] = (uint64_t)n;
-        st = tm__stmt_step(stmt, &has_row, err);
     }
     if (st == TM_OK && has_hour) {
         fn(arg, &hour);

@@ -78,11 +78,7 @@ static tm_status read_newest(tm_registry *registry, const char *model, json_t **
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         if (strcmp(tm__stmt_text(stmt, 1), STARTED) == 0) {
             st = take_start(stmt, ++number, &found, err);
         } else if (found != NULL) {

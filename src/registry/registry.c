@@ -271,11 +271,8 @@ tm_status tm__registry_names(tm_registry *registry, const char *sql, const char 
     }
     json_t *names = json_array();
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;
@@ -777,11 +774,8 @@ static tm_status list_rows(tm_stmt *stmt,
     if (list == NULL) {
         st = no_memory(err);
     }
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            st = item(stmt, list, err);
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        st = item(stmt, list, err);
     }
     tm__stmt_done(stmt);
     if (st == TM_OK) {

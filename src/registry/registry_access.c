@@ -177,9 +177,8 @@ static tm_status list_rows(tm_stmt *stmt, json_t *(*item)(tm_stmt *stmt), json_t
     if (list == NULL) {
         st = no_memory(err);
     }
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row && json_array_append_new(list, item(stmt)) != 0) {
+    while (tm__stmt_next(stmt, &st, err)) {
+        if (json_array_append_new(list, item(stmt)) != 0) {
             st = no_memory(err);
         }
     }
@@ -239,11 +238,7 @@ tm_status tm__registry_key_list(tm_registry *registry,
                          " WHERE revoked_us IS NULL ORDER BY id",
                          &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    for (bool goes_on = true; goes_on && tm__stmt_next(stmt, &st, err);) {
         tm_stored_key key = {.id = tm__stmt_text(stmt, 0),
                              .terms = {.role = (tm_guard_role)tm__stmt_i64(stmt, 2),
                                        .name = tm__stmt_text(stmt, 3),
@@ -253,7 +248,7 @@ tm_status tm__registry_key_list(tm_registry *registry,
         const tm_str bytes = tm__stmt_blob(stmt, 1);
         TM_ASSERT(bytes.len == TM_HASH_BYTES);
         memcpy(key.hash.bytes, bytes.ptr, TM_HASH_BYTES);
-        has_row = fn(arg, &key);
+        goes_on = fn(arg, &key);
     }
     tm__stmt_done(stmt);
     return st;

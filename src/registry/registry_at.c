@@ -143,11 +143,8 @@ tm_status tm__registry_at(tm_registry *registry, int64_t at_us, json_t **out, tm
     tm__stmt_bind_i64(stmt, 1, at_us);
     json_t *list = json_array();
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            st = live_item(registry, stmt, list, err);
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        st = live_item(registry, stmt, list, err);
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;

@@ -203,11 +203,10 @@ tm_status tm__audit_list(tm_registry *registry, const tm_audit_filter *filter, j
     json_t *list = json_array();
     tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
     int64_t last = 0, next = 0;
-    for (bool has_row = true; st == TM_OK && has_row && next == 0;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row && json_array_size(list) == most) {
+    while (next == 0 && tm__stmt_next(stmt, &st, err)) {
+        if (json_array_size(list) == most) {
             next = last;
-        } else if (st == TM_OK && has_row) {
+        } else {
             st = list_item(stmt, list, &last, err);
         }
     }

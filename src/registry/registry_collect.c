@@ -49,11 +49,7 @@ static tm_status rollback_targets(const collecting *c, const char *model, json_t
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row && n < c->options->keep;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            continue;
-        }
+    while (n < c->options->keep && tm__stmt_next(stmt, &st, err)) {
         if (strcmp(tm__stmt_text(stmt, 0), "rolled_back") == 0) {
             n_undone++;
         } else if (n_undone > 0) {
@@ -119,11 +115,7 @@ static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
         tm__stmt_bind_text(stmt, 1, model);
         tm__stmt_bind_i64(stmt, 2, c->options->keep);
     }
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            continue;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         (void)snprintf(key, sizeof(key), "%u", (unsigned)tm__stmt_i64(stmt, 0));
         if (tm__stmt_i64(stmt, 2) != 0 || json_object_get(targets, key) != NULL ||
             is_young(c, tm__stmt_i64(stmt, 1))) {
@@ -264,11 +256,8 @@ static tm_status read_names(const collecting *c, const char *sql, json_t *set, t
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(c->registry->db, sql, &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            names_in(tm__stmt_text(stmt, 0), set);
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        names_in(tm__stmt_text(stmt, 0), set);
     }
     tm__stmt_done(stmt);
     return st;

@@ -30,11 +30,7 @@ static tm_status hashes_append(tm_registry *registry, const char *sql, json_t *l
     tm_stmt *stmt = NULL;
     tm_status st = TM_OK;
     TM_TRY(tm__stmt_init(registry->db, sql, &stmt, err));
-    for (bool has_row = true;;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         if (json_array_append_new(list, json_string(tm__stmt_text(stmt, 0))) != 0) {
             st = TM_FAIL(err, TM_E_NOMEM, "out of memory");
             break;

@@ -274,11 +274,8 @@ tm_status tm__registry_history_find(tm_registry *registry, const char *model,
     tm__stmt_bind_i64(stmt, 6, filter->newest == 0 ? INT64_MAX : (int64_t)filter->newest);
     json_t *list = json_array();
     tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            st = history_item(stmt, list, err);
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        st = history_item(stmt, list, err);
     }
     tm__stmt_done(stmt);
     if (st == TM_OK) {

@@ -90,9 +90,8 @@ tm_status tm__hooks_due(tm_registry *registry, int64_t now_us,
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, now_us);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        has_row = st == TM_OK && has_row && fn(arg, tm__stmt_text(stmt, 0), tm__stmt_text(stmt, 1));
+    for (bool goes_on = true; goes_on && tm__stmt_next(stmt, &st, err);) {
+        goes_on = fn(arg, tm__stmt_text(stmt, 0), tm__stmt_text(stmt, 1));
     }
     tm__stmt_done(stmt);
     return st;
@@ -214,11 +213,8 @@ tm_status tm__hooks_list(tm_registry *registry, const char *model, json_t **out,
     tm__stmt_bind_text(stmt, 1, model);
     json_t *list = json_array();
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_array_append_new(list, receiver_of(stmt));
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        json_array_append_new(list, receiver_of(stmt));
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;

@@ -304,11 +304,7 @@ static tm_status earlier_champion(tm_registry *registry, const char *model, uint
     tm_status st = TM_OK;
     uint64_t n_undone = 0;
     uint32_t number = 0;
-    for (bool has_row = true;;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         if (strcmp(tm__stmt_text(stmt, 0), "rolled_back") == 0) {
             n_undone++;
         } else if (n_undone > 0) {

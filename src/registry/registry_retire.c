@@ -90,13 +90,10 @@ static tm_status read_dates(tm_registry *registry, json_t *dates, tm_err *err) {
                          "SELECT details FROM history WHERE model = '' AND event = '" EVENT "'",
                          &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
+    while (tm__stmt_next(stmt, &st, err)) {
         json_t *details = NULL;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            st = tm__registry_json(tm__stmt_text(stmt, 0), &details, err);
-            take_dates(details, dates);
-        }
+        st = tm__registry_json(tm__stmt_text(stmt, 0), &details, err);
+        take_dates(details, dates);
         json_decref(details);
     }
     tm__stmt_done(stmt);
@@ -115,12 +112,8 @@ static tm_status read_versions(tm_registry *registry, json_t *bases, json_t *the
         " FROM models m JOIN versions v ON v.model_id = m.id ORDER BY m.name, v.number",
         &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
+    while (tm__stmt_next(stmt, &st, err)) {
         json_t *info = NULL;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            continue;
-        }
         const char *const hash = tm__stmt_text(stmt, 2);
         st = tm__registry_json(tm__stmt_text(stmt, 3), &info, err);
         const char *const base =

@@ -52,11 +52,7 @@ tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err) {
                          " WHERE a.route = ? ORDER BY a.number",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, route->name);
-    for (bool has_row = true; has_row && route->n_arms < TM_ARMS_MAX;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (route->n_arms < TM_ARMS_MAX && tm__stmt_next(stmt, &st, err)) {
         tm_arm *arm = &route->arms[route->n_arms++];
         arm->version = (uint32_t)tm__stmt_i64(stmt, 0);
         arm->weight = (uint32_t)tm__stmt_i64(stmt, 1);
@@ -71,15 +67,11 @@ tm_status tm__registry_routes(tm_registry *registry, bool (*fn)(void *arg, const
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db, ROUTE_SQL " ORDER BY r.name", &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    for (bool goes_on = true; goes_on && tm__stmt_next(stmt, &st, err);) {
         tm_route route;
         read_route(stmt, &route);
         st = tm__split_load(registry, &route, err);
-        has_row = st == TM_OK && fn(arg, &route);
+        goes_on = st == TM_OK && fn(arg, &route);
     }
     tm__stmt_done(stmt);
     return st;

@@ -177,11 +177,8 @@ tm_status tm__registry_tags(tm_registry *registry, const tm_version *version, js
     tm__stmt_bind_i64(stmt, 2, version->number);
     json_t *tags = json_object();
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_object_set_new(tags, tm__stmt_text(stmt, 0), json_string(tm__stmt_text(stmt, 1)));
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        json_object_set_new(tags, tm__stmt_text(stmt, 0), json_string(tm__stmt_text(stmt, 1)));
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;
@@ -204,13 +201,10 @@ tm_status tm__registry_notes(tm_registry *registry, const tm_version *version, j
     tm__stmt_bind_i64(stmt, 2, version->number);
     json_t *notes = json_array();
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            json_array_append_new(
-                notes, json_pack("{s:o, s:s, s:s}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)),
-                                 "actor", tm__stmt_text(stmt, 1), "text", tm__stmt_text(stmt, 2)));
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        json_array_append_new(
+            notes, json_pack("{s:o, s:s, s:s}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)),
+                             "actor", tm__stmt_text(stmt, 1), "text", tm__stmt_text(stmt, 2)));
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;

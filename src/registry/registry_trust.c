@@ -224,17 +224,14 @@ tm_status tm__trust_list(tm_registry *registry, json_t **out, tm_err *err) {
         registry->db, "SELECT key, name, created_us FROM signers ORDER BY name, key", &stmt, err));
     json_t *list = json_array();
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st == TM_OK && has_row) {
-            char text[TM_PUBLIC_KEY_TEXT];
-            tm_public_key key;
-            memcpy(key.bytes, tm__stmt_blob(stmt, 0).ptr, TM_PUBLIC_KEY_BYTES);
-            tm__public_key_to_text(&key, text);
-            json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "key", text, "name",
-                                                  tm__stmt_text(stmt, 1), "added",
-                                                  tm__registry_time(tm__stmt_i64(stmt, 2))));
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
+        char text[TM_PUBLIC_KEY_TEXT];
+        tm_public_key key;
+        memcpy(key.bytes, tm__stmt_blob(stmt, 0).ptr, TM_PUBLIC_KEY_BYTES);
+        tm__public_key_to_text(&key, text);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "key", text, "name",
+                                              tm__stmt_text(stmt, 1), "added",
+                                              tm__registry_time(tm__stmt_i64(stmt, 2))));
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;

@@ -106,7 +106,6 @@ static tm_status walk(tm_db *db, int64_t first, int64_t last, tm_hash *out_hash,
     tm_buf scratch;
     tm_hash hash;
     int64_t seq = first;
-    bool has_row = true;
     TM_TRY(hash_at(db, first, &hash, err));
     TM_TRY(tm__stmt_init(db,
                          "SELECT seq, at_us, model, event, version, from_version, actor, reason,"
@@ -116,10 +115,9 @@ static tm_status walk(tm_db *db, int64_t first, int64_t last, tm_hash *out_hash,
     tm__stmt_bind_i64(stmt, 1, first);
     tm__stmt_bind_i64(stmt, 2, last);
     tm__buf_init(&scratch, TM_AUDIT_ENTRY_BYTES_MAX);
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         st = entry_check(stmt, ++seq, &scratch, &hash, err);
-        st = st == TM_OK ? tm__stmt_step(stmt, &has_row, err) : st;
     }
     tm__buf_done(&scratch);
     tm__stmt_done(stmt);
@@ -247,13 +245,12 @@ static tm_status chain_check(const tm_ctx *ctx, const verify *v, tm_err *err) {
 
 static tm_status read_earlier(verify *v, tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = true;
     TM_TRY(tm__stmt_init(v->db,
                          "SELECT details FROM history WHERE model = '' AND event ="
                          " 'audit.key' ORDER BY seq DESC",
                          &stmt, err));
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row && v->n_earlier < EARLIER_MAX) {
+    tm_status st = TM_OK;
+    while (v->n_earlier < EARLIER_MAX && tm__stmt_next(stmt, &st, err)) {
         json_t *details = NULL;
         st = tm__registry_json(tm__stmt_text(stmt, 0), &details, err);
         if (st == TM_OK && tm__public_key_from_text(tm__json_text(details, "before", ""),
@@ -261,7 +258,6 @@ static tm_status read_earlier(verify *v, tm_err *err) {
             v->n_earlier++;
         }
         json_decref(details);
-        st = st == TM_OK ? tm__stmt_step(stmt, &has_row, err) : st;
     }
     tm__stmt_done(stmt);
     return st;

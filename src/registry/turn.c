@@ -124,9 +124,8 @@ tm_status tm__turn_list(tm_registry *registry, const char *model, uint32_t n, js
     tm__stmt_bind_i64(stmt, 2, n == 0 ? INT64_MAX : (int64_t)n);
     json_t *list = json_array();
     tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
-    for (bool has_row = true; st == TM_OK && has_row;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        st = st == TM_OK && has_row ? add_item(registry, stmt, list, err) : st;
+    while (tm__stmt_next(stmt, &st, err)) {
+        st = add_item(registry, stmt, list, err);
     }
     tm__stmt_done(stmt);
     st = st == TM_OK ? tm__json_check(err) : st;

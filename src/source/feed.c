@@ -271,11 +271,7 @@ tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_er
     if (st == TM_OK) {
         tm__stmt_bind_i64(stmt, 1, tm__now_us());
     }
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         const tm_feed *const feed = tm__feed_find(tm__stmt_text(stmt, 1));
         if (feed != NULL && feed->is_stream == is_streams) {
             json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));

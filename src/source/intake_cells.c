@@ -36,10 +36,9 @@ typedef struct tm_source_name {
 
 static tm_status each_source(const tm_home *home, tm_db *db, source_name **out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = true;
     TM_TRY(tm__stmt_init(db, "SELECT id, name FROM sources", &stmt, err));
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         source_name *const s = tm__mem_zalloc(1, sizeof(*s));
         if (s == NULL || (s->dir = tm__intake_dir(home, "keys", tm__stmt_text(stmt, 1))) == NULL) {
             tm__mem_free(s);
@@ -49,7 +48,6 @@ static tm_status each_source(const tm_home *home, tm_db *db, source_name **out, 
         s->id = tm__stmt_i64(stmt, 0);
         s->next = *out;
         *out = s;
-        st = tm__stmt_step(stmt, &has_row, err);
     }
     tm__stmt_done(stmt);
     return st;

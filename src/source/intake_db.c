@@ -252,13 +252,12 @@ static void hint_source(tm_db *db, const char *name, tm_err *err) {
     const char *names[64] = {0};
     uint32_t n = 0;
     tm_stmt *stmt = NULL;
-    bool has_row = true;
     if (tm__stmt_init(db, "SELECT name FROM sources ORDER BY name LIMIT 64", &stmt, NULL) !=
         TM_OK) {
         return;
     }
     char *copies[64] = {0};
-    while (tm__stmt_step(stmt, &has_row, NULL) == TM_OK && has_row && n < 64) {
+    for (tm_status st = TM_OK; n < 64 && tm__stmt_next(stmt, &st, NULL);) {
         copies[n] = tm__mem_strdup(tm__stmt_text(stmt, 0));
         names[n] = copies[n];
         n += copies[n] != NULL ? 1 : 0;
@@ -787,11 +786,7 @@ static tm_status load_runs(tm_db *db, int64_t source, const char *dir, tm_key_se
     TM_TRY(tm__stmt_init(db, "SELECT hash, n, level FROM runs WHERE source = ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         const tm_str hash = tm__stmt_blob(stmt, 0);
         tm_key_run_info info = {.n = (uint64_t)tm__stmt_i64(stmt, 1),
                                 .level = (uint32_t)tm__stmt_i64(stmt, 2)};
@@ -828,11 +823,7 @@ tm_status tm__intake_db_load_keys(tm_db *db, int64_t source, const char *dir, tm
     TM_TRY(tm__stmt_init(db, "SELECT hashes FROM keys WHERE source = ? ORDER BY seq", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = add_hashes(set, tm__stmt_blob(stmt, 0), err);
     }
     tm__stmt_done(stmt);

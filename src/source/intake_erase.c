@@ -166,7 +166,6 @@ static tm_status move_sink(erasing *e, int64_t id, int64_t next, tm_err *err) {
 static tm_status move_sinks_locked(erasing *e, const segment *s, tm_err *err) {
     tm_stmt *stmt = NULL;
     int64_t first = 0;
-    bool has_row = true;
     TM_TRY(first_place(e, s, &first, err));
     TM_TRY(
         tm__stmt_init(e->db,
@@ -176,11 +175,7 @@ static tm_status move_sinks_locked(erasing *e, const segment *s, tm_err *err) {
                       &stmt, err));
     tm__stmt_bind_text(stmt, 1, e->source.name);
     tm_status st = TM_OK;
-    while (st == TM_OK) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         const int64_t next = tm__stmt_i64(stmt, 1);
         int64_t n_behind = 0;
         for (uint64_t row = 0; row < s->n_rows; row++) {

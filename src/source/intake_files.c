@@ -71,11 +71,7 @@ static tm_status each_of(tm_db *db, tm_intake_file_kind kind, const tm_intake_fi
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, kinds[kind].sql, &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         tm_intake_file file = {.kind = kind,
                                .source_id = tm__stmt_i64(stmt, 0),
                                .source = tm__stmt_text(stmt, 1),

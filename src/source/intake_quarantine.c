@@ -196,11 +196,7 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name,
     if (st == TM_OK) {
         tm__stmt_bind_i64(stmt, 5, n_max);
     }
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         json_array_append_new(list, bad_json(stmt));
     }
     tm__stmt_done(stmt);
@@ -250,12 +246,8 @@ static tm_status groups(tm_intake_place *p, const tm_intake_choice *choice, json
                   ") a) q GROUP BY reason, origin, col ORDER BY count(*) DESC, min(seq)",
                   choice, &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
+    while (tm__stmt_next(stmt, &st, err)) {
         json_t *examples = NULL;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
         n_chosen += tm__stmt_i64(stmt, 3);
         if (json_array_size(list) >= GROUPS_MAX) {
             n_left++;
@@ -374,11 +366,7 @@ tm_status tm__intake_quarantine_write(const tm_home *home, const char *name,
                " unseal('quarantine.bytes', seq, bytes),"
                " CAST(unseal('quarantine.names', seq, names) AS TEXT)" CHOSEN " ORDER BY seq",
                choice, &stmt, err);
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = write_row(&text, name, stmt) ? TM_OK : no_memory(err);
         n++;
     }

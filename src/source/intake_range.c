@@ -172,11 +172,7 @@ static tm_status read_segments(tm_ctx *ctx, tm_reading *r, tm_err *err) {
                          err));
     tm__stmt_bind_i64(stmt, 1, r->place->source.id);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && r->at < r->end;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (r->at < r->end && tm__stmt_next(stmt, &st, err)) {
         const uint64_t n = (uint64_t)tm__stmt_i64(stmt, 1);
         if (is_wanted(r, n)) {
             st = load_segment(ctx, r, tm__stmt_blob(stmt, 0), err);
@@ -212,11 +208,7 @@ static tm_status read_batches(tm_reading *r, tm_err *err) {
         r->place->db, "SELECT seq, n_rows FROM batches WHERE source = ? ORDER BY seq", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, r->place->source.id);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK && r->at < r->end;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (r->at < r->end && tm__stmt_next(stmt, &st, err)) {
         const uint64_t n = (uint64_t)tm__stmt_i64(stmt, 1);
         if (is_wanted(r, n)) { /* bytes of batches before it are not read */
             tm_stmt *bytes = NULL;

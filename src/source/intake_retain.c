@@ -174,10 +174,8 @@ tm_status tm__intake_db_removable(tm_db *db, const tm_source_row *source, tm_rem
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source->id);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row ||
-            tm__segment_newest_us(tm__stmt_blob(stmt, 4), tm__stmt_i64(stmt, 3)) >= before_us) {
+    while (tm__stmt_next(stmt, &st, err)) {
+        if (tm__segment_newest_us(tm__stmt_blob(stmt, 4), tm__stmt_i64(stmt, 3)) >= before_us) {
             break;
         }
         const uint64_t n_rows = (uint64_t)tm__stmt_i64(stmt, 1);
@@ -209,11 +207,7 @@ static tm_status touch_files(const tm_home *home, tm_db *db, const tm_source_row
     tm__stmt_bind_i64(stmt, 1, source->id);
     tm__stmt_bind_i64(stmt, 2, last);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         tm_intake_file file = {.kind = TM_INTAKE_SEGMENT, .source = source->name};
         const tm_str hash = tm__stmt_blob(stmt, 0);
         memcpy(file.hash.bytes, hash.ptr, hash.len < TM_HASH_BYTES ? hash.len : TM_HASH_BYTES);
@@ -289,11 +283,7 @@ tm_status tm__intake_expire_due(const tm_home *home, char out[129], tm_err *err)
                                      " spec LIKE '%\"keep_s\"%' ORDER BY id",
                                      &stmt, err)
                      : st;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
     }
     tm__stmt_done(stmt);

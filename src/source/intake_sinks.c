@@ -124,11 +124,7 @@ tm_status tm__sink_store_names(tm_sink_store *store, json_t **out, tm_err *err) 
     tm_stmt *stmt = NULL;
     json_t *names = json_array();
     tm_status st = tm__stmt_init(store->db, "SELECT name FROM sinks ORDER BY name", &stmt, err);
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         if (json_array_append_new(names, json_string(tm__stmt_text(stmt, 0))) != 0) {
             st = no_memory(err);
         }

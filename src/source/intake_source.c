@@ -431,12 +431,8 @@ static tm_status changes_json(tm_db *db, int64_t source, json_t *out, tm_err *er
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
+    while (tm__stmt_next(stmt, &st, err)) {
         json_t *changes = NULL;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
         const char *text = tm__stmt_text(stmt, 2);
         st = text == NULL ? no_memory(err)
                           : tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, &changes, err);
@@ -458,11 +454,7 @@ static tm_status anomalies_json(tm_db *db, int64_t source, json_t *out, tm_err *
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         json_array_append_new(
             out,
             json_pack("{s:s, s:s, s:I, s:o, s:o, s:s}", "kind", tm__stmt_text(stmt, 0), "column",
@@ -533,11 +525,7 @@ static tm_status list_names(tm_db *db, json_t *names, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "SELECT name FROM sources ORDER BY name", &stmt, err));
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
     }
     tm__stmt_done(stmt);

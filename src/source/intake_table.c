@@ -110,11 +110,7 @@ static tm_status read_batches(tm_intake_place *p, int64_t last, int64_t until_us
     tm__stmt_bind_i64(stmt, 1, p->source.id);
     tm__stmt_bind_i64(stmt, 2, last);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row || tm__stmt_i64(stmt, 1) > until_us) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err) && tm__stmt_i64(stmt, 1) <= until_us) {
         st = tm__batch_read(tm__stmt_blob(stmt, 0), p->columns, builder, n_rows, err);
     }
     tm__stmt_done(stmt);
@@ -253,14 +249,10 @@ static tm_status read_segments(tm_ctx *ctx, tm_intake_place *p, int64_t until_us
     tm__stmt_bind_i64(stmt, 1, p->source.id);
     tm_status st = TM_OK;
     *out_more = true;
-    for (bool has_row = true; st == TM_OK && *out_more;) {
+    while (*out_more && tm__stmt_next(stmt, &st, err)) {
         tm_hash hash = {0};
         tm_table *segment = NULL;
         uint64_t n = 0;
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
         const uint64_t n_all = (uint64_t)tm__stmt_i64(stmt, 1);
         st = rows_until(tm__stmt_blob(stmt, 2), n_all, until_us, &n, err);
         *out_more = n == n_all;
@@ -392,11 +384,7 @@ static tm_status choose(tm_intake_place *p, tm_portion *out, int64_t *out_pendin
     tm_portion chosen = {0};
     tm__buf_init(&chosen.parts, PARTS_BYTES_MAX);
     *out_pending = 0;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         const int64_t rows = tm__stmt_i64(stmt, 1);
         n_bytes += tm__stmt_i64(stmt, 2);
         *out_pending += rows;

@@ -169,11 +169,7 @@ static tm_status take_segments(taking *t, tm_err *err) {
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, t->place->source.id);
     tm_status st = TM_OK;
-    for (bool has_row = true; st == TM_OK;) {
-        st = tm__stmt_step(stmt, &has_row, err);
-        if (st != TM_OK || !has_row) {
-            break;
-        }
+    while (tm__stmt_next(stmt, &st, err)) {
         st = take_row(t, stmt, skips, err);
     }
     tm__stmt_done(stmt);

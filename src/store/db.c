@@ -181,6 +181,12 @@ tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err) {
     return stmt->db->ops->step(stmt, out_row, err);
 }
 
+bool tm__stmt_next(tm_stmt *stmt, tm_status *st, tm_err *err) {
+    bool has_row = false;
+    *st = *st == TM_OK ? tm__stmt_step(stmt, &has_row, err) : *st;
+    return *st == TM_OK && has_row;
+}
+
 tm_status tm__stmt_run(tm_stmt *stmt, tm_err *err) {
     bool has_row = false;
     TM_TRY(tm__stmt_step(stmt, &has_row, err));

@@ -141,6 +141,9 @@ void tm__stmt_bind_blob_view(tm_stmt *stmt, int index, const void *data, size_t 
 void tm__stmt_bind_null(tm_stmt *stmt, int index);
 /** One step: *out_row says whether there is a row. Bind failures show here. */
 TM_NODISCARD tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err);
+/** The head of a loop over rows: false at the end, after a failure, which *st then is, and when *st
+ * is one already. */
+bool tm__stmt_next(tm_stmt *stmt, tm_status *st, tm_err *err);
 /** Step a statement that gives no row. */
 TM_NODISCARD tm_status tm__stmt_run(tm_stmt *stmt, tm_err *err);
 typedef enum tm_db_type { TM_DB_NULL, TM_DB_INT, TM_DB_REAL, TM_DB_TEXT, TM_DB_BLOB } tm_db_type;

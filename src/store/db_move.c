@@ -97,15 +97,13 @@ static tm_status no_memory(tm_err *err) {
 static tm_status put_columns(tm_db *file, const char *table, tm_buf *out, uint32_t *out_n,
                              tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = false;
     *out_n = 0;
     TM_TRY(tm__stmt_init(file, "SELECT name FROM pragma_table_info(?1) ORDER BY name", &stmt, err));
     tm__stmt_bind_text(stmt, 1, table);
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         const char *name = tm__stmt_text(stmt, 0);
         (void)tm__buf_printf(out, "%s%s", (*out_n)++ == 0 ? "" : ", ", name == NULL ? "" : name);
-        st = tm__stmt_step(stmt, &has_row, err);
     }
     tm__stmt_done(stmt);
     return st == TM_OK && out->failed ? no_memory(err) : st;
@@ -120,17 +118,15 @@ typedef struct mover {
 static tm_status sum_rows(tm_db *db, const char *select, tm_stmt *insert, table_sum *out,
                           tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = false;
     *out = (table_sum){0};
     TM_TRY(tm__stmt_init(db, select, &stmt, err));
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         add_row(out, stmt);
         for (int col = 0; insert != NULL && col < tm__stmt_n_cols(stmt); col++) {
             bind_value(insert, stmt, col);
         }
         st = insert == NULL ? TM_OK : tm__stmt_run(insert, err);
-        st = st == TM_OK ? tm__stmt_step(stmt, &has_row, err) : st;
     }
     tm__stmt_done(stmt);
     return st;
@@ -215,18 +211,16 @@ static tm_status move_table(mover *m, const tm_db_part *part, table_sum *out, tm
 
 static tm_status list_tables(mover *m, tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = false;
     m->tables = json_array();
     TM_TRY(tm__stmt_init(m->file,
                          "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE"
                          " 'sqlite_%' ORDER BY rowid",
                          &stmt, err));
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         if (json_array_append_new(m->tables, json_string(tm__stmt_text(stmt, 0))) != 0) {
             st = no_memory(err);
         }
-        st = st == TM_OK ? tm__stmt_step(stmt, &has_row, err) : st;
     }
     tm__stmt_done(stmt);
     if (st == TM_OK) {

@@ -212,16 +212,14 @@ static tm_status count(tm_db *db, const char *sql, const char *key, uint64_t *ou
 static tm_status renew_some_locked(tm_db *db, const tm_sealed_column *column, const char *key,
                                    int64_t *io_last, tm_err *err) {
     tm_stmt *stmt = NULL;
-    bool has_row = true;
     TM_TRY(tm__stmt_init(db, column->renew, &stmt, err));
     tm__stmt_bind_text(stmt, 1, key);
     tm__stmt_bind_i64(stmt, 2, *io_last);
     tm__stmt_bind_i64(stmt, 3, column->n_max);
-    tm_status st = tm__stmt_step(stmt, &has_row, err);
-    while (st == TM_OK && has_row) {
+    tm_status st = TM_OK;
+    while (tm__stmt_next(stmt, &st, err)) {
         const int64_t row = tm__stmt_i64(stmt, 0);
         *io_last = row > *io_last ? row : *io_last;
-        st = tm__stmt_step(stmt, &has_row, err);
     }
     tm__stmt_done(stmt);
     return st;

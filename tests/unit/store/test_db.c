@@ -94,6 +94,35 @@ static void a_statement_in_use_may_be_started_again(void **state) {
     tm__db_close(db);
 }
 
+/* Rows that a loop sees before `stop` of them. */
+static uint32_t rows_until(tm_db *db, uint32_t stop, tm_status *st) {
+    tm_stmt *stmt = NULL;
+    tm_err err = {0};
+    uint32_t n = 0;
+    assert_int_equal(tm__stmt_init(db, "SELECT name FROM t ORDER BY name", &stmt, NULL), TM_OK);
+    while (n < stop && tm__stmt_next(stmt, st, &err)) {
+        assert_int_equal(tm__stmt_text(stmt, 0)[0], 'a' + (int)n++);
+    }
+    tm__stmt_done(stmt);
+    return n;
+}
+
+static void a_loop_over_rows_ends_with_them_or_with_a_failure(void **state) {
+    (void)state;
+    tm_db *db = db_case_open(&db_case_make);
+    tm_status st = TM_OK;
+    assert_int_equal(rows_until(db, 9, &st), 0);
+    assert_int_equal(db_case_insert(db, "a", NULL), TM_OK);
+    assert_int_equal(db_case_insert(db, "b", NULL), TM_OK);
+    assert_int_equal(rows_until(db, 9, &st), 2);
+    assert_int_equal(rows_until(db, 1, &st), 1);
+    assert_int_equal(st, TM_OK);
+    st = TM_E_DATA; /* what a body leaves ends the loop, and stays */
+    assert_int_equal(rows_until(db, 9, &st), 0);
+    assert_int_equal(st, TM_E_DATA);
+    tm__db_close(db);
+}
+
 static void a_rolled_back_transaction_leaves_nothing(void **state) {
     (void)state;
     tm_db *db = db_case_open(&db_case_make);
@@ -313,6 +342,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(values_come_back_as_they_went_in),
         TEST(a_statement_in_use_may_be_started_again),
+        TEST(a_loop_over_rows_ends_with_them_or_with_a_failure),
         TEST(a_rolled_back_transaction_leaves_nothing),
         TEST(data_version_moves_with_the_commits_of_others),
         TEST(a_second_equal_name_is_a_conflict),
