@@ -21,6 +21,9 @@ void tm__sleep_us(uint32_t us);
 /** Tests: a fixed wall clock (INT64_MIN: the real one again), also from TIDEMILL_NOW=ISO at start
  * of the program. */
 void tm__clock_fix(int64_t now_us);
+/** What was done more than so far ahead of the clock was done before the clock went back: it holds
+ * nothing up. Less than that is another machine's clock. */
+#define TM_CLOCK_AHEAD_US INT64_C(60000000)
 
 typedef struct tm_civil {
     int64_t year;

@@ -57,7 +57,9 @@ static tm_status look_at(tm_sinking *s, tm_sink_store *store, const char *name, 
         return TM_OK;
     }
     TM_TRY(tm__sink_store_find(store, name, &row, err));
-    const bool is_due = row.next_us > 0 && row.next_us <= tm__now_us();
+    const int64_t now_us = tm__now_us();
+    const bool is_due =
+        row.next_us > 0 && (row.next_us <= now_us || row.tried_us > now_us + TM_CLOCK_AHEAD_US);
     if (row.next_us > 0 && row.next_us < *next_us) {
         *next_us = row.next_us;
     }

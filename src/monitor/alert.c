@@ -409,11 +409,13 @@ tm_status tm__delivery_due(tm_drift_store *store, int64_t now_us, tm_delivery_fn
     tm_stmt *s = NULL;
     bool goes_on = true;
     tm_status st = TM_OK;
-    TM_TRY(tm__stmt_init(tm__drift_store_db(store),
-                         "SELECT id, receiver, event, body, at_us, n_tries FROM deliveries"
-                         " WHERE state = 0 AND next_us <= ? ORDER BY id LIMIT 1000",
-                         &s, err));
+    TM_TRY(
+        tm__stmt_init(tm__drift_store_db(store),
+                      "SELECT id, receiver, event, body, at_us, n_tries FROM deliveries"
+                      " WHERE state = 0 AND (next_us <= ?1 OR next_us > ?2) ORDER BY id LIMIT 1000",
+                      &s, err));
     tm__stmt_bind_i64(s, 1, now_us);
+    tm__stmt_bind_i64(s, 2, now_us + 2 * MOST_WAIT_US); /* the clock went back */
     while (goes_on && tm__stmt_next(s, &st, err)) {
         const tm_delivery delivery = {.id = tm__stmt_i64(s, 0),
                                       .receiver = tm__stmt_text(s, 1),

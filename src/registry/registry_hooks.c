@@ -83,12 +83,14 @@ tm_status tm__hooks_due(tm_registry *registry, int64_t now_us,
                         bool (*fn)(void *arg, const char *model, const char *name), void *arg,
                         tm_err *err) {
     tm_stmt *stmt = NULL;
-    TM_TRY(tm__stmt_init(registry->db,
-                         "SELECT h.model, h.name FROM hooks h WHERE h.next_us <= ? AND EXISTS("
-                         "SELECT 1 FROM history r WHERE r.model = h.model AND r.seq > h.seq)"
-                         " ORDER BY h.next_us, h.model, h.name",
-                         &stmt, err));
+    TM_TRY(tm__stmt_init(
+        registry->db,
+        "SELECT h.model, h.name FROM hooks h WHERE (h.next_us <= ?1 OR h.next_us > ?2) AND EXISTS("
+        "SELECT 1 FROM history r WHERE r.model = h.model AND r.seq > h.seq)"
+        " ORDER BY h.next_us, h.model, h.name",
+        &stmt, err));
     tm__stmt_bind_i64(stmt, 1, now_us);
+    tm__stmt_bind_i64(stmt, 2, now_us + MOST_WAIT_US); /* the clock went back */
     tm_status st = TM_OK;
     for (bool goes_on = true; goes_on && tm__stmt_next(stmt, &st, err);) {
         goes_on = fn(arg, tm__stmt_text(stmt, 0), tm__stmt_text(stmt, 1));
@@ -123,12 +125,13 @@ tm_status tm__hook_next(tm_registry *registry, const char *model, const char *na
     TM_TRY(tm__stmt_init(registry->db,
                          "SELECT r.seq, r.at_us, r.event, r.version, r.from_version, r.actor,"
                          " r.reason, r.details FROM hooks h JOIN history r ON r.model = h.model"
-                         " AND r.seq > h.seq WHERE h.model = ? AND h.name = ? AND h.next_us <= ?"
-                         " ORDER BY r.seq LIMIT 1",
+                         " AND r.seq > h.seq WHERE h.model = ?1 AND h.name = ?2"
+                         " AND (h.next_us <= ?3 OR h.next_us > ?4) ORDER BY r.seq LIMIT 1",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     tm__stmt_bind_text(stmt, 2, name);
     tm__stmt_bind_i64(stmt, 3, now_us);
+    tm__stmt_bind_i64(stmt, 4, now_us + MOST_WAIT_US);
     json_t *event = json_null();
     tm_status st = tm__stmt_step(stmt, &has_row, err);
     if (st == TM_OK && has_row) {

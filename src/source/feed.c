@@ -264,12 +264,13 @@ tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_er
     st = tm__intake_db_open_there(home, false, &db, err);
     if (st == TM_OK) {
         st = tm__stmt_init(db,
-                           "SELECT name, feed FROM sources WHERE next_us > 0 AND next_us <= ?"
-                           " ORDER BY next_us, id",
+                           "SELECT name, feed FROM sources WHERE next_us > 0"
+                           " AND (next_us <= ?1 OR tried_us > ?2) ORDER BY next_us, id",
                            &stmt, err);
     }
     if (st == TM_OK) {
         tm__stmt_bind_i64(stmt, 1, tm__now_us());
+        tm__stmt_bind_i64(stmt, 2, tm__now_us() + TM_CLOCK_AHEAD_US);
     }
     while (tm__stmt_next(stmt, &st, err)) {
         const tm_feed *const feed = tm__feed_find(tm__stmt_text(stmt, 1));

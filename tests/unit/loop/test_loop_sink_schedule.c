@@ -72,6 +72,10 @@ static void a_sink_that_is_due_runs_in_a_child(void **state) {
     tm__clock_fix(tm__now_us() + INT64_C(3601) * 1000000);
     (void)tm__sinking_step(&s);
     assert_int_equal(s.children.n, 1);
+    tm__children_stop(&s.children);
+    tm__clock_fix(tm__now_us() - INT64_C(86400) * 1000000); /* the clock goes back a day */
+    (void)tm__sinking_step(&s);
+    assert_int_equal(s.children.n, 1);
     tm__clock_fix(INT64_MIN);
     tm__children_stop(&s.children);
     assert_int_equal(s.children.n, 0);

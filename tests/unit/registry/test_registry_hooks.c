@@ -113,6 +113,9 @@ static void what_is_not_taken_comes_again_and_ends(void **state) {
         if (i + 1 < TM_HOOK_TRIES) {
             is_owed(registry, "a", at + 9000000, "", &other); /* ten seconds at least */
             assert_int_equal(due(registry, at + 9000000), 0);
+            const int64_t back = at - INT64_C(86400) * 1000000; /* the clock goes back a day */
+            is_owed(registry, "a", back, "recipe.set", &other);
+            assert_int_equal(due(registry, back), 1);
         }
         at += INT64_C(6 * 3600) * 1000000;
     }

@@ -101,6 +101,18 @@ static void a_failure_is_recorded_with_its_reason(void **state) {
     json_decref(json);
 }
 
+static void a_clock_that_went_back_holds_no_source_up(void **state) {
+    tm_err away = {.status = TM_E_UNAVAILABLE};
+    add(*state, "SELECT 1 AS a", NULL);
+    tm__clock_fix(tm__now_us() + INT64_C(30) * 86400 * 1000000);
+    assert_int_equal(tm__feed_record(*state, "q", &away, NULL), TM_OK);
+    expect_due(*state, NULL);
+    tm__clock_fix(INT64_MIN);
+    expect_due(*state, "q");
+    assert_int_equal(tm__feed_record(*state, "q", &away, NULL), TM_OK);
+    expect_due(*state, NULL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
@@ -108,6 +120,7 @@ int main(void) {
         TEST(a_query_is_read_once_however_often_it_is_asked_for),
         TEST(a_key_that_is_no_column_is_told),
         TEST(a_failure_is_recorded_with_its_reason),
+        TEST(a_clock_that_went_back_holds_no_source_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
