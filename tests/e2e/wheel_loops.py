@@ -84,8 +84,8 @@ class Loops:
 
     # ---- a loop ----
 
-    def champion(self):
-        return self.server.request("GET", "/v1/models/wheel", headers=self.headers)[2]["champion"]
+    def champion(self, model="wheel"):
+        return self.server.request("GET", f"/v1/models/{model}", headers=self.headers)[2]["champion"]
 
     def push(self, n):
         rows = "id,town,x\n" + "".join(f"{self.town}-{i},t{self.town},{self.rng.random():.3f}\n" for i in range(n))
@@ -127,17 +127,19 @@ class Loops:
     def believed(self, route):
         return statistics.mean(p["probability"] for p in self.predict(rows_of(self.town, 0.5, 20, self.rng), route)[1])
 
-    def regret(self, seconds=120):
-        """A version is promoted for what it learned of a town, and the town turns around: it goes back by itself."""
-        self.town += 1
+    def regret(self, seconds=300):
+        """A version is promoted for what it learned of a town, and the town turns around: it goes back by itself, or another one learns of that first."""
         begun, before = time.monotonic(), len(self.rolled_back())
-        share = 0.1 if self.believed("back") > 0.5 else 0.9
-        while abs(self.believed("back") - share) > 0.3:  # rows that a gate judged by are learned with the next ones
-            self.label(LABELS, share, "back")
-            self.wait(lambda: abs(self.believed("back") - share) <= 0.3, begun + seconds)
         while len(self.rolled_back()) == before:
-            self.label(LABELS, 1 - share, "back")
-            self.wait(lambda: len(self.rolled_back()) > before, begun + seconds)
+            self.town += 1
+            share = 0.1 if self.believed("back") > 0.5 else 0.9
+            while abs(self.believed("back") - share) > 0.3:  # rows that a gate judged by are learned with the next ones
+                self.label(LABELS, share, "back")
+                self.wait(lambda: abs(self.believed("back") - share) <= 0.3, begun + seconds)
+            promoted = self.champion("back")
+            while self.champion("back") == promoted:
+                self.label(LABELS, 1 - share, "back")
+                self.wait(lambda: self.champion("back") != promoted, begun + seconds)
         self.n_regrets += 1
 
     def wait(self, is_so, end):
