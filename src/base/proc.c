@@ -93,6 +93,10 @@ tm_status tm__child_begin(tm_err *err) {
     return is_kind(TM_PROC_LEAF) ? tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err) : TM_OK;
 }
 
+bool tm__process_is_child(void) {
+    return is_kind(TM_PROC_LEAF) || is_kind(TM_PROC_PARENT);
+}
+
 int64_t tm__process_epoch(void) {
     int64_t epoch = 0;
     const char *const text = getenv(TM_PROC_EPOCH);

@@ -54,6 +54,8 @@ TM_NODISCARD tm_status tm__supervisor_check(tm_supervisor *supervisor, tm_err *e
  * programs, unless its spec says that it has children: then that is given up once it opened its
  * supervisor. In any other program nothing happens. */
 TM_NODISCARD tm_status tm__child_begin(tm_err *err);
+/** Whether a supervisor started this program. */
+bool tm__process_is_child(void);
 /** Epoch of the leader for which a supervisor started this program, or one that started that; 0:
  * of none. */
 int64_t tm__process_epoch(void);

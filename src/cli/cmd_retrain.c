@@ -91,11 +91,13 @@ static void print_feedback(tm_cli *cli, const json_t *turn, const char *before) 
     const json_t *const hidden = json_object_get(feedback, "hidden");
     const bool has_copies = json_array_size(json_object_get(feedback, "copies")) > 0;
     if (feedback != NULL) {
-        tm__cli_print(cli, "%s%s%s%s%s\n", before,
-                      has_copies ? "labels that repeat its answers" : "",
-                      has_copies && json_is_object(hidden) ? ", " : "",
-                      json_is_object(hidden) ? "hardly a label of answers " : "",
-                      word(hidden, "decision", ""));
+        tm__cli_print(cli, "%s%s%s", before, has_copies ? "labels that repeat its answers" : "",
+                      has_copies && json_is_object(hidden) ? "; " : "");
+        if (json_is_object(hidden)) {
+            tm__cli_print(cli, "answers '%s' hardly ever get a label",
+                          word(hidden, "decision", ""));
+        }
+        tm__cli_print(cli, "; 'tidemill monitor origins %s' has why\n", word(turn, "model", ""));
     }
 }
 

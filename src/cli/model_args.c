@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/model_args.h"
 
+#include "base/proc.h"
 #include "base/system.h"
 
 #include <stdio.h>
@@ -66,6 +67,10 @@ void tm__place_close(tm_place *place) {
 
 tm_actor tm__cli_actor(const char *reason, char *out, size_t size) {
     static const char prefix[] = "cli:";
+    if (tm__process_is_child()) { /* a daemon's: nobody asked for it by hand */
+        (void)tm__str_copy(out, size, tm__str("loop"));
+        return (tm_actor){.name = out, .reason = reason};
+    }
     (void)tm__str_copy(out, size, tm__str(prefix));
     tm__user_name(out + sizeof(prefix) - 1, size - sizeof(prefix) + 1);
     return (tm_actor){.name = out, .reason = reason};

@@ -30,7 +30,8 @@ TM_NODISCARD tm_status tm__place_open_version(tm_cli *cli, const char *name, tm_
 /** End what is open; a no-op on a zeroed place. */
 void tm__place_close(tm_place *place);
 
-/** "cli:USER" in out, and the reason of --reason when the command has that option (or NULL). */
+/** "cli:USER" in out, or "loop" in a child of a daemon, and the reason of --reason when the command
+ * has that option (or NULL). */
 tm_actor tm__cli_actor(const char *reason, char *out, size_t size);
 
 /** Exactly one of a path and a query, else TM_E_USAGE. */

@@ -71,4 +71,4 @@ def test_labels_that_repeat_the_answers_are_told(tm, serve):
     assert "it would learn its own mistakes" in words and "Of answers 'no' 0.0 % get a label" in words
     told = tm.ok("retrain", "churn", "--json").json["feedback"]
     assert told["copies"] == [said["origins"][0]["origin"]] and told["hidden"]["decision"] == "no" and told["hidden"]["share"] == 0
-    assert "feedback labels that repeat its answers, hardly a label of answers no" in tm.ok("retrain", "churn", "--turns").out
+    assert "feedback labels that repeat its answers; answers 'no' hardly ever get a label" in tm.ok("retrain", "churn", "--turns").out

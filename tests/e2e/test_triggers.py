@@ -53,7 +53,7 @@ def test_new_labels_start_a_run_and_a_cool_down_holds_the_next(tm):
         assert history(tm, "retrain.started") == []
         feed(server, 150, 3)
         begun = wait_for(lambda: history(tm, "retrain.started"), 90)
-        assert begun[0]["details"]["because"] == "labels: 300 are new"
+        assert begun[0]["details"]["because"] == "labels: 300 are new" and begun[0]["actor"] == "loop"
         wait_for(lambda: history(tm, "gate.opened") + history(tm, "gate.refused"))
         feed(server, 400, 4)
         time.sleep(2)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/model_args.h"
@@ -24,6 +25,9 @@ static void who_acts_at_the_command_line_is_named(void **state) {
     assert_int_equal(strncmp(actor.name, "cli:", 4), 0);
     assert_true(strlen(actor.name) > 4);
     assert_string_equal(actor.reason, "because");
+    assert_int_equal(setenv("TIDEMILL_CHILD", "leaf", 1), 0);
+    assert_string_equal(tm__cli_actor(NULL, text, sizeof(text)).name, "loop");
+    assert_int_equal(unsetenv("TIDEMILL_CHILD"), 0);
 }
 
 static void a_place_that_is_not_open_can_be_closed(void **state) {
