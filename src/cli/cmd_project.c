@@ -11,6 +11,7 @@
 #include "cli/project.h"
 #include "cli/project_encrypt.h"
 #include "cli/project_masks.h"
+#include "cli/project_triggers.h"
 #include "cli/source_add.h"
 #include "loop/sink.h"
 #include "registry/chain.h"
@@ -253,6 +254,20 @@ static tm_status say_left(tm_cli *cli, const tm_home *home, const tm_project *pr
     return tm__json_check(err);
 }
 
+/* Triggers that nothing ever sets off. */
+static tm_status say_unfed(tm_cli *cli, const tm_project *project, json_t **out, tm_err *err) {
+    size_t i = 0;
+    const json_t *one = NULL;
+    *out = tm__project_unfed(project);
+    json_array_foreach(*out, i, one) {
+        tm__cli_warn(cli,
+                     "'%s' under 'retrain' of '%s' looks at a source, and the model reads a file or "
+                     "a query: nothing would set it off; declare what it reads under 'sources'",
+                     tm__json_text(one, "trigger", ""), tm__json_text(one, "model", ""));
+    }
+    return tm__json_check(err);
+}
+
 /* Versions that a mask of the file does not cover. */
 static tm_status say_unmasked(tm_cli *cli, tm_registry *registry, const tm_project *project,
                               json_t **out, tm_err *err) {
@@ -408,7 +423,8 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     const bool dry = tm__cli_flag(cli, "dry-run");
     const tm_actor actor = tm__cli_actor("tidemill.yaml", user, sizeof(user));
     TM_TRY(tm__place_open(cli, true, &place, err));
-    json_t *changes = json_array(), *left = json_array(), *sealing = json_array(), *unmasked = NULL;
+    json_t *changes = json_array(), *left = json_array(), *sealing = json_array(), *unmasked = NULL,
+           *unfed = NULL;
     tm_status st = plan_sources(cli, place.home, project, changes, err);
     st = st == TM_OK ? apply_encrypt(cli, place.home, project, sealing, err) : st;
     st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
@@ -438,16 +454,18 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     }
     st = st == TM_OK ? apply_sinks(cli, place.home, project, changes, err) : st;
     st = st == TM_OK ? say_unmasked(cli, place.registry, project, &unmasked, err) : st;
+    st = st == TM_OK ? say_unfed(cli, project, &unfed, err) : st;
     json_array_extend(changes, sealing);
     if (st == TM_OK && cli->json) {
         json_t *result =
-            json_pack("{s:s, s:b, s:O, s:O, s:O}", "schema", "tidemill.apply/1", "dry_run", dry,
-                      "changes", changes, "left", left, "unmasked", unmasked);
+            json_pack("{s:s, s:b, s:O, s:O, s:O, s:O}", "schema", "tidemill.apply/1", "dry_run",
+                      dry, "changes", changes, "left", left, "unmasked", unmasked, "unfed", unfed);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK && is_nothing(changes)) {
         tm__cli_print(cli, "nothing changed\n");
     }
+    json_decref(unfed);
     json_decref(unmasked);
     json_decref(left);
     json_decref(sealing);
@@ -527,24 +545,28 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
     uint32_t n_different = 0;
     const char *path = tm__cli_text(cli, "file");
     TM_TRY(tm__project_read(path, &project, err));
+    json_t *unfed = NULL;
     tm_status st = count_differences(cli, &project, &n_different, err);
+    st = st == TM_OK ? say_unfed(cli, &project, &unfed, err) : st;
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack(
-            "{s:s, s:b, s:I, s:I, s:I, s:I}", "schema", "tidemill.check/1", "ok", n_different == 0,
+            "{s:s, s:b, s:I, s:I, s:I, s:I, s:O}", "schema", "tidemill.check/1", "ok", n_different == 0,
             "sources", (json_int_t)project.n_sources, "models", (json_int_t)project.n_models,
-            "sinks", (json_int_t)project.n_sinks, "different", (json_int_t)n_different);
+            "sinks", (json_int_t)project.n_sinks, "different", (json_int_t)n_different, "unfed", unfed);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
         char sources[32] = "", sinks[32] = "";
         if (project.n_sources > 0) {
-            (void)snprintf(sources, sizeof(sources), "%u sources, ", project.n_sources);
+            (void)snprintf(sources, sizeof(sources), "%u source%s, ", project.n_sources,
+                           project.n_sources == 1 ? "" : "s");
         }
         if (project.n_sinks > 0) {
-            (void)snprintf(sinks, sizeof(sinks), ", %u sinks", project.n_sinks);
+            (void)snprintf(sinks, sizeof(sinks), ", %u sink%s", project.n_sinks,
+                           project.n_sinks == 1 ? "" : "s");
         }
-        tm__cli_print(cli, "%s: %s%u models%s, no faults\n", path, sources, project.n_models,
-                      sinks);
+        tm__cli_print(cli, "%s: %s%u model%s%s, no faults\n", path, sources, project.n_models,
+                      project.n_models == 1 ? "" : "s", sinks);
     }
     if (st == TM_OK && n_different > 0) {
         st = TM_FAIL(err, TM_E_REFUSED, "the home differs from the file in %u of %u entries",
@@ -553,6 +575,7 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
                          (project.encrypt_from != NULL));
         tm_err_hint(err, "Bring it to the file with 'tidemill apply'.");
     }
+    json_decref(unfed);
     tm__project_done(&project);
     return st;
 }

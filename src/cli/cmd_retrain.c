@@ -176,6 +176,9 @@ static tm_status tell_turns(tm_cli *cli, tm_err *err) {
         json_array_foreach(turns, i, turn) {
             print_turn(cli, turn);
         }
+        if (i == 0) {
+            tm__cli_print(cli, "no retraining yet\n");
+        }
     }
     json_decref(turns);
     tm__version_done(&champion);

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/project_patch.h"
+#include "cli/project_triggers.h"
 #include "loop/tune.h"
 #include "source/rows_from.h"
 #include "table/renames.h"
@@ -283,6 +284,17 @@ static tm_status write_patch(const tuning *t, const json_t *result, tm_err *err)
     return st;
 }
 
+/* What is proposed has no effect where rows are read from a file. */
+static void say_unfed(const tuning *t, const json_t *result) {
+    const json_t *const retrain =
+        json_object_get(json_object_get(result, "difference"), "retrain");
+    if (json_object_get(retrain, "new_rows") != NULL && !tm__recipe_reads_source(t->recipe)) {
+        tm__cli_warn(t->cli, "'new_rows' looks at a source, and '%s' reads a file or a query: "
+                             "declare what it reads under 'sources', or say 'every' instead",
+                     t->place.version.model);
+    }
+}
+
 tm_status cmd_tune(tm_cli *cli, tm_err *err) {
     tuning t = {.cli = cli};
     tm_ctx ctx = {0};
@@ -296,6 +308,7 @@ tm_status cmd_tune(tm_cli *cli, tm_err *err) {
         tm__cli_print_object(cli, "tidemill.tune/1", result);
     } else if (st == TM_OK) {
         print_words(cli, t.place.version.model, result);
+        say_unfed(&t, result);
         if (tm__cli_text(cli, "patch") != NULL &&
             json_is_object(json_object_get(result, "difference"))) {
             tm__cli_note(cli, "wrote %s: 'git apply %s', then 'tidemill apply --dry-run'",

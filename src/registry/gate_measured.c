@@ -224,11 +224,12 @@ static void check_load(const measuring *m) {
 bool tm__gate_covers(const tm_gate *gate, uint64_t n_answers, uint64_t n_labelled,
                      char out_text[TM_GATE_COVERAGE_TEXT]) {
     const double share = n_answers > 0 ? (double)n_labelled / (double)n_answers : 0;
+    const double days = (double)gate->coverage_after_us / 86400e6;
     const bool is_met = n_answers > 0 && share >= gate->coverage_min;
     (void)snprintf(out_text, TM_GATE_COVERAGE_TEXT,
-                   "of %llu answers that are older than %.4g days %.1f %% have a label, %s the "
+                   "of %llu answers that are older than %.4g day%s %.1f %% have a label, %s the "
                    "%.1f %% asked",
-                   (unsigned long long)n_answers, gate->coverage_after_us / 86400e6, 100 * share,
+                   (unsigned long long)n_answers, days, days == 1 ? "" : "s", 100 * share,
                    is_met ? "at least" : "below", 100 * gate->coverage_min);
     return is_met;
 }

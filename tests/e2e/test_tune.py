@@ -34,7 +34,9 @@ def test_a_difference_is_proposed_with_its_gain_and_nothing_is_applied(made):
     assert best.get("new_rows", 9999) < 5000 or best.get("on") == ["performance"]
     assert told["best"]["score"] > told["declared"]["score"] and told["best"] in told["settings"]
     assert told["threshold"]["was"] == pytest.approx(0.1)
-    words = made.ok("tune", "m", "--delay", "100", "--patch", "m.patch").out
+    tuned = made.ok("tune", "m", "--delay", "100", "--patch", "m.patch")
+    words = tuned.out
+    assert ("'new_rows' looks at a source" in tuned.err) == ("new_rows" in best), tuned.err
     assert "nothing is applied" in words and "retrain: {" in words and "declared" in words
     again = made.ok("model", "history", "m", "--json").json
     assert again == before and made.ok("check") and (made.folder / "tidemill.yaml").read_text() == PROJECT
@@ -43,7 +45,7 @@ def test_a_difference_is_proposed_with_its_gain_and_nothing_is_applied(made):
     changed = (made.folder / "tidemill.yaml").read_text()
     assert "  # errors cost\n" in changed and "better_than: champion" in changed and "cool_down: 1s" in changed, changed
     assert "m: recipe" in made.ok("apply", "--dry-run").out
-    made.ok("apply")
+    assert made.ok("apply", "--json").json["unfed"] == [{"model": "m", "trigger": "new_rows"}] * ("new_rows" in best)
     now = made.ok("tune", "m", "--delay", "100", "--json").json["declared"]
     assert now["new_rows"] == best.get("new_rows", 0) and now["on_errors"] == ("on" in best), now
 

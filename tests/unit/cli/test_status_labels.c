@@ -114,7 +114,7 @@ static void too_few_are_known_before_a_version_is_refused(void **state) {
     assert_memory_equal(tm__json_text(json_object_get(out, "too_few"), "since", ""), "2011-01-26",
                         10);
     assert_string_equal(tm__json_text(json_object_get(out, "too_few"), "reason", ""),
-                        "of 11 answers that are older than 1 days 27.3 % have a label, below the "
+                        "of 11 answers that are older than 1 day 27.3 % have a label, below the "
                         "30.0 % asked");
     const json_t *const awaited = json_object_get(out, "awaited");
     assert_int_equal(json_array_size(awaited), 2);
