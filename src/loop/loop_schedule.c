@@ -55,6 +55,7 @@ struct tm_loop {
     uint32_t n_running;
     tm_evidence *evidence;
     uint64_t facts_ns; /* when facts beside the schedule are next looked at */
+    uint32_t n_due;    /* models that the last look found due */
     char failed[129];  /* the model whose turn is not gone on with before turns_ns */
     uint64_t turns_ns;
     tm_compacting compacting;
@@ -293,6 +294,7 @@ static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, 
         return st;
     }
     tm__trigger_decide(&terms, &facts, &found);
+    loop->n_due += found.is_due ? 1 : 0;
     if (found.is_due && facts.last_us < next->last_us) {
         next->last_us = facts.last_us;
         next->is_withdrawal = found.is_withdrawal;
@@ -305,8 +307,13 @@ static tm_status look_at(tm_loop *loop, const char *model, bool looks_at_facts, 
 }
 
 /* What changed shows within a second or two, and looks take a twentieth of a core at the most,
- * however many models and facts there are. */
+ * however many models and facts there are. Where more are due than one, the next look is when that
+ * one has ended. */
 static void set_next_facts(tm_loop *loop, uint64_t begun_ns) {
+    if (loop->n_due > 1) {
+        loop->facts_ns = 0;
+        return;
+    }
     const uint64_t now_ns = tm__mono_ns();
     const uint64_t rest_ns = (now_ns - begun_ns) * TM_LOOP_FACTS_TIMES;
     const uint64_t least_ns = TM_LOOP_FACTS_MS * UINT64_C(1000000);
@@ -324,6 +331,7 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
     }
     const uint64_t now_ns = tm__mono_ns();
     const bool looks_at_facts = now_ns >= loop->facts_ns;
+    loop->n_due = 0;
     json_array_foreach(models, i, model) {
         const char *const name = tm__json_text(model, "model", "");
         tm_err err = {0};

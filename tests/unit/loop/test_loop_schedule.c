@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "monitor/alert.h"
+#include "monitor/drift_store.h"
 #include "registry/turn.h"
 #include "temp_home.h"
 #include "tiny_bundle.h"
@@ -281,6 +283,53 @@ static void a_model_that_is_always_refused_is_asked_less_and_less(void **state) 
     tm__registry_close(registry);
 }
 
+static void alert(const tm_home *home, tm_registry *registry, const char *model) {
+    tm_drift_store *store = NULL;
+    bool is_told = false;
+    json_t *recipe = json_pack("{s:{s:[s]}}", "retrain", "on", "drift");
+    const tm_alert_raise raise = {.model = model,
+                                  .version = 1,
+                                  .kind = "drift",
+                                  .subject = "x",
+                                  .since_us = T0 + SECOND,
+                                  .at_us = T0 + SECOND,
+                                  .summary = "x moved"};
+    add(home, registry, model, 0);
+    assert_int_equal(tm__registry_set_recipe(registry, model, recipe, &actor, NULL), TM_OK);
+    assert_int_equal(tm__drift_store_open(home, true, &store, NULL), TM_OK);
+    assert_int_equal(tm__alert_raise(store, &raise, &is_told, NULL), TM_OK);
+    tm__drift_store_close(store);
+    json_decref(recipe);
+}
+
+/* Facts are looked at once a second at the most, but not while somebody waits. */
+static void the_next_begins_when_one_has_ended(void **state) {
+    tm_registry *registry = NULL;
+    tm_loop *loop = NULL;
+    json_t *jobs = json_array();
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm__clock_fix(T0);
+    alert(*state, registry, "one");
+    alert(*state, registry, "other");
+    tm__clock_fix(T0 + 2 * SECOND);
+    assert_int_equal(
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = supervisor}, &loop, NULL),
+        TM_OK);
+    for (bool is_running = true; is_running; tm__sleep_ms(5)) {
+        (void)tm__loop_step(loop);
+        json_decref(jobs);
+        assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
+        const json_t *const oldest = json_array_get(jobs, json_array_size(jobs) - 1);
+        assert_non_null(oldest);
+        is_running = strcmp(tm__json_text(oldest, "state", ""), "running") == 0;
+    }
+    assert_int_equal(json_array_size(jobs), 2);
+    json_decref(jobs);
+    tm__loop_close(loop);
+    tm__registry_close(registry);
+    tm__clock_fix(INT64_MIN);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(int argc, char **argv) {
@@ -298,6 +347,7 @@ int main(int argc, char **argv) {
         TEST(a_clock_that_jumps_a_day_neither_stalls_nor_floods),
         TEST(a_month_that_was_missed_is_one_run),
         TEST(a_model_that_is_always_refused_is_asked_less_and_less),
+        TEST(the_next_begins_when_one_has_ended),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     tm__supervisor_close(supervisor);
