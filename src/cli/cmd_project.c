@@ -260,10 +260,11 @@ static tm_status say_unfed(tm_cli *cli, const tm_project *project, json_t **out,
     const json_t *one = NULL;
     *out = tm__project_unfed(project);
     json_array_foreach(*out, i, one) {
-        tm__cli_warn(cli,
-                     "'%s' under 'retrain' of '%s' looks at a source, and the model reads a file or "
-                     "a query: nothing would set it off; declare what it reads under 'sources'",
-                     tm__json_text(one, "trigger", ""), tm__json_text(one, "model", ""));
+        tm__cli_warn(
+            cli,
+            "'%s' under 'retrain' of '%s' looks at a source, and the model reads a file or "
+            "a query: nothing would set it off; declare what it reads under 'sources'",
+            tm__json_text(one, "trigger", ""), tm__json_text(one, "model", ""));
     }
     return tm__json_check(err);
 }
@@ -549,10 +550,11 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
     tm_status st = count_differences(cli, &project, &n_different, err);
     st = st == TM_OK ? say_unfed(cli, &project, &unfed, err) : st;
     if (st == TM_OK && cli->json) {
-        json_t *result = json_pack(
-            "{s:s, s:b, s:I, s:I, s:I, s:I, s:O}", "schema", "tidemill.check/1", "ok", n_different == 0,
-            "sources", (json_int_t)project.n_sources, "models", (json_int_t)project.n_models,
-            "sinks", (json_int_t)project.n_sinks, "different", (json_int_t)n_different, "unfed", unfed);
+        json_t *result =
+            json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:O}", "schema", "tidemill.check/1", "ok",
+                      n_different == 0, "sources", (json_int_t)project.n_sources, "models",
+                      (json_int_t)project.n_models, "sinks", (json_int_t)project.n_sinks,
+                      "different", (json_int_t)n_different, "unfed", unfed);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {

@@ -286,11 +286,11 @@ static tm_status write_patch(const tuning *t, const json_t *result, tm_err *err)
 
 /* What is proposed has no effect where rows are read from a file. */
 static void say_unfed(const tuning *t, const json_t *result) {
-    const json_t *const retrain =
-        json_object_get(json_object_get(result, "difference"), "retrain");
+    const json_t *const retrain = json_object_get(json_object_get(result, "difference"), "retrain");
     if (json_object_get(retrain, "new_rows") != NULL && !tm__recipe_reads_source(t->recipe)) {
-        tm__cli_warn(t->cli, "'new_rows' looks at a source, and '%s' reads a file or a query: "
-                             "declare what it reads under 'sources', or say 'every' instead",
+        tm__cli_warn(t->cli,
+                     "'new_rows' looks at a source, and '%s' reads a file or a query: "
+                     "declare what it reads under 'sources', or say 'every' instead",
                      t->place.version.model);
     }
 }

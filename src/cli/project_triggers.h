@@ -8,7 +8,8 @@
 
 /** Whether a recipe reads a source of the home, and no file or query. */
 bool tm__recipe_reads_source(const json_t *recipe);
-/** [{"model", "trigger"}]; the trigger is "new_rows" or "schema". New reference; NULL: no memory. */
+/** [{"model", "trigger"}]; the trigger is "new_rows" or "schema". New reference; NULL: no memory.
+ */
 json_t *tm__project_unfed(const tm_project *project);
 
 #endif

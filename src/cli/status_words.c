@@ -386,8 +386,9 @@ static void put_head(const drawing *d) {
     char a[CELL_BYTES], b[CELL_BYTES];
     put_server(d);
     tm__buf_printf(d->out, "%u model%s: %lld bad, %lld warn, %lld ok, %lld idle", d->n,
-                   d->n == 1 ? "" : "s", (long long)tm__json_i64(sum, "bad", 0), (long long)tm__json_i64(sum, "warn", 0),
-                   (long long)tm__json_i64(sum, "ok", 0), (long long)tm__json_i64(sum, "idle", 0));
+                   d->n == 1 ? "" : "s", (long long)tm__json_i64(sum, "bad", 0),
+                   (long long)tm__json_i64(sum, "warn", 0), (long long)tm__json_i64(sum, "ok", 0),
+                   (long long)tm__json_i64(sum, "idle", 0));
     if (strcmp(tm__json_text(server, "state", ""), "running") == 0) {
         count_text(number(sum, "answers_per_second"), a);
         count_text(number(server, "resident_bytes"), b);
