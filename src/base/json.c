@@ -51,6 +51,16 @@ tm_status tm__json_check(tm_err *err) {
     return has_lost ? TM_FAIL(err, TM_E_NOMEM, "out of memory while making a record") : TM_OK;
 }
 
+tm_status tm__json_give(tm_status st, json_t *made, json_t **out, tm_err *err) {
+    st = st == TM_OK ? tm__json_check(err) : st;
+    if (st != TM_OK) {
+        json_decref(made);
+        return st;
+    }
+    *out = made;
+    return TM_OK;
+}
+
 void tm__json_init(void) {
     /* jansson keeps its allocator in a global: set before its first value is made. */
     static _Atomic bool is_ready;

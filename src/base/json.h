@@ -31,6 +31,9 @@ bool tm__json_is_whole(void);
  */
 json_t *tm__json_lost(void);
 TM_NODISCARD tm_status tm__json_check(tm_err *err);
+/** The end of what makes a value: *out takes `made` (NULL is none) when st is TM_OK and nothing was
+ * lost; else `made` goes and *out stays. */
+TM_NODISCARD tm_status tm__json_give(tm_status st, json_t *made, json_t **out, tm_err *err);
 
 /** Parse one document (any JSON value); TM_E_DATA with line and column in the message, TM_E_LIMIT
  * past depth_max. */

@@ -117,11 +117,5 @@ tm_status tm__project_unmasked(tm_registry *registry, const tm_project *project,
         }
     }
     json_decref(models);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }

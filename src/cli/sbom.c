@@ -76,12 +76,7 @@ static tm_status bill(json_t *subject, json_t *components, json_t *needs, json_t
                   "components", components, "dependencies", "ref", ref, "dependsOn", needs);
     const tm_status st =
         value == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory for a bill") : tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(value);
-        return st;
-    }
-    *out = value;
-    return TM_OK;
+    return tm__json_give(st, value, out, err);
 }
 
 tm_status tm__sbom_program(json_t **out, tm_err *err) {

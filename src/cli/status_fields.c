@@ -57,10 +57,5 @@ tm_status tm__status_fields(const tm_place *place, const tm_version *version, js
     json_decref(fields);
     tm_status st = picked != NULL ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");
     st = st == TM_OK ? price(place, version, picked, err) : st;
-    if (st != TM_OK) {
-        json_decref(picked);
-        return st;
-    }
-    *out = picked;
-    return TM_OK;
+    return tm__json_give(st, picked, out, err);
 }

@@ -43,13 +43,7 @@ tm_status tm__label_guard_states(tm_registry *registry, const char *model, json_
                       json_object_get(details, "evidence")));
     }
     json_decref(history);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(states);
-        return st;
-    }
-    *out = states;
-    return TM_OK;
+    return tm__json_give(st, states, out, err);
 }
 
 static const char *state_of(const json_t *states, const char *origin) {
@@ -126,12 +120,7 @@ static tm_status look(const tm_label_guard *guard, const json_t *states, json_t 
     }
     add_silent(states, json_object_get(found, "origins"));
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(found);
-        return st;
-    }
-    *out = found;
-    return TM_OK;
+    return tm__json_give(st, found, out, err);
 }
 
 tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err *err) {
@@ -243,10 +232,5 @@ tm_status tm__label_guard_act(const tm_label_guard *guard, const tm_actor *actor
     st = st == TM_OK ? act(guard, actor, states, names, out_feedback, err) : st;
     st = st == TM_OK ? tm__json_check(err) : st;
     json_decref(states);
-    if (st != TM_OK) {
-        json_decref(names);
-        return st;
-    }
-    *out_names = names;
-    return TM_OK;
+    return tm__json_give(st, names, out_names, err);
 }

@@ -308,13 +308,7 @@ static tm_status list(const following *f, json_t **out, tm_err *err) {
     tm__monitor_close(monitor);
     json_t *const made = json_pack("{s:I, s:O}", "rows", (json_int_t)f->n_rows, "models", models);
     json_decref(models);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(made);
-        return st;
-    }
-    *out = made;
-    return TM_OK;
+    return tm__json_give(st, made, out, err);
 }
 
 tm_status tm__follow_run(tm_ctx *ctx, const tm_home *home, bool follows, json_t **out,

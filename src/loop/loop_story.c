@@ -50,12 +50,7 @@ tm_status tm__turn_evidence(const tm_retraining *r, json_t **out, tm_err *err) {
     tm_status st = tm__json_check(err);
     st = st == TM_OK ? add_alerts(r, evidence, err) : st;
     st = st == TM_OK ? add_live(r, evidence, err) : st;
-    if (st != TM_OK) {
-        json_decref(evidence);
-        return st;
-    }
-    *out = evidence;
-    return TM_OK;
+    return tm__json_give(st, evidence, out, err);
 }
 
 json_t *tm__turn_candidates(const json_t *report) {

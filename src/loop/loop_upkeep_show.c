@@ -143,13 +143,7 @@ tm_status tm__upkeep_list(const tm_home *home, json_t **out, tm_err *err) {
     tm__online_reader_free(reader);
     tm__kept_done(&kept);
     tm__registry_close(registry);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* ---- Show ---- */

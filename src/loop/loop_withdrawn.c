@@ -207,13 +207,7 @@ tm_status tm__withdrawn_left(tm_ctx *ctx, const tm_home *home, tm_registry *regi
         tm__version_done(&champion);
     }
     json_decref(models);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* ---- Without them ---- */

@@ -304,11 +304,5 @@ tm_status tm__processing(tm_ctx *ctx, const tm_home *home, tm_registry *registry
     st = st == TM_OK ? tm__registry_routes(registry, take_route, &r, err) : st;
     st = st == TM_OK ? take_sinks(&r, err) : st;
     st = st == TM_OK ? tm__processing_home(home, registry, all, err) : st;
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(all);
-        return st;
-    }
-    *out = all;
-    return TM_OK;
+    return tm__json_give(st, all, out, err);
 }

@@ -403,10 +403,5 @@ tm_status tm__subject_find(tm_ctx *ctx, const tm_home *home, tm_registry *regist
         json_object_set_new(found, "n_answers", json_integer((json_int_t)f.n_answers));
         st = tm__json_check(err);
     }
-    if (st == TM_OK) {
-        *out = found;
-        found = NULL;
-    }
-    json_decref(found);
-    return st;
+    return tm__json_give(st, found, out, err);
 }

@@ -177,12 +177,7 @@ tm_status tm__diff_records(const tm_bundle *a, const tm_bundle *b, json_t **out,
     json_decref(params_a);
     json_decref(params_b);
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(diff);
-        return st;
-    }
-    *out = diff;
-    return TM_OK;
+    return tm__json_give(st, diff, out, err);
 }
 
 /* ---- Answers ---- */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "store/db_list.h"
 
 #define N_MAX_DEFAULT 1000u
 #define BODY_BYTES_MAX (256u << 10)
@@ -279,9 +280,8 @@ tm_status tm__alert_last(tm_drift_store *store, const tm_alert_raise *key, int64
 
 /* ---- list ---- */
 
-static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t *list, tm_err *err) {
+static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t **out, tm_err *err) {
     tm_stmt *s = NULL;
-    tm_status st = TM_OK;
     TM_TRY(tm__stmt_init(db,
                          "SELECT " COLUMNS " FROM alerts WHERE (?1 IS NULL OR model = ?1)"
                          " AND (?2 = 1 OR state < 3) ORDER BY last_us DESC, id DESC LIMIT ?3",
@@ -289,29 +289,20 @@ static tm_status list_all(tm_db *db, const tm_alert_filter *filter, json_t *list
     tm__stmt_bind_text(s, 1, filter->model);
     tm__stmt_bind_i64(s, 2, filter->all);
     tm__stmt_bind_i64(s, 3, filter->n_max > 0 ? filter->n_max : N_MAX_DEFAULT);
-    while (tm__stmt_next(s, &st, err)) {
-        json_array_append_new(list, read_alert(s));
-    }
-    tm__stmt_done(s);
-    return st == TM_OK ? tm__json_check(err) : st;
+    return tm__stmt_list(s, read_alert, out, err);
 }
 
 tm_status tm__alert_list(const tm_home *home, const tm_alert_filter *filter, json_t **out,
                          tm_err *err) {
     tm_drift_store *store = NULL;
     TM_TRY(tm__drift_store_open(home, false, &store, err));
-    json_t *const list = json_array();
-    tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for alerts") : TM_OK;
-    if (st == TM_OK && store != NULL) {
-        st = list_all(tm__drift_store_db(store), filter, list, err);
+    if (store == NULL) {
+        *out = json_array();
+        return *out == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for alerts") : TM_OK;
     }
+    const tm_status st = list_all(tm__drift_store_db(store), filter, out, err);
     tm__drift_store_close(store);
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return st;
 }
 
 /* ---- move ---- */

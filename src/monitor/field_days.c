@@ -162,12 +162,7 @@ tm_status tm__field_days_report(const tm_home *home, const tm_drift_window_key *
         st = read_all(tm__drift_store_db(store), key, list, err);
     }
     tm__drift_store_close(store);
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* ---- price ---- */

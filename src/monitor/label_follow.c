@@ -179,10 +179,5 @@ tm_status tm__monitor_followed(tm_monitor *monitor, const char *model, json_t **
     json_object_set_new(made, "problem",
                         found->problem[0] != '\0' ? json_string(found->problem) : json_null());
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(made);
-        return st;
-    }
-    *out = made;
-    return TM_OK;
+    return tm__json_give(st, made, out, err);
 }

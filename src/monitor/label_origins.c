@@ -233,12 +233,7 @@ tm_status tm__origins_tell(const tm_origin_labels *all, json_t **out, tm_err *er
         st = tm__json_check(err);
     }
     tm__mem_free(found);
-    if (st != TM_OK) {
-        json_decref(told);
-        return st;
-    }
-    *out = told;
-    return TM_OK;
+    return tm__json_give(st, told, out, err);
 }
 
 static tm_status judge(const reading *r, json_t **out, tm_err *err) {
@@ -255,12 +250,7 @@ static tm_status judge(const reading *r, json_t **out, tm_err *err) {
                   "origins", list, "coverage", coverage_to_json(r), "explored",
                   explored_to_json(&r->explored, tm__bundle_classes(r->bundle)));
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(told);
-        return st;
-    }
-    *out = told;
-    return TM_OK;
+    return tm__json_give(st, told, out, err);
 }
 
 tm_status tm__label_origins(tm_monitor *monitor, const tm_bundle *bundle, const tm_origins_ask *ask,

@@ -114,13 +114,7 @@ tm_status tm__live_scores(const tm_live_part *part, bool has_bounds, json_t **ou
         }
     }
     tm__mem_free(room);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* ---- without labels ---- */
@@ -201,11 +195,5 @@ tm_status tm__live_estimates(const tm_live_part *part, json_t **out, tm_err *err
         }
     }
     tm__mem_free(room);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }

@@ -86,13 +86,7 @@ static tm_status read_newest(tm_registry *registry, const char *model, json_t **
         }
     }
     tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st == TM_OK) {
-        *out = found;
-    } else {
-        json_decref(found);
-    }
-    return st;
+    return tm__json_give(st, found, out, err);
 }
 
 tm_status tm__registry_experiment(tm_registry *registry, const char *model, json_t **out,

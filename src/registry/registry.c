@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/proc.h"
 #include "registry/registry_priv.h"
+#include "store/db_list.h"
 #include "tidemill/bundle.h"
 
 #define TM_META_APPLICATION_ID 0x544D4D45u /* "TMME" */
@@ -269,19 +270,7 @@ tm_status tm__registry_names(tm_registry *registry, const char *sql, const char 
     if (model != NULL) {
         tm__stmt_bind_text(stmt, 1, model);
     }
-    json_t *names = json_array();
-    tm_status st = TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
-    }
-    tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st == TM_OK) {
-        *out = names;
-    } else {
-        json_decref(names);
-    }
-    return st;
+    return tm__stmt_list(stmt, tm__stmt_name, out, err);
 }
 
 static tm_status model_absent(tm_registry *registry, const char *model, tm_err *err) {
@@ -778,12 +767,7 @@ static tm_status list_rows(tm_stmt *stmt,
         st = item(stmt, list, err);
     }
     tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        *out = list;
-        list = NULL;
-    }
-    json_decref(list);
-    return st;
+    return tm__json_give(st, list, out, err);
 }
 
 tm_status tm__registry_models(tm_registry *registry, json_t **out, tm_err *err) {

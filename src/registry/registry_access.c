@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "registry/registry_priv.h"
+#include "store/db_list.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -169,28 +170,6 @@ tm_status tm__registry_key_rotate(tm_registry *registry, const char *id, const t
     return tm__registry_transact(registry, key_rotate_locked, &in, err);
 }
 
-/* All rows of a bound statement as a list; ends the statement. */
-static tm_status list_rows(tm_stmt *stmt, json_t *(*item)(tm_stmt *stmt), json_t **out,
-                           tm_err *err) {
-    tm_status st = TM_OK;
-    json_t *list = json_array();
-    if (list == NULL) {
-        st = no_memory(err);
-    }
-    while (tm__stmt_next(stmt, &st, err)) {
-        if (json_array_append_new(list, item(stmt)) != 0) {
-            st = no_memory(err);
-        }
-    }
-    tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        *out = list;
-        list = NULL;
-    }
-    json_decref(list);
-    return st;
-}
-
 static json_t *time_or_null(tm_stmt *stmt, int col) {
     return tm__stmt_is_null(stmt, col) ? json_null() : tm__registry_time(tm__stmt_i64(stmt, col));
 }
@@ -226,7 +205,7 @@ tm_status tm__registry_keys(tm_registry *registry, json_t **out, tm_err *err) {
                          " FROM keys"
                          " ORDER BY created_us, id",
                          &stmt, err));
-    return list_rows(stmt, key_item, out, err);
+    return tm__stmt_list(stmt, key_item, out, err);
 }
 
 tm_status tm__registry_key_list(tm_registry *registry,
@@ -395,7 +374,7 @@ tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err) {
                          "SELECT id, kind, model, state, started_us, ended_us, result FROM jobs"
                          " ORDER BY started_us DESC, id DESC LIMIT 1000",
                          &stmt, err));
-    return list_rows(stmt, job_item, out, err);
+    return tm__stmt_list(stmt, job_item, out, err);
 }
 
 static tm_status epoch_locked(tm_registry *registry, void *arg, tm_err *err) {

@@ -147,13 +147,7 @@ tm_status tm__registry_at(tm_registry *registry, int64_t at_us, json_t **out, tm
         st = live_item(registry, stmt, list, err);
     }
     tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* ---- Lineage ---- */
@@ -217,13 +211,7 @@ tm_status tm__registry_lineage(tm_registry *registry, const tm_version *version,
     json_object_set_new(lineage, "source", known_or_null(recipe, "source"));
     json_object_set_new(lineage, "recipe_hash", hash);
     tm_status st = add_registered(registry, version, lineage, err);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(lineage);
-        return st;
-    }
-    *out = lineage;
-    return TM_OK;
+    return tm__json_give(st, lineage, out, err);
 }
 
 tm_status tm__registry_was_champion(tm_registry *registry, const char *model, uint32_t number,

@@ -60,12 +60,7 @@ tm_status tm__registry_files(tm_registry *registry, json_t **out, tm_err *err) {
             " ORDER BY 1",
             snapshots, err);
     }
-    if (st == TM_OK) {
-        *out = files;
-        files = NULL;
-    }
-    json_decref(files);
-    return st;
+    return tm__json_give(st, files, out, err);
 }
 
 tm_status tm__registry_copy(tm_registry *registry, const tm_ctx *ctx, const char *to, tm_err *err) {

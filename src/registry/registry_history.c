@@ -278,12 +278,7 @@ tm_status tm__registry_history_find(tm_registry *registry, const char *model,
         st = history_item(stmt, list, err);
     }
     tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        *out = list;
-        list = NULL;
-    }
-    json_decref(list);
-    return st;
+    return tm__json_give(st, list, out, err);
 }
 
 tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,

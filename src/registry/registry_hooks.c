@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "registry/registry_priv.h"
+#include "store/db_list.h"
 
 #define FIRST_WAIT_US INT64_C(10000000)
 #define MOST_WAIT_US INT64_C(21600000000)
@@ -214,17 +215,5 @@ tm_status tm__hooks_list(tm_registry *registry, const char *model, json_t **out,
                          " WHERE ?1 IS NULL OR h.model = ?1 ORDER BY h.model, h.name",
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
-    json_t *list = json_array();
-    tm_status st = TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        json_array_append_new(list, receiver_of(stmt));
-    }
-    tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__stmt_list(stmt, receiver_of, out, err);
 }

@@ -43,13 +43,7 @@ tm_status tm__registry_record(tm_registry *registry, const tm_version *version, 
                         json_integer((json_int_t)tm__registry_bundle_bytes(registry, version)));
     json_object_set_new(record, "created", tm__registry_time(version->created_us));
     tm_status st = add_told(registry, version, record, err);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(record);
-        return st;
-    }
-    *out = record;
-    return TM_OK;
+    return tm__json_give(st, record, out, err);
 }
 
 json_t *tm__version_brief(const tm_version *version) {

@@ -171,12 +171,7 @@ tm_status tm__retiring_list(tm_registry *registry, json_t **out, tm_err *err) {
     st = st == TM_OK ? read_dates(registry, dates, err) : st;
     st = st == TM_OK && json_object_size(dates) > 0 ? list(registry, dates, found, err) : st;
     json_decref(dates);
-    if (st == TM_OK) {
-        *out = found;
-        found = NULL;
-    }
-    json_decref(found);
-    return st;
+    return tm__json_give(st, found, out, err);
 }
 
 /* ---- What is past its date ---- */

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "registry/registry_priv.h"
+#include "store/db_list.h"
 
 typedef struct tagging {
     const tm_version *version;
@@ -181,13 +182,12 @@ tm_status tm__registry_tags(tm_registry *registry, const tm_version *version, js
         json_object_set_new(tags, tm__stmt_text(stmt, 0), json_string(tm__stmt_text(stmt, 1)));
     }
     tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(tags);
-        return st;
-    }
-    *out = tags;
-    return TM_OK;
+    return tm__json_give(st, tags, out, err);
+}
+
+static json_t *note_of(tm_stmt *stmt) {
+    return json_pack("{s:o, s:s, s:s}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)), "actor",
+                     tm__stmt_text(stmt, 1), "text", tm__stmt_text(stmt, 2));
 }
 
 tm_status tm__registry_notes(tm_registry *registry, const tm_version *version, json_t **out,
@@ -199,19 +199,5 @@ tm_status tm__registry_notes(tm_registry *registry, const tm_version *version, j
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, version->model);
     tm__stmt_bind_i64(stmt, 2, version->number);
-    json_t *notes = json_array();
-    tm_status st = TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        json_array_append_new(
-            notes, json_pack("{s:o, s:s, s:s}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)),
-                             "actor", tm__stmt_text(stmt, 1), "text", tm__stmt_text(stmt, 2)));
-    }
-    tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(notes);
-        return st;
-    }
-    *out = notes;
-    return TM_OK;
+    return tm__stmt_list(stmt, note_of, out, err);
 }

@@ -13,6 +13,7 @@
 #include "base/sandbox.h"
 #include "registry/registry_priv.h"
 #include "registry/trust.h"
+#include "store/db_list.h"
 
 #define FILE_BYTES (TM_HASH_TEXT) /* hexadecimal digits of the seed and the end of a line */
 #define NAME_BYTES_MAX 128u
@@ -218,29 +219,20 @@ tm_status tm__trust_remove(tm_registry *registry, const tm_public_key *key, cons
     return tm__registry_transact(registry, remove_locked, &in, err);
 }
 
+static json_t *signer_of(tm_stmt *stmt) {
+    char text[TM_PUBLIC_KEY_TEXT];
+    tm_public_key key;
+    memcpy(key.bytes, tm__stmt_blob(stmt, 0).ptr, TM_PUBLIC_KEY_BYTES);
+    tm__public_key_to_text(&key, text);
+    return json_pack("{s:s, s:s, s:o}", "key", text, "name", tm__stmt_text(stmt, 1), "added",
+                     tm__registry_time(tm__stmt_i64(stmt, 2)));
+}
+
 tm_status tm__trust_list(tm_registry *registry, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(
         registry->db, "SELECT key, name, created_us FROM signers ORDER BY name, key", &stmt, err));
-    json_t *list = json_array();
-    tm_status st = TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        char text[TM_PUBLIC_KEY_TEXT];
-        tm_public_key key;
-        memcpy(key.bytes, tm__stmt_blob(stmt, 0).ptr, TM_PUBLIC_KEY_BYTES);
-        tm__public_key_to_text(&key, text);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "key", text, "name",
-                                              tm__stmt_text(stmt, 1), "added",
-                                              tm__registry_time(tm__stmt_i64(stmt, 2))));
-    }
-    tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__stmt_list(stmt, signer_of, out, err);
 }
 
 /* No key is made only to ask. */

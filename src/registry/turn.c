@@ -128,13 +128,7 @@ tm_status tm__turn_list(tm_registry *registry, const char *model, uint32_t n, js
         st = add_item(registry, stmt, list, err);
     }
     tm__stmt_done(stmt);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 static tm_status next_number(tm_registry *registry, const char *model, uint32_t *out, tm_err *err) {

@@ -280,11 +280,5 @@ tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_er
     }
     tm__stmt_done(stmt);
     tm__db_close(db);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(names);
-        return st;
-    }
-    *out = names;
-    return TM_OK;
+    return tm__json_give(st, names, out, err);
 }

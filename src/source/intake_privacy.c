@@ -46,12 +46,7 @@ tm_status tm__intake_privacy(const tm_home *home, const char *name, json_t **out
     json_t *privacy = json_pack("{s:o}", "columns", policies);
     tm_status st = tm__json_check(err);
     st = st == TM_OK && needs_key ? add_check(home, privacy, err) : st;
-    if (st != TM_OK) {
-        json_decref(privacy);
-        return st;
-    }
-    *out = privacy;
-    return TM_OK;
+    return tm__json_give(st, privacy, out, err);
 }
 
 tm_status tm__intake_privacy_apply(const tm_home *home, const json_t *privacy, tm_table **table,

@@ -201,13 +201,7 @@ tm_status tm__intake_quarantine(const tm_home *home, const char *name,
     }
     tm__stmt_done(stmt);
     tm__intake_place_done(&p);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* ---- Counts ---- */
@@ -282,12 +276,7 @@ tm_status tm__intake_quarantine_groups(const tm_home *home, const char *name,
     st = st == TM_OK ? groups(&p, choice, json, err) : st;
     st = st == TM_OK ? tm__json_check(err) : st;
     tm__intake_place_done(&p);
-    if (st != TM_OK) {
-        json_decref(json);
-        return st;
-    }
-    *out = json;
-    return TM_OK;
+    return tm__json_give(st, json, out, err);
 }
 
 /* ---- Writing out ---- */

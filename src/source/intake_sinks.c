@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "source/intake_priv.h"
 #include "source/sinks.h"
+#include "store/db_list.h"
 
 #define JSON_BYTES_MAX ((size_t)1 << 20)
 
@@ -122,20 +123,8 @@ static tm_status read_row(tm_stmt *stmt, tm_sink_row *out, tm_err *err) {
 
 tm_status tm__sink_store_names(tm_sink_store *store, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
-    json_t *names = json_array();
-    tm_status st = tm__stmt_init(store->db, "SELECT name FROM sinks ORDER BY name", &stmt, err);
-    while (tm__stmt_next(stmt, &st, err)) {
-        if (json_array_append_new(names, json_string(tm__stmt_text(stmt, 0))) != 0) {
-            st = no_memory(err);
-        }
-    }
-    tm__stmt_done(stmt);
-    if (st != TM_OK) {
-        json_decref(names);
-        return st;
-    }
-    *out = names;
-    return TM_OK;
+    TM_TRY(tm__stmt_init(store->db, "SELECT name FROM sinks ORDER BY name", &stmt, err));
+    return tm__stmt_list(stmt, tm__stmt_name, out, err);
 }
 
 static tm_status not_found(tm_sink_store *store, const char *name, tm_err *err) {

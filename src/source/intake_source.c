@@ -11,6 +11,7 @@
 #include "source/expect.h"
 #include "source/intake_priv.h"
 #include "source/intake_retain.h"
+#include "store/db_list.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -513,35 +514,25 @@ tm_status tm__intake_show(const tm_home *home, const char *name, json_t **out, t
         st = tm__json_check(err);
     }
     tm__intake_place_done(&p);
-    if (st != TM_OK) {
-        json_decref(json);
-        return st;
-    }
-    *out = json;
-    return TM_OK;
+    return tm__json_give(st, json, out, err);
 }
 
-static tm_status list_names(tm_db *db, json_t *names, tm_err *err) {
+static tm_status list_names(tm_db *db, json_t **out, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "SELECT name FROM sources ORDER BY name", &stmt, err));
-    tm_status st = TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
-    }
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_list(stmt, tm__stmt_name, out, err);
 }
 
 tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err) {
     tm_db *db = NULL;
-    json_t *list = json_array(), *names = json_array();
+    json_t *list = json_array(), *names = NULL;
     size_t i = 0;
     const json_t *name = NULL;
     tm_status st = TM_OK;
     if (tm__fs_info(tm__home_intake_db(home)).kind != TM_PATH_NONE) {
         st = tm__intake_db_open(home, false, &db, err);
         if (st == TM_OK) {
-            st = list_names(db, names, err);
+            st = list_names(db, &names, err);
         }
     }
     json_array_foreach(names, i, name) {
@@ -559,10 +550,5 @@ tm_status tm__intake_list(const tm_home *home, json_t **out, tm_err *err) {
     st = st == TM_OK ? tm__json_check(err) : st;
     tm__db_close(db);
     json_decref(names);
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }

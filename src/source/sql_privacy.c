@@ -89,10 +89,5 @@ tm_status tm__sql_privacy(const tm_home *home, const json_t *snapshots, const tm
     tm__hash_reset(&c.key);
     json_decref(c.sources);
     json_decref(c.policies);
-    if (st != TM_OK) {
-        json_decref(privacy);
-        return st;
-    }
-    *out = privacy;
-    return TM_OK;
+    return tm__json_give(st, privacy, out, err);
 }

@@ -177,12 +177,7 @@ tm_status tm__sql_source_names(const tm_home *home, const char *sql, json_t **ou
     }
     tm__db_close(db);
     json_decref(words);
-    if (st != TM_OK) {
-        json_decref(names);
-        return st;
-    }
-    *out = names;
-    return TM_OK;
+    return tm__json_give(st, names, out, err);
 }
 
 static tm_status save(tm_ctx *ctx, const tm_home *home, const char *name, const tm_sql_ask *ask,

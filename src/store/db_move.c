@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "store/db_list.h"
 #include "store/db_priv.h"
 
 #define SQL_BYTES_MAX 8192u
@@ -211,23 +212,13 @@ static tm_status move_table(mover *m, const tm_db_part *part, table_sum *out, tm
 
 static tm_status list_tables(mover *m, tm_err *err) {
     tm_stmt *stmt = NULL;
-    m->tables = json_array();
     TM_TRY(tm__stmt_init(m->file,
                          "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE"
                          " 'sqlite_%' ORDER BY rowid",
                          &stmt, err));
-    tm_status st = TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        if (json_array_append_new(m->tables, json_string(tm__stmt_text(stmt, 0))) != 0) {
-            st = no_memory(err);
-        }
-    }
-    tm__stmt_done(stmt);
-    if (st == TM_OK) {
-        m->sums = tm__mem_zalloc(json_array_size(m->tables) + 1, sizeof(*m->sums));
-        st = m->sums == NULL ? no_memory(err) : TM_OK;
-    }
-    return st;
+    TM_TRY(tm__stmt_list(stmt, tm__stmt_name, &m->tables, err));
+    m->sums = tm__mem_zalloc(json_array_size(m->tables) + 1, sizeof(*m->sums));
+    return m->sums == NULL ? no_memory(err) : TM_OK;
 }
 
 static tm_status empty_table(tm_db *db, const char *table, tm_err *err) {

@@ -87,12 +87,7 @@ tm_status tm__trainings_read(const tm_home *home, int64_t now_us, json_t **out, 
         put_in(all, one);
     }
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(all);
-        return st;
-    }
-    *out = all;
-    return TM_OK;
+    return tm__json_give(st, all, out, err);
 }
 
 void tm__trainings_sweep(const tm_home *home, int64_t now_us) {

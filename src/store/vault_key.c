@@ -358,12 +358,7 @@ static tm_status with_key(const json_t *keys, const char *id, const char *from, 
         st = TM_FAIL(err, TM_E_LIMIT, "the home has %u keys already", TM_ENVELOPE_KEYS_MAX);
         tm_err_hint(err, "Forget those that seal nothing: 'tidemill encrypt --forget ID'.");
     }
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* The id of the key of a source. */

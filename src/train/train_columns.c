@@ -260,12 +260,7 @@ static tm_status measure(columns_job *job, json_t **out, tm_err *err) {
     }
     json_t *result = worths_to_json(job, whole);
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(result);
-        return st;
-    }
-    *out = result;
-    return TM_OK;
+    return tm__json_give(st, result, out, err);
 }
 
 tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,

@@ -596,10 +596,5 @@ tm_status tm__train_crosses(tm_ctx *ctx, tm_search *search, json_t **out, tm_err
     tm__mem_free((void *)c.exprs);
     tm__mem_free(c.loss);
     tm__mem_free(c.best);
-    if (st != TM_OK) {
-        json_decref(record);
-        return st;
-    }
-    *out = record;
-    return TM_OK;
+    return tm__json_give(st, record, out, err);
 }

@@ -244,10 +244,5 @@ tm_status tm__look_curves(const tm_look *look, json_t **out, tm_err *err) {
     json_object_set_new(curves, "called", say_called(&w));
     tm__mem_free(w.rows);
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(curves);
-        return st;
-    }
-    *out = curves;
-    return TM_OK;
+    return tm__json_give(st, curves, out, err);
 }

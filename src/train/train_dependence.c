@@ -315,11 +315,5 @@ tm_status tm__look_dependence(const tm_look *look, const json_t *worth, json_t *
     tm__mem_free(d.cells);
     tm__mem_free(d.answers);
     tm__mem_free(sorted);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }

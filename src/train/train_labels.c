@@ -137,10 +137,5 @@ tm_status tm__train_label_rows(const tm_table *table, const tm_label_rows_option
                                           : json_null(),
                              "time", times_to_json(&r, options->now_us));
     const tm_status st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(made);
-        return st;
-    }
-    *out = made;
-    return TM_OK;
+    return tm__json_give(st, made, out, err);
 }

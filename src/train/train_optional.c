@@ -55,12 +55,7 @@ tm_status tm__train_optional(const tm_bundle *served, const tm_train_reads *read
     st = st != TM_OK    ? st
          : list == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for columns")
                         : tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }
 
 /* "late_2h" of "late_2h = mean(late) by origin over 2h". */

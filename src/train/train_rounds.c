@@ -72,13 +72,7 @@ static tm_status look_at(const tm_look *look, json_t **out, tm_err *err) {
     tm__matrix_free(matrix);
     json_t *told = json_pack("{s:s, s:o, s:o}", "metric", look->metric->name, "rounds", rounds,
                              "score", scores);
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(told);
-        return st;
-    }
-    *out = told;
-    return TM_OK;
+    return tm__json_give(st, told, out, err);
 }
 
 tm_status tm__look_rounds(const tm_look *look, json_t **out, tm_err *err) {

@@ -111,11 +111,5 @@ tm_status tm__look_slices(const tm_look *look, const double *other, const char *
     json_array_foreach(list, i, item) {
         json_object_set_new(item, "column", json_string(column));
     }
-    st = st == TM_OK ? tm__json_check(err) : st;
-    if (st != TM_OK) {
-        json_decref(list);
-        return st;
-    }
-    *out = list;
-    return TM_OK;
+    return tm__json_give(st, list, out, err);
 }

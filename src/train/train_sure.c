@@ -314,12 +314,7 @@ static tm_status say_scores(const draws *d, json_t **out, tm_err *err) {
                                (json_int_t)d->look->n_units, "repeats", (json_int_t)REPEATS, "rows",
                                (json_int_t)d->part[0].n_rows, "list", list);
     st = tm__json_check(err);
-    if (st != TM_OK) {
-        json_decref(scores);
-        return st;
-    }
-    *out = scores;
-    return TM_OK;
+    return tm__json_give(st, scores, out, err);
 }
 
 tm_status tm__look_scores(const tm_look *look, const double *other, json_t **out, tm_err *err) {
