@@ -17,9 +17,7 @@
 #include "cli/audit_note.h"
 #include "cli/cli.h"
 #include "cli/walk_args.h"
-#include "store/duck.h"
-
-#define MEMORY_MAX (UINT64_C(1) << 30)
+#include "store/parquet.h"
 
 /* What an answer has beside its row, in this order; scores follow. */
 static const struct {
@@ -42,8 +40,7 @@ typedef struct exporting {
     tm_cli *cli;
     tm_ctx *ctx;
     const char *dir, *model;
-    uint64_t rows_max; /* of a file */
-    tm_duck *duck;
+    uint64_t rows_max;      /* of a file */
     export_column *columns; /* [n_columns] of rows, owned */
     uint32_t n_columns, n_scores;
     int64_t stream;   /* that places is of; 0: none */
@@ -168,8 +165,8 @@ static tm_status publish(exporting *e, const tm_table *table, const char *path, 
         return no_memory(err);
     }
     const char *const made = (const char *)temp.data;
-    tm_status st = tm__duck_write_parquet(e->duck, table, made, err);
-    st = st == TM_OK ? tm__fs_publish_file(made, path, err) : st;
+    tm_status st = tm__parquet_write_path(e->ctx, table, made, err);
+    st = st == TM_OK ? tm__fs_move(made, path, err) : st;
     const tm_status removed = tm__fs_remove(made, st == TM_OK ? err : NULL);
     tm__buf_done(&temp);
     return st != TM_OK ? st : removed;
@@ -274,7 +271,6 @@ static tm_status take(void *arg, const tm_walk_row *row, tm_err *err) {
 /* ---- Both ---- */
 
 static tm_status make_room(exporting *e, tm_err *err) {
-    const tm_duck_options options = {.memory_bytes_max = MEMORY_MAX, .cancel = e->ctx->cancel};
     e->cells = tm__mem_zalloc(N_OWN + (size_t)e->n_scores + e->n_columns + 1, sizeof(*e->cells));
     e->texts = tm__mem_zalloc((size_t)e->n_columns + 1, sizeof(*e->texts));
     if (e->cells == NULL || e->texts == NULL) {
@@ -284,8 +280,7 @@ static tm_status make_room(exporting *e, tm_err *err) {
         tm__buf_init(&e->texts[i], SIZE_MAX / 2);
         e->columns[i].type = type_of(e->columns[i].types);
     }
-    TM_TRY(tm__fs_mkdir(e->dir, err));
-    return tm__duck_open(&options, &e->duck, err);
+    return tm__fs_mkdir(e->dir, err);
 }
 
 static tm_status export_all(exporting *e, tm_monitor *monitor, const tm_walk_options *options,
@@ -300,7 +295,6 @@ static tm_status export_all(exporting *e, tm_monitor *monitor, const tm_walk_opt
 }
 
 static void exporting_done(exporting *e) {
-    tm__duck_close(e->duck);
     tm__builder_free(e->builder);
     for (uint32_t i = 0; i < e->n_columns; i++) {
         tm__mem_free(e->columns[i].name);

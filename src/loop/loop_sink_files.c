@@ -9,9 +9,8 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/pool.h"
 #include "loop/loop_sink_priv.h"
-#include "store/duck.h"
+#include "store/parquet.h"
 
 #define CSV_BYTES_MAX ((size_t)4 << 30)
 
@@ -54,21 +53,17 @@ static tm_status write_csv(const tm_table *table, const char *path, tm_err *err)
     return st;
 }
 
-/* By DuckDB, to a temporary in the home; on one thread, so that the bytes are the same. */
+/* To a temporary in the home first. */
 static tm_status write_parquet(const files_target *target, const tm_table *table, const char *path,
                                tm_err *err) {
     char name[TM_MAX_NAME + 24];
-    tm_duck *duck = NULL;
     (void)snprintf(name, sizeof(name), "sink.%s.parquet", target->run->row.name);
     char *temp = tm__fs_join(tm__home_jobs(target->run->home), name);
     if (temp == NULL) {
         return no_memory(err);
     }
-    const tm_duck_options options = {.n_threads = 1, .cancel = target->run->ctx->cancel};
     tm_status st = tm__fs_remove(temp, err); /* a run that was killed may have left it */
-    st = st == TM_OK ? tm__duck_open(&options, &duck, err) : st;
-    st = st == TM_OK ? tm__duck_write_parquet(duck, table, temp, err) : st;
-    tm__duck_close(duck);
+    st = st == TM_OK ? tm__parquet_write_path(target->run->ctx, table, temp, err) : st;
     st = st == TM_OK ? tm__fs_publish_file(temp, path, err) : st;
     const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
     tm__mem_free(temp);

@@ -12,6 +12,7 @@
 #include "source/snapshot_priv.h"
 #include "store/bucket.h"
 #include "store/duck.h"
+#include "store/parquet.h"
 #include "store/vault.h"
 
 /* dir/<hash><suffix> in a fresh block. */
@@ -23,13 +24,6 @@ static char *make_path(const char *dir, const tm_hash *hash, const char *suffix)
     return tm__fs_join(dir, name);
 }
 
-/* Made where who makes it can write, and published from there. */
-static tm_status write_by(const tm_snapshot_maker *maker, const char *temp, const char *path,
-                          tm_err *err) {
-    TM_TRY(maker->write(maker->arg, temp, err));
-    return tm__vault_publish_file(temp, path, err);
-}
-
 /* Rows that are to be sealed do not touch the disk before they are. */
 static tm_status write_file(const tm_snapshot_maker *maker, const char *temp, const char *path,
                             tm_err *err) {
@@ -38,17 +32,13 @@ static tm_status write_file(const tm_snapshot_maker *maker, const char *temp, co
     TM_TRY(tm__vault_has(path, &has_vault, err));
     if (has_vault) {
         TM_TRY(tm__memory_file_open(&memory, err));
-        const tm_status st = write_by(maker, tm__file_path(memory), path, err);
+        tm_status st = maker->write(maker->arg, tm__file_path(memory), err);
+        st = st == TM_OK ? tm__vault_publish_file(tm__file_path(memory), path, err) : st;
         tm__file_close(memory);
         return st;
     }
-    tm_status st = TM_OK;
-    if (maker->is_synced) {
-        st = maker->write(maker->arg, temp, err);
-        st = st == TM_OK ? tm__fs_move(temp, path, err) : st;
-    } else {
-        st = write_by(maker, temp, path, err);
-    }
+    tm_status st = maker->write(maker->arg, temp, err);
+    st = st == TM_OK ? tm__fs_move(temp, path, err) : st;
     const tm_status removed = tm__fs_remove(temp, st == TM_OK ? err : NULL);
     return st != TM_OK ? st : removed;
 }
@@ -89,20 +79,14 @@ typedef struct rows_of {
 
 static tm_status write_rows(void *arg, const char *path, tm_err *err) {
     const rows_of *rows = arg;
-    tm_duck *duck = NULL;
-    const tm_duck_options options = {.n_threads = tm__pool_threads(rows->ctx->pool),
-                                     .cancel = rows->ctx->cancel};
-    TM_TRY(tm__duck_open(&options, &duck, err));
-    const tm_status st = tm__duck_write_parquet(duck, rows->table, path, err);
-    tm__duck_close(duck);
-    return st;
+    return tm__parquet_write_path(rows->ctx, rows->table, path, err);
 }
 
 tm_status tm__snapshot_save_as(tm_ctx *ctx, const char *dir, const tm_table *table,
                                const tm_hash *hash, tm_err *err) {
     rows_of rows = {ctx, table};
-    return tm__snapshot_put(dir, hash, &(tm_snapshot_maker){.write = write_rows, .arg = &rows},
-                            err);
+    const tm_snapshot_maker maker = {.write = write_rows, .arg = &rows};
+    return tm__snapshot_put(dir, hash, &maker, err);
 }
 
 tm_status tm__snapshot_save_by(tm_ctx *ctx, tm_bucket *bucket, const char *dir,

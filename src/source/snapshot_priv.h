@@ -7,11 +7,11 @@
 
 #include "source/source.h"
 
-/* Who writes the rows as Parquet to a path that is new, or of a file in memory. */
+/* Who writes the rows as Parquet to a path that is new, or of a file in memory, through base/fs,
+ * and syncs them. */
 typedef struct tm_snapshot_maker {
     tm_status (*write)(void *arg, const char *path, tm_err *err);
     void *arg;
-    bool is_synced; /* it is written through base/fs and synced: renamed, and not copied */
     struct tm_bucket *bucket; /* where the file is put, too; NULL: a client of its own */
 } tm_snapshot_maker;
 

@@ -7,13 +7,10 @@
 #include "base/fs.h"
 #include "base/fs_memory.h"
 #include "base/mem.h"
-#include "base/pool.h"
 #include "source/snapshot_priv.h"
-#include "store/duck.h"
+#include "store/parquet.h"
 #include "store/parquet_join.h"
 
-/* Rows of a group of a file of DuckDB, so that parts end where groups do. */
-#define GROUP_ROWS 122880u
 /* What joining and writing the file takes beside making all of it; measured. */
 #define JOINING 0.1
 
@@ -26,16 +23,10 @@ typedef struct saving {
     bool was_joined;       /* ranks came together over the parts */
 } saving;
 
-static tm_status write_part(saving *s, tm_duck_rows rows, tm_err *err) {
-    const tm_duck_options options = {.n_threads = tm__pool_threads(s->ctx->pool),
-                                     .cancel = s->ctx->cancel};
-    tm_duck *duck = NULL;
+static tm_status write_part(saving *s, tm_row_span rows, tm_err *err) {
     TM_TRY(tm__memory_file_open(&s->file, err));
-    TM_TRY(tm__duck_open(&options, &duck, err));
-    const tm_status st =
-        tm__duck_write_parquet_rows(duck, s->table, rows, tm__file_path(s->file), err);
-    tm__duck_close(duck);
-    return st == TM_OK ? tm__map_open(tm__file_path(s->file), &s->part, err) : st;
+    TM_TRY(tm__parquet_write(s->ctx, s->table, rows, s->file, err));
+    return tm__map_open(tm__file_path(s->file), &s->part, err);
 }
 
 /* Rank 0 adds the parts of the others to its own in their order. It takes what is sent also after a
@@ -102,15 +93,16 @@ static tm_status join_into(void *arg, const char *path, tm_err *err) {
 
 /* Rank 0 makes a smaller part than others: it writes the file, too. */
 static tm_row_part part_of(uint64_t n_rows, uint32_t rank, uint32_t n_ranks) {
-    const uint64_t n_groups = (n_rows + GROUP_ROWS - 1) / GROUP_ROWS;
+    const uint64_t n_groups = (n_rows + TM_PARQUET_GROUP_ROWS - 1) / TM_PARQUET_GROUP_ROWS;
     const double share = (1 + JOINING) / n_ranks - JOINING;
     const uint64_t n_first = share > 0 ? (uint64_t)((double)n_groups * share) : 0;
-    const uint64_t first = n_first * GROUP_ROWS < n_rows ? n_first * GROUP_ROWS : n_rows;
+    const uint64_t first =
+        n_first * TM_PARQUET_GROUP_ROWS < n_rows ? n_first * TM_PARQUET_GROUP_ROWS : n_rows;
     if (rank == 0) {
         return (tm_row_part){0, first};
     }
     const tm_row_part rest =
-        tm__comm_part((tm_row_deal){n_rows - first, GROUP_ROWS}, rank - 1, n_ranks - 1);
+        tm__comm_part((tm_row_deal){n_rows - first, TM_PARQUET_GROUP_ROWS}, rank - 1, n_ranks - 1);
     return (tm_row_part){first + rest.begin, first + rest.end};
 }
 
@@ -120,14 +112,13 @@ static tm_status save_parts(saving *s, const char *dir, const tm_hash *hash, tm_
     const tm_row_part own = part_of(tm__table_rows(s->table), rank, tm__comm_ranks(comm));
     tm_status st = TM_OK;
     if (own.begin < own.end || rank == 0) {
-        st = write_part(s, (tm_duck_rows){own.begin, own.end}, err);
+        st = write_part(s, (tm_row_span){own.begin, own.end}, err);
     }
     TM_TRY(tm__comm_check(comm, st, err));
     if (rank > 0) {
         st = join_parts(s, TM_OK, err);
     } else {
-        st = tm__snapshot_put(
-            dir, hash, &(tm_snapshot_maker){.write = join_into, .arg = s, .is_synced = true}, err);
+        st = tm__snapshot_put(dir, hash, &(tm_snapshot_maker){.write = join_into, .arg = s}, err);
         st = s->was_joined ? st : join_parts(s, st, err);
     }
     return tm__comm_check(comm, st, err);
@@ -137,7 +128,8 @@ tm_status tm__snapshot_save_ranks(tm_ctx *ctx, const char *dir, const tm_table *
                                   const tm_hash *hash, tm_err *err) {
     struct tm_comm *const comm = ctx->comm;
     const bool is_first = tm__comm_rank(comm) == 0;
-    const bool is_shared = tm__comm_ranks(comm) > 1 && tm__table_rows(table) > GROUP_ROWS;
+    const bool is_shared =
+        tm__comm_ranks(comm) > 1 && tm__table_rows(table) > TM_PARQUET_GROUP_ROWS;
     if (!is_shared || !tm__comm_agree(comm, is_first && ctx->memory_limit == 0 &&
                                                 !tm__snapshot_is_there(dir, hash))) {
         const tm_status st = is_first ? tm__snapshot_save_as(ctx, dir, table, hash, err) : TM_OK;

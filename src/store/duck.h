@@ -60,18 +60,7 @@ TM_NODISCARD tm_status tm__duck_query_share(tm_duck *duck, const char *sql, tm_d
 TM_NODISCARD tm_status tm__duck_stream(tm_duck *duck, const char *sql,
                                        tm_status (*fn)(void *arg, tm_table *chunk, tm_err *err),
                                        void *arg, tm_err *err);
-/** Write a table as Parquet (zstd) to a path: a temporary, to be published through base/fs. */
-TM_NODISCARD tm_status tm__duck_write_parquet(tm_duck *duck, const tm_table *table,
-                                              const char *path, tm_err *err);
-/* Rows of a table. */
-typedef struct tm_duck_rows {
-    uint64_t begin, end;
-} tm_duck_rows;
-/** Same of some rows. */
-TM_NODISCARD tm_status tm__duck_write_parquet_rows(tm_duck *duck, const tm_table *table,
-                                                   tm_duck_rows rows, const char *path,
-                                                   tm_err *err);
-/** Read a file of tm__duck_write_parquet() back, with the very names of its columns. */
+/** Read a file of tm__parquet_write() back, with the very names of its columns. */
 TM_NODISCARD tm_status tm__duck_read_parquet(tm_duck *duck, const char *path, tm_table **out,
                                              tm_err *err);
 void tm__duck_close(tm_duck *duck);

@@ -11,22 +11,14 @@
 
 /* Every function of DuckDB that Tidemill calls, without its prefix. */
 #define TM_DUCK_FUNCTIONS(X)                                                                       \
-    X(append_data_chunk)                                                                           \
-    X(appender_close)                                                                              \
-    X(appender_create)                                                                             \
-    X(appender_destroy)                                                                            \
     X(close)                                                                                       \
     X(column_count)                                                                                \
     X(column_logical_type)                                                                         \
     X(column_name)                                                                                 \
     X(connect)                                                                                     \
     X(create_config)                                                                               \
-    X(create_data_chunk)                                                                           \
-    X(create_logical_type)                                                                         \
     X(data_chunk_get_size)                                                                         \
     X(data_chunk_get_vector)                                                                       \
-    X(data_chunk_reset)                                                                            \
-    X(data_chunk_set_size)                                                                         \
     X(decimal_internal_type)                                                                       \
     X(decimal_scale)                                                                               \
     X(destroy_config)                                                                              \
@@ -63,12 +55,9 @@
     X(prepared_statement_column_logical_type)                                                      \
     X(prepared_statement_column_name)                                                              \
     X(prepared_statement_type)                                                                     \
-    X(query)                                                                                       \
     X(result_error)                                                                                \
     X(set_config)                                                                                  \
     X(uhugeint_to_double)                                                                          \
-    X(vector_assign_string_element_len)                                                            \
-    X(vector_ensure_validity_writable)                                                             \
     X(vector_get_data)                                                                             \
     X(vector_get_validity)                                                                         \
     X(vector_size)

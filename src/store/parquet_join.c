@@ -11,25 +11,10 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/thrift.h"
 
 #define MAGIC "PAR1"
 enum { MAGIC_BYTES = 4, TAIL_BYTES = 8, DEPTH_MAX = 32, FOOTER_BYTES_MAX = 1 << 30 };
-
-/* Types of fields in the compact protocol. */
-enum {
-    TYPE_STOP = 0,
-    TYPE_TRUE = 1,
-    TYPE_FALSE = 2,
-    TYPE_BYTE = 3,
-    TYPE_I16 = 4,
-    TYPE_I32 = 5,
-    TYPE_I64 = 6,
-    TYPE_DOUBLE = 7,
-    TYPE_BINARY = 8,
-    TYPE_LIST = 9,
-    TYPE_SET = 10,
-    TYPE_STRUCT = 12
-};
 
 /* Fields of FileMetaData. */
 enum { FILE_SCHEMA = 2, FILE_N_ROWS = 3, FILE_ROW_GROUPS = 4 };
@@ -77,28 +62,17 @@ static int64_t read_number(tm_reader *in) {
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
-static void write_varint(tm_buf *out, uint64_t value) {
-    for (; value >= 0x80; value >>= 7) {
-        (void)tm__buf_byte(out, (uint8_t)(value | 0x80));
-    }
-    (void)tm__buf_byte(out, (uint8_t)value);
-}
-
-static void write_number(tm_buf *out, int64_t value) {
-    write_varint(out, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
-}
-
 static void copy_since(walk *w, size_t pos) {
     if (!w->in.failed) {
         (void)tm__buf_append(w->out, w->in.data + pos, w->in.pos - pos);
     }
 }
 
-/* The next field of a struct, whose last one was `last`; TYPE_STOP when there is none. */
+/* The next field of a struct, whose last one was `last`; TM_THRIFT_STOP when there is none. */
 static field read_field(tm_reader *in, int64_t last) {
     const uint8_t head = tm__reader_u8(in);
     field f = {.type = head & 0x0f, .id = last + (head >> 4)};
-    if (f.type != TYPE_STOP && head >> 4 == 0) {
+    if (f.type != TM_THRIFT_STOP && head >> 4 == 0) {
         f.id = read_number(in);
     }
     in->failed = in->failed || f.id < 0 || f.id > INT16_MAX;
@@ -134,13 +108,13 @@ static void copy_struct(walk *w, kind of) {
         const size_t start = w->in.pos;
         f = read_field(&w->in, f.id);
         copy_since(w, start);
-        if (f.type == TYPE_STOP || w->in.failed) {
+        if (f.type == TM_THRIFT_STOP || w->in.failed) {
             return;
         }
-        if (f.type == TYPE_I64 && is_place(of, f)) {
+        if (f.type == TM_THRIFT_I64 && is_place(of, f)) {
             const int64_t place = read_number(&w->in);
-            write_number(w->out, place == 0 ? 0 : place + w->moved); /* 0: it is not said */
-        } else if (f.type != TYPE_TRUE && f.type != TYPE_FALSE) {
+            tm__thrift_number(w->out, place == 0 ? 0 : place + w->moved); /* 0: it is not said */
+        } else if (f.type != TM_THRIFT_TRUE && f.type != TM_THRIFT_FALSE) {
             copy_value(w, f.type, kind_below(of, f));
         }
     }
@@ -167,20 +141,20 @@ static void copy_value(walk *w, uint8_t type, kind of) {
     const size_t start = w->in.pos;
     if (++w->n_deep > DEPTH_MAX) {
         w->in.failed = true;
-    } else if (type == TYPE_STRUCT) {
+    } else if (type == TM_THRIFT_STRUCT) {
         copy_struct(w, of);
-    } else if (type == TYPE_LIST || type == TYPE_SET) {
+    } else if (type == TM_THRIFT_LIST || type == TM_THRIFT_SET) {
         copy_list(w, of);
-    } else if (type == TYPE_BINARY) {
+    } else if (type == TM_THRIFT_BINARY) {
         (void)tm__reader_view(&w->in, read_varint(&w->in), 1);
         copy_since(w, start);
-    } else if (type == TYPE_DOUBLE) {
+    } else if (type == TM_THRIFT_DOUBLE) {
         (void)tm__reader_view(&w->in, 1, sizeof(double));
         copy_since(w, start);
-    } else if (type == TYPE_I16 || type == TYPE_I32 || type == TYPE_I64) {
+    } else if (type == TM_THRIFT_I16 || type == TM_THRIFT_I32 || type == TM_THRIFT_I64) {
         (void)read_varint(&w->in);
         copy_since(w, start);
-    } else if (type == TYPE_TRUE || type == TYPE_FALSE || type == TYPE_BYTE) {
+    } else if (type == TM_THRIFT_TRUE || type == TM_THRIFT_FALSE || type == TM_THRIFT_BYTE) {
         (void)tm__reader_u8(&w->in);
         copy_since(w, start);
     } else {
@@ -246,9 +220,9 @@ static tm_status add_footer(tm_parquet_join *join, tm_str footer, int64_t moved,
     }
     tm__buf_done(&head);
     TM_TRY(st);
-    TM_TRY(expect_field(&w, FILE_SCHEMA, (field){TYPE_I64, FILE_N_ROWS}, err));
+    TM_TRY(expect_field(&w, FILE_SCHEMA, (field){TM_THRIFT_I64, FILE_N_ROWS}, err));
     join->n_rows += (uint64_t)read_number(&w.in);
-    TM_TRY(expect_field(&w, FILE_N_ROWS, (field){TYPE_LIST, FILE_ROW_GROUPS}, err));
+    TM_TRY(expect_field(&w, FILE_N_ROWS, (field){TM_THRIFT_LIST, FILE_ROW_GROUPS}, err));
     TM_TRY(add_groups(join, &w, err));
     if (is_first) { /* who wrote it, and metadata: headers are relative to the field before */
         w.in.pos = w.in.failed ? w.in.len : w.in.pos;
@@ -302,11 +276,9 @@ tm_status tm__parquet_join_add(tm_parquet_join *join, const void *data, size_t l
 
 tm_status tm__parquet_join_finish(tm_parquet_join *join, tm_err *err) {
     tm_buf *const out = &join->head;
-    (void)tm__buf_byte(out, 1 << 4 | TYPE_I64); /* each the field after the one before */
-    write_number(out, (int64_t)join->n_rows);
-    (void)tm__buf_byte(out, 1 << 4 | TYPE_LIST);
-    (void)tm__buf_byte(out, 15 << 4 | TYPE_STRUCT);
-    write_varint(out, join->n_groups);
+    tm_thrift footer = {.out = out, .last = FILE_SCHEMA};
+    tm__thrift_i64(&footer, FILE_N_ROWS, (int64_t)join->n_rows);
+    tm__thrift_list(&footer, FILE_ROW_GROUPS, TM_THRIFT_STRUCT, join->n_groups);
     (void)tm__buf_append(out, join->groups.data, join->groups.len);
     (void)tm__buf_append(out, join->tail.data, join->tail.len);
     const uint32_t n_footer = (uint32_t)out->len;

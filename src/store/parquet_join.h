@@ -3,8 +3,9 @@
  * Files of Parquet with the same columns become one file: their bytes behind each other, and one
  * footer in which what says where bytes lie is moved. Nothing is decoded.
  *
- * For files that tm__duck_write_parquet_rows() wrote of parts of one table; not for files of
- * others, whose footers may hold places that this does not know of (encryption).
+ * For files that tm__parquet_write() wrote of parts of one table, which end where row groups do:
+ * the bytes are those of the whole table then. Not for files of others, whose footers may hold
+ * places that this does not know of (encryption).
  */
 #ifndef TM_STORE_PARQUET_JOIN_H
 #define TM_STORE_PARQUET_JOIN_H

@@ -6,7 +6,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "store/duck.h"
+#include "store/parquet.h"
 #include "stream_tables.h"
 #include "test.h"
 
@@ -158,11 +158,8 @@ static void a_stream_of_parquet_knows_how_much_is_left(void **state) {
     (void)state;
     tm_table *const t = read_spec(&(tm_source_spec){.sql = "SELECT i AS n FROM range(7000) r(i)"});
     tm_table *streamed = NULL;
-    tm_duck *duck = NULL;
-    assert_int_equal(tm__duck_open(&(tm_duck_options){0}, &duck, NULL), TM_OK);
-    assert_int_equal(tm__duck_write_parquet(duck, t, DIR "/one.parquet", NULL), TM_OK);
-    assert_int_equal(tm__duck_write_parquet(duck, t, DIR "/two.parquet", NULL), TM_OK);
-    tm__duck_close(duck);
+    assert_int_equal(tm__parquet_write_path(&(tm_ctx){0}, t, DIR "/one.parquet", NULL), TM_OK);
+    assert_int_equal(tm__parquet_write_path(&(tm_ctx){0}, t, DIR "/two.parquet", NULL), TM_OK);
     uint64_t seen[2] = {0, 0};
     tm_ctx c = {.progress = note_progress, .progress_arg = seen};
     assert_int_equal(stream(&c, &(tm_source_spec){.path = DIR "/*.parquet"}, &streamed, NULL),
@@ -178,10 +175,7 @@ static void a_stream_of_parquet_knows_how_much_is_left(void **state) {
 static void parquet_is_known_by_its_bytes(void **state) {
     (void)state;
     tm_table *const t = read_spec(&(tm_source_spec){.sql = "SELECT i AS n FROM range(5000) r(i)"});
-    tm_duck *duck = NULL;
-    assert_int_equal(tm__duck_open(&(tm_duck_options){0}, &duck, NULL), TM_OK);
-    assert_int_equal(tm__duck_write_parquet(duck, t, DIR "/it's.data", NULL), TM_OK);
-    tm__duck_close(duck);
+    assert_int_equal(tm__parquet_write_path(&(tm_ctx){0}, t, DIR "/it's.data", NULL), TM_OK);
     tm_table *const back = read_spec(&(tm_source_spec){.path = DIR "/it's.data"});
     tm_hash a, b;
     tm__table_hash(t, &a);

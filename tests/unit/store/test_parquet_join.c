@@ -7,6 +7,7 @@
 #include "base/fs_memory.h"
 #include "base/mem.h"
 #include "store/duck.h"
+#include "store/parquet.h"
 #include "support.h"
 #include "test.h"
 
@@ -24,8 +25,11 @@ static tm_table *query(const char *sql) {
 /* The bytes of a file of some rows. */
 static tm_map part_of(const tm_table *table, uint64_t begin, uint64_t end) {
     tm_map map = {0};
-    assert_int_equal(
-        tm__duck_write_parquet_rows(duck, table, (tm_duck_rows){begin, end}, PART, NULL), TM_OK);
+    tm_file *file = NULL;
+    tm_ctx ctx = {0};
+    assert_int_equal(tm__file_open(PART, TM_OPEN_TRUNCATE, &file, NULL), TM_OK);
+    assert_int_equal(tm__parquet_write(&ctx, table, (tm_row_span){begin, end}, file, NULL), TM_OK);
+    tm__file_close(file);
     assert_int_equal(tm__map_open(PART, &map, NULL), TM_OK);
     assert_int_equal(tm__fs_remove(PART, NULL), TM_OK);
     return map;
@@ -79,7 +83,7 @@ static void parts_of_a_table_become_the_file_of_all(void **state) {
     tm__table_hash(back, &joined);
     assert_true(tm__hash_eq(&hash, &joined));
     tm__table_unref(back);
-    back = query("SELECT count(*) FROM '" ALL "' WHERE t = 'text 7'"); /* bloom filters, too */
+    back = query("SELECT count(*) FROM '" ALL "' WHERE t = 'text 7'");
     assert_int_equal(tm__table_column(back, 0)->ints[0], 180);
     tm__table_unref(back);
     back = query("SELECT count(DISTINCT row_group_id), max(row_group_num_rows) FROM "
@@ -90,6 +94,25 @@ static void parts_of_a_table_become_the_file_of_all(void **state) {
     for (uint32_t i = 0; i < 3; i++) {
         tm__map_close(&parts[i]);
     }
+    tm__table_unref(table);
+}
+
+static void parts_that_end_where_groups_do_have_the_bytes_of_all(void **state) {
+    (void)state;
+    const uint64_t n = TM_PARQUET_GROUP_ROWS + 10;
+    tm_table *const table = query("SELECT i, 'x' || (i % 3) AS t FROM range(122890) r(i)");
+    tm_map parts[] = {part_of(table, 0, 0), part_of(table, 0, TM_PARQUET_GROUP_ROWS),
+                      part_of(table, TM_PARQUET_GROUP_ROWS, n)};
+    tm_map whole = part_of(table, 0, n), joined = {0};
+    assert_int_equal(join(parts, 3, NULL), TM_OK);
+    assert_int_equal(tm__map_open(ALL, &joined, NULL), TM_OK);
+    assert_int_equal(joined.len, whole.len);
+    assert_memory_equal(joined.data, whole.data, whole.len);
+    for (uint32_t i = 0; i < 3; i++) {
+        tm__map_close(&parts[i]);
+    }
+    tm__map_close(&whole);
+    tm__map_close(&joined);
     tm__table_unref(table);
 }
 
@@ -136,6 +159,7 @@ static void damaged_parts_are_read_within_their_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_of_a_table_become_the_file_of_all),
+        cmocka_unit_test(parts_that_end_where_groups_do_have_the_bytes_of_all),
         cmocka_unit_test(parts_with_other_columns_are_refused),
         cmocka_unit_test(damaged_parts_are_read_within_their_bytes),
     };
