@@ -7,9 +7,10 @@
  *
  * A wait looks at the cancel flag: when a rank is lost, mpirun sends the others SIGTERM, and they
  * can say what they waited for. A rank that hangs, and a network that is cut, are known by the time
- * in which nothing came. Waits sleep between looks, so that they cost no core to who computes. They
- * do not yield, and the library must not: on a core that others want, who yields gets it back after
- * milliseconds, and who sleeps as soon as it wakes.
+ * in which nothing came. Waits sleep between looks, so that they cost no core to who computes, but
+ * for the first fifth of a millisecond: ranks come together at each split of a tree, and waking
+ * takes longer than they are apart there. They do not yield, and the library must not: on a core
+ * that others want, who yields gets it back after milliseconds, and who sleeps as soon as it wakes.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 enum { THREAD_FUNNELED = 1, ERROR_NONE = 0, TAG = 7, SPINS = 200 };
 enum { SLEEP_US_MIN = 5, SLEEP_US_MAX = 500, SLEEP_PART = 8, SLACK_NS = 1000 };
 
-static const uint64_t SLEEPS_AFTER_NS = 30000; /* longer than most messages are on their way */
+static const uint64_t SLEEPS_AFTER_NS = 200000; /* longer than ranks of a split are apart */
 
 typedef struct mpi_api {
     int (*init_thread)(int *argc, char ***argv, int required, int *provided);

@@ -12,7 +12,7 @@
 #include "store/parquet_join.h"
 
 /* What joining and writing the file takes beside making all of it; measured. */
-#define JOINING 0.1
+#define JOINING 0.5
 
 typedef struct saving {
     tm_ctx *ctx;

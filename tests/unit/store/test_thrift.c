@@ -5,14 +5,15 @@
 
 static tm_buf out;
 
-static void expect(const uint8_t *bytes, size_t n) {
+static void check_bytes(const uint8_t *bytes, size_t n) {
     assert_false(out.failed);
     assert_int_equal(out.len, n);
     assert_memory_equal(out.data, bytes, n);
     tm__buf_done(&out);
 }
 
-#define EXPECT(...) expect((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+#define assert_bytes(...)                                                                          \
+    check_bytes((const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
 static void numbers_take_as_many_bytes_as_they_need(void **state) {
     (void)state;
@@ -20,10 +21,10 @@ static void numbers_take_as_many_bytes_as_they_need(void **state) {
     tm__thrift_varint(&out, 300);
     tm__thrift_number(&out, -1);
     tm__thrift_number(&out, 64);
-    EXPECT(0xac, 0x02, 0x01, 0x80, 0x01);
+    assert_bytes(0xac, 0x02, 0x01, 0x80, 0x01);
     tm__buf_init(&out, 1000);
     tm__thrift_number(&out, INT64_MIN);
-    EXPECT(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01);
+    assert_bytes(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01);
 }
 
 static void fields_say_how_far_they_are_from_the_one_before(void **state) {
@@ -37,7 +38,7 @@ static void fields_say_how_far_they_are_from_the_one_before(void **state) {
     tm__thrift_str(&inner, 2, tm__str("ab"));
     tm__thrift_end(&inner);
     tm__thrift_end(&at);
-    EXPECT(0x15, 0x04, 0xf6, 0x03, 0x02, 0x40, 0x1c, 0x28, 0x02, 'a', 'b', 0x00, 0x00);
+    assert_bytes(0x15, 0x04, 0xf6, 0x03, 0x02, 0x40, 0x1c, 0x28, 0x02, 'a', 'b', 0x00, 0x00);
 }
 
 static void lists_of_fifteen_and_more_have_a_longer_header(void **state) {
@@ -47,7 +48,7 @@ static void lists_of_fifteen_and_more_have_a_longer_header(void **state) {
     tm__thrift_list(&at, 1, TM_THRIFT_I32, 14);
     tm__thrift_list(&at, 2, TM_THRIFT_STRUCT, 15);
     tm__thrift_list(&at, 3, TM_THRIFT_BINARY, 0);
-    EXPECT(0x19, 0xe5, 0x19, 0xfc, 0x0f, 0x19, 0x08);
+    assert_bytes(0x19, 0xe5, 0x19, 0xfc, 0x0f, 0x19, 0x08);
 }
 
 int main(void) {
