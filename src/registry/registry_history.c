@@ -272,13 +272,7 @@ tm_status tm__registry_history_find(tm_registry *registry, const char *model,
     tm__stmt_bind_i64(stmt, 4, filter->since_us);
     tm__stmt_bind_i64(stmt, 5, filter->until_us);
     tm__stmt_bind_i64(stmt, 6, filter->newest == 0 ? INT64_MAX : (int64_t)filter->newest);
-    json_t *list = json_array();
-    tm_status st = list == NULL ? TM_FAIL(err, TM_E_NOMEM, "out of memory") : TM_OK;
-    while (tm__stmt_next(stmt, &st, err)) {
-        st = history_item(stmt, list, err);
-    }
-    tm__stmt_done(stmt);
-    return tm__json_give(st, list, out, err);
+    return tm__registry_rows(stmt, history_item, out, err);
 }
 
 tm_status tm__registry_history(tm_registry *registry, const char *model, json_t **out,

@@ -180,4 +180,21 @@ bool tm__registry_score(const json_t *info, const char *metric, double *out);
 TM_NODISCARD tm_status tm__registry_file_open(tm_registry *registry, const tm_hash *hash,
                                               tm_bundle **out, tm_err *err);
 
+/* What a row of a version is read of: tm__version_head() and its info, column 5. */
+#define TM_VERSION_COLUMNS                                                                         \
+    "m.name, v.number, v.bundle_hash, v.created_us, v.snapshot, v.info, coalesce(d.is_open, 1),"   \
+    " coalesce((SELECT group_concat(name, ' ') FROM (SELECT name FROM aliases a"                   \
+    " WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY name) n), ''),"               \
+    " c.at_us"                                                                                     \
+    " FROM versions v JOIN models m ON m.id = v.model_id"                                          \
+    " LEFT JOIN verdicts d ON d.model_id = v.model_id AND d.number = v.number"                     \
+    " LEFT JOIN collected c ON c.model_id = v.model_id AND c.number = v.number"
+/** All of a version but its info, of such a row. */
+void tm__version_head(tm_stmt *stmt, tm_version *out);
+/** All rows of a bound statement as a list, to which item adds each; ends the statement. */
+TM_NODISCARD tm_status tm__registry_rows(tm_stmt *stmt,
+                                         tm_status (*item)(tm_stmt *stmt, json_t *list,
+                                                           tm_err *err),
+                                         json_t **out, tm_err *err);
+
 #endif

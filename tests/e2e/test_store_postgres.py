@@ -16,7 +16,7 @@ from servers import Postgres, PASSWORD, POSTGRES_BIN
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
 SUITES = ["intake_db", "intake_quarantine", "intake_shared", "intake_sinks", "sql_sources", "db", "db_list", "db_move", "db_pg", "db_pg_moment", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
-          "registry_files", "registry_known", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
+          "registry_files", "registry_known", "registry_list", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
           "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch"]
 
 
