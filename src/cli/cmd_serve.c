@@ -20,9 +20,10 @@
 #define AGAIN_MS 1000u
 
 typedef struct turning {
-    tm_loop *loop;    /* NULL: another one leads */
-    uint64_t next_ns; /* of its next look */
-    int64_t epoch;    /* that it was opened in */
+    tm_loop *loop;        /* NULL: another one leads */
+    tm_loop_share *share; /* what is read meanwhile, of sources in common */
+    uint64_t next_ns;     /* of its next look */
+    int64_t epoch;        /* that it was opened in */
     tm_leader *leader;
     tm_supervisor *supervisor;
     const tm_home *home;
@@ -30,6 +31,15 @@ typedef struct turning {
     tm_leader_state told; /* what the log has of who leads */
     uint64_t training_memory_max;
 } turning;
+
+/* Standing by. While the tables are away there is nothing to read. */
+static tm_status turn_with_others(turning *turn, bool is_known, tm_err *err) {
+    const tm_loop_place place = {
+        .home = turn->home, .supervisor = turn->supervisor, .log = turn->log};
+    return turn->share != NULL || !is_known || !tm__home_shares_intake(turn->home)
+               ? TM_OK
+               : tm__loop_share_open(&place, &turn->share, err);
+}
 
 /* The loop is open while this one leads, and in one epoch. */
 static tm_status turn_with_leader(turning *turn, tm_err *err) {
@@ -39,9 +49,14 @@ static tm_status turn_with_leader(turning *turn, tm_err *err) {
         tm__loop_close(turn->loop);
         turn->loop = NULL;
     }
-    if (turn->loop != NULL || !state.leads) {
+    if (!state.leads) {
+        return turn_with_others(turn, state.is_known, err);
+    }
+    if (turn->loop != NULL) {
         return TM_OK;
     }
+    tm__loop_share_close(turn->share);
+    turn->share = NULL;
     const tm_loop_place place = {.home = turn->home,
                                  .supervisor = turn->supervisor,
                                  .log = turn->log,
@@ -63,11 +78,12 @@ static uint32_t turn_loop(void *arg) {
         tm_log_event(turn->log, TM_WARN, "loop.waits", TM_FT("error", err.message));
         return AGAIN_MS;
     }
-    if (turn->loop == NULL) {
+    if (turn->loop == NULL && turn->share == NULL) {
         return STANDBY_MS;
     }
     if (tm__mono_ns() >= turn->next_ns) { /* of all else only who leads is looked at */
-        const uint32_t ms = tm__loop_step(turn->loop);
+        const uint32_t ms =
+            turn->loop != NULL ? tm__loop_step(turn->loop) : tm__loop_share_step(turn->share);
         turn->next_ns = tm__mono_ns() + ms * UINT64_C(1000000);
     }
     const uint64_t now_ns = tm__mono_ns();
@@ -196,6 +212,7 @@ tm_status cmd_run(tm_cli *cli, tm_err *err) {
     st = st == TM_OK ? serve_until_stopped(cli, home, &turn, err) : st;
     st = st == TM_OK ? tm__supervisor_check(turn.supervisor, err) : st;
     tm__loop_close(turn.loop);
+    tm__loop_share_close(turn.share);
     tm__leader_close(turn.leader);
     tm__home_close(home);
     tm__kept_renew_by(NULL);

@@ -109,4 +109,12 @@ TM_NODISCARD tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, 
 uint32_t tm__loop_step(tm_loop *loop);
 void tm__loop_close(tm_loop *loop);
 
+/* Same of a daemon that stands by while another one leads, in a home that shares its sources: it
+ * reads its part of the streams that homes divide, and nothing else. */
+typedef struct tm_loop_share tm_loop_share;
+TM_NODISCARD tm_status tm__loop_share_open(const tm_loop_place *place, tm_loop_share **out,
+                                           tm_err *err);
+uint32_t tm__loop_share_step(tm_loop_share *share);
+void tm__loop_share_close(tm_loop_share *share);
+
 #endif

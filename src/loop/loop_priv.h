@@ -6,6 +6,7 @@
 #include "loop/loop.h"
 #include "monitor/monitor.h"
 #include "source/consent.h"
+#include "source/feed.h"
 #include "source/source.h"
 #include "train/train.h"
 
@@ -115,10 +116,11 @@ void tm__children_stop(tm_children *children);
 #define TM_PULL_CHILDREN_MAX 4u /* at once; the rest wait for the next look */
 #define TM_STREAM_CHILDREN_MAX TM_CHILDREN_MAX
 typedef struct tm_pulling {
-    bool is_streams;          /* those that are followed, with "--follow", else all others */
+    tm_due what;              /* streams are followed, with "--follow" */
     const struct tm_log *log; /* may be NULL */
     tm_children children;
     uint64_t not_before_ns; /* another process reads */
+    tm_db **db; /* the owner's, kept from look to look where sources are on a server; or NULL */
 } tm_pulling;
 /** One look: reaps children, starts one for each source that is due. Milliseconds until the next
  * look. */

@@ -22,7 +22,7 @@ static void say(const tm_pulling *p, tm_log_level level, const char *source, con
 /* A child says by itself how it went; one that was killed leaves its source due. */
 static void record(const tm_pulling *p, const char *source, const tm_child_state *state) {
     json_t *due = NULL;
-    if (tm__feed_due(p->children.home, p->is_streams, &due, NULL) == TM_OK &&
+    if (tm__feed_due(p->children.home, p->what, p->db, &due, NULL) == TM_OK &&
         tm__json_has_text(due, source)) {
         tm_err failure = {0};
         (void)TM_FAIL(&failure, TM_E_UNAVAILABLE, "the reading ended without a result (%s %d)",
@@ -54,12 +54,12 @@ uint32_t tm__pulling_step(tm_pulling *p) {
     size_t i = 0;
     const json_t *name = NULL;
     tm_err err = {0};
-    const uint32_t n_max = p->is_streams ? TM_STREAM_CHILDREN_MAX : TM_PULL_CHILDREN_MAX;
+    const uint32_t n_max = p->what != TM_DUE_ENDING ? TM_STREAM_CHILDREN_MAX : TM_PULL_CHILDREN_MAX;
     reap(p);
     if (tm__mono_ns() < p->not_before_ns) {
         return LOOK_MS;
     }
-    if (tm__feed_due(p->children.home, p->is_streams, &due, &err) != TM_OK) {
+    if (tm__feed_due(p->children.home, p->what, p->db, &due, &err) != TM_OK) {
         say(p, TM_WARN, "", err.message);
         return LOOK_MS;
     }

@@ -64,6 +64,7 @@ struct tm_loop {
     tm_rolling rolling;
     tm_sinking sinking;
     tm_pulling pulling, streaming;
+    tm_db *sources; /* of both */
 };
 
 tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, tm_err *err) {
@@ -90,8 +91,9 @@ tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, tm_err *err) 
         .home = home, .supervisor = supervisor, .has_network = true, .epoch = epoch};
     loop->rolling = (tm_rolling){.log = log, .children = watching};
     loop->telling = (tm_telling){.log = log, .children = children};
-    loop->pulling = (tm_pulling){.log = log, .children = children};
-    loop->streaming = (tm_pulling){.is_streams = true, .log = log, .children = children};
+    loop->pulling = (tm_pulling){.log = log, .children = children, .db = &loop->sources};
+    loop->streaming = loop->pulling;
+    loop->streaming.what = TM_DUE_STREAMS;
     loop->streaming.children.option = "--follow";
     loop->sinking = (tm_sinking){.log = log, .children = children};
     tm_status st = tm__registry_open(home, &loop->registry, err);
@@ -405,6 +407,7 @@ void tm__loop_close(tm_loop *loop) {
     tm__children_stop(&loop->sinking.children);
     tm__children_stop(&loop->pulling.children);
     tm__children_stop(&loop->streaming.children);
+    tm__db_close(loop->sources);
     tm__evidence_free(loop->evidence);
     tm__registry_close(loop->registry);
     tm__mem_free(loop);

@@ -18,6 +18,7 @@
 #include "source/feed_query.h"
 #include "source/feed_reader.h"
 #include "source/feed_s3.h"
+#include "source/feed_share.h"
 #include "source/intake_priv.h"
 #include "source/source.h"
 
@@ -167,7 +168,9 @@ tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *f
         st = tm__intake_db_source(db, name, &source, err);
         /* A source that a change stopped says so already, with what resume needs to know. */
         const bool is_said = failure != NULL && failure->status == TM_E_CONFLICT &&
-                             json_object_get(source.error, "kind") != NULL;
+                             (json_object_get(source.error, "kind") != NULL ||
+                              (tm__home_shares_intake(home) && /* another home said so */
+                               strcmp(source.status, "stopped") == 0));
         st = st == TM_OK && !is_said ? outcome_locked(db, &source, failure, err) : st;
         if (st == TM_OK) {
             st = tm__db_commit(db, err);
@@ -192,6 +195,7 @@ typedef struct reading {
 /* A stream has no end at which to say that all is well. */
 static tm_status caught_up(void *arg, tm_err *err) {
     const reading *r = arg;
+    TM_TRY(tm__intake_pull_goes_on(r->pull, err));
     return tm__feed_record(r->home, r->name, NULL, err);
 }
 
@@ -232,7 +236,8 @@ static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pul
                               .arg = pull,
                               .home = tm__home_path(home),
                               .common = tm__home_intake_dir(home),
-                              .temp_dir = tm__home_temp(home)};
+                              .temp_dir = tm__home_temp(home),
+                              .share = tm__intake_pull_share(pull)};
     const tm_feed_sink sink = {.take = take, .caught_up = caught_up, .arg = &r};
     return feed->read(ctx, &in, &sink, err);
 }
@@ -243,7 +248,8 @@ tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, bool
     tm_err failure = {0};
     *out = (tm_feed_pull){0};
     TM_TRY(tm__intake_pull_open(ctx, home, name, &pull, err));
-    const tm_status st = read_with(ctx, home, pull, follow, out, &failure);
+    tm_status st = tm__intake_pull_divide(pull, follow, &failure);
+    st = st == TM_OK ? read_with(ctx, home, pull, follow, out, &failure) : st;
     const tm_status recorded = tm__feed_record(home, name, st == TM_OK ? NULL : &failure, err);
     tm__intake_pull_close(pull);
     if (st != TM_OK && err != NULL) {
@@ -252,8 +258,28 @@ tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name, bool
     return st != TM_OK ? st : recorded;
 }
 
-tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_err *err) {
-    tm_db *db = NULL;
+/* Whether the row at hand (name, feed, spec, keys) is one of them. */
+static tm_status is_wanted(const tm_home *home, tm_stmt *stmt, tm_due what, bool *out,
+                           tm_err *err) {
+    json_t *spec = NULL, *keys = NULL;
+    const char *const name = tm__stmt_text(stmt, 1);
+    const tm_feed *const feed = tm__feed_find(name);
+    *out = feed != NULL && feed->is_stream == (what != TM_DUE_ENDING);
+    if (!*out || what != TM_DUE_SHARED) {
+        return TM_OK;
+    }
+    const tm_str texts[2] = {tm__stmt_blob(stmt, 2), tm__stmt_blob(stmt, 3)};
+    tm_status st = tm__json_parse(texts[0].ptr, texts[0].len, TM_MAX_JSON_DEPTH, &spec, err);
+    st = st == TM_OK ? tm__json_parse(texts[1].ptr, texts[1].len, TM_MAX_JSON_DEPTH, &keys, err)
+                     : st;
+    *out = st == TM_OK && tm__share_is_for(home, name, spec, keys);
+    json_decref(spec);
+    json_decref(keys);
+    return st;
+}
+
+tm_status tm__feed_due(const tm_home *home, tm_due what, tm_db **kept, json_t **out, tm_err *err) {
+    tm_db *db = kept == NULL ? NULL : *kept;
     tm_stmt *stmt = NULL;
     json_t *names = json_array();
     tm_status st = TM_OK;
@@ -261,10 +287,10 @@ tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_er
         *out = names;
         return TM_OK;
     }
-    st = tm__intake_db_open_there(home, false, &db, err);
+    st = db != NULL ? TM_OK : tm__intake_db_open_there(home, false, &db, err);
     if (st == TM_OK) {
         st = tm__stmt_init(db,
-                           "SELECT name, feed FROM sources WHERE next_us > 0"
+                           "SELECT name, feed, spec, keys FROM sources WHERE next_us > 0"
                            " AND (next_us <= ?1 OR tried_us > ?2) ORDER BY next_us, id",
                            &stmt, err);
     }
@@ -273,12 +299,16 @@ tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out, tm_er
         tm__stmt_bind_i64(stmt, 2, tm__now_us() + TM_CLOCK_AHEAD_US);
     }
     while (tm__stmt_next(stmt, &st, err)) {
-        const tm_feed *const feed = tm__feed_find(tm__stmt_text(stmt, 1));
-        if (feed != NULL && feed->is_stream == is_streams) {
+        bool is_one = false;
+        st = is_wanted(home, stmt, what, &is_one, err);
+        if (is_one) {
             json_array_append_new(names, json_string(tm__stmt_text(stmt, 0)));
         }
     }
     tm__stmt_done(stmt);
-    tm__db_close(db);
+    if (kept != NULL) {
+        *kept = st == TM_OK && tm__home_shares_intake(home) ? db : NULL;
+    }
+    tm__db_close(kept != NULL && *kept != NULL ? NULL : db);
     return tm__json_give(st, names, out, err);
 }

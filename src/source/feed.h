@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "source/intake.h"
 #include "store/bad_values.h"
+#include "store/db.h"
 #include "table/schema.h"
 
 typedef struct tm_feed_block {
@@ -40,6 +41,8 @@ typedef struct tm_feed_block {
     const json_t *state;    /* where to go on behind it */
     const char *item;       /* NULL, or what is taken with this block, as a file: for find_mark() */
     const json_t *mark;     /* what is known of it */
+    const json_t *mark_before; /* with a share: what was known of it until now; and `state` says
+                                  only what this block adds */
 } tm_feed_block;
 
 typedef struct tm_feed_sink {
@@ -64,6 +67,7 @@ typedef struct tm_feed_input {
     tm_status (*find_mark)(void *arg, const char *item, json_t **out, tm_err *err);
     void *arg;
     const char *temp_dir;
+    struct tm_share *share; /* of a stream that homes divide; NULL: all of it is ours */
 } tm_feed_input;
 
 typedef struct tm_feed {
@@ -91,9 +95,11 @@ typedef struct tm_feed_pull {
  */
 TM_NODISCARD tm_status tm__feed_pull(tm_ctx *ctx, const tm_home *home, const char *name,
                                      bool follow, tm_feed_pull *out, tm_err *err);
-/** Names of all sources that are due, longest first, either the streams or all others; new
- * reference. */
-TM_NODISCARD tm_status tm__feed_due(const tm_home *home, bool is_streams, json_t **out,
+typedef enum tm_due { TM_DUE_ENDING, TM_DUE_STREAMS, TM_DUE_SHARED } tm_due;
+/** Names of all sources that are due, longest first: the streams, those of them that homes divide,
+ * or what is no stream; new reference. kept: NULL, or the connection for the next call, which the
+ * caller closes; only of tables on a server. */
+TM_NODISCARD tm_status tm__feed_due(const tm_home *home, tm_due what, tm_db **kept, json_t **out,
                                     tm_err *err);
 /** A failure as sources and sinks keep it: {"status", "message", "at"} and, where they are known,
  * "hint", "file", "row", "column". New reference. */

@@ -35,6 +35,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "source/feed_priv.h"
+#include "source/feed_share.h"
 #include "source/feed_watermark.h"
 #include "store/kafka.h"
 
@@ -44,7 +45,8 @@
 #define LINGER_NS UINT64_C(200000000) /* a message waits at most so long for others */
 #define GAP_MAX 4096                  /* offsets without a message that become lines without one */
 #define SAY_NS UINT64_C(5000000000)
-#define PATIENCE_MS 60000u /* who follows waits for brokers that are started again */
+#define SHARE_NS UINT64_C(500000000) /* so often it is looked what other homes read */
+#define PATIENCE_MS 60000u           /* who follows waits for brokers that are started again */
 #define WAIT_MS 100u
 #define TEXT_MAX ((size_t)1 << 30)
 #define ORIGIN_SIZE 320u
@@ -69,6 +71,7 @@ typedef struct part {
     uint64_t *late;                    /* [n_kept_out] lines that go to quarantine */
     uint32_t n_kept_out, late_max;
     uint64_t since_ns; /* when the first of them came */
+    json_t *mark;      /* as the tables have it */
 } part;
 
 typedef struct run {
@@ -86,6 +89,8 @@ typedef struct run {
     int64_t saved_us; /* of it, in the last block */
     bool is_first;    /* the source was never read, and nothing came yet */
     uint64_t said_ns; /* when it was last said */
+    uint64_t look_ns; /* when to look at what other homes read */
+    bool has_looked;
     tm_push_csv csv;
     const char **names; /* of csv */
 } run;
@@ -220,11 +225,12 @@ static tm_status load_mark(run *r, part *p, bool *out_known, tm_err *err) {
     const json_t *const last = json_object_get(mark, "last");
     p->has_last = json_is_integer(last);
     p->last = (uint64_t)json_integer_value(last);
+    json_decref(p->mark);
+    p->mark = mark;
     r->watermark.parts[index_of(r, p)] =
         (tm_watermark_part){.newest_us = tm__json_i64(mark, "newest_us", TM_INT_MISSING),
                             .heard_us = tm__json_i64(mark, "heard_us", tm__now_us()),
                             .is_ours = true};
-    json_decref(mark);
     return TM_OK;
 }
 
@@ -320,6 +326,13 @@ static json_t *make_mark(const run *r, const part *p) {
     return mark;
 }
 
+/* What a block adds, when other homes add to it too. */
+static json_t *make_addition(const part *p) {
+    const int64_t behind = p->high > p->seen ? p->high - p->seen : 0;
+    return json_pack("{s:I, s:I, s:I}", "read", (json_int_t)p->n_read, "empty",
+                     (json_int_t)p->n_empty, "behind", (json_int_t)behind);
+}
+
 static json_t *make_state(run *r, const part *p) {
     json_t *const state =
         json_pack("{s:I, s:I, s:I}", "read", (json_int_t)(r->n_read + p->n_read), "empty",
@@ -339,7 +352,7 @@ static tm_status give(run *r, part *p, char *data, size_t len, tm_err *err) {
     char item[16], origin[ORIGIN_SIZE];
     (void)snprintf(item, sizeof(item), "%" PRId32, p->number);
     (void)snprintf(origin, sizeof(origin), "%s[%" PRId32 "]", r->topic, p->number);
-    json_t *state = make_state(r, p);
+    json_t *state = r->in->share == NULL ? make_state(r, p) : make_addition(p);
     json_t *mark = make_mark(r, p);
     const tm_feed_block block = {.form = r->names == NULL ? TM_PUSH_LINES : TM_PUSH_CSV,
                                  .data = data,
@@ -353,13 +366,15 @@ static tm_status give(run *r, part *p, char *data, size_t len, tm_err *err) {
                                  .csv = r->names == NULL ? NULL : &r->csv,
                                  .state = state,
                                  .item = item,
-                                 .mark = mark};
+                                 .mark = mark,
+                                 .mark_before = p->mark};
     const tm_status st =
         state == NULL || mark == NULL ? no_memory(err) : r->sink->take(r->sink->arg, &block, err);
     p->saved = st == TM_OK ? p->seen : p->saved;
     r->saved_us = st == TM_OK ? r->watermark.us : r->saved_us;
     json_decref(state);
-    json_decref(mark);
+    json_decref(st == TM_OK ? p->mark : mark);
+    p->mark = st == TM_OK ? mark : p->mark;
     return st;
 }
 
@@ -516,6 +531,9 @@ static tm_status take_message(run *r, const tm_kafka_event *e, tm_err *err) {
     if (p == NULL) {
         return no_memory(err);
     }
+    if (!p->is_ours) {
+        return TM_OK;
+    }
     p->at_end = false;
     if (p->is_asked && e->offset == p->next - 1) {
         p->is_asked = false;
@@ -537,9 +555,61 @@ static tm_status take_message(run *r, const tm_kafka_event *e, tm_err *err) {
     return is_full(r, p, e->value) ? flush(r, p, err) : TM_OK;
 }
 
+/* ---- Other homes ---- */
+
+/* Nothing of a partition is kept that another home has now. */
+static tm_status forget(run *r, part *p, tm_err *err) {
+    r->n_bytes -= p->text.len;
+    tm__buf_reset(&p->text);
+    p->n_lines = p->n_read = p->n_empty = 0;
+    p->is_ours = false;
+    return tm__kafka_drop(r->kafka, p->number, err);
+}
+
+static tm_status give_up(run *r, part *p, tm_err *err) {
+    TM_TRY(flush(r, p, err));
+    if (p->seen > p->saved) {
+        TM_TRY(save_place(r, p, err));
+    }
+    TM_TRY(forget(r, p, err));
+    return tm__share_give(r->in->share, (uint32_t)p->number, err);
+}
+
+static tm_status divide(run *r, uint32_t number, tm_err *err) {
+    part *const p = find_part(r, (int32_t)number);
+    if (p == NULL) {
+        return no_memory(err);
+    }
+    switch (tm__share_part_of(r->in->share, number)) {
+    case TM_SHARE_OURS:
+        return p->is_ours ? TM_OK : tm__kafka_take(r->kafka, p->number, err);
+    case TM_SHARE_EXCESS:
+        return p->is_ours ? give_up(r, p, err) : tm__share_give(r->in->share, number, err);
+    case TM_SHARE_FREE:
+    case TM_SHARE_OTHERS:
+        break;
+    }
+    return p->is_ours ? forget(r, p, err) : TM_OK;
+}
+
+static tm_status look_at_others(run *r, tm_err *err) {
+    uint32_t n = 0;
+    const uint64_t now = tm__mono_ns();
+    if (r->in->share == NULL || now < r->look_ns || !tm__kafka_is_member(r->kafka, &n)) {
+        return TM_OK;
+    }
+    TM_TRY(tm__share_look(r->in->share, n, err));
+    for (uint32_t i = 0; i < n; i++) {
+        TM_TRY(divide(r, i, err));
+    }
+    r->has_looked = true;
+    r->look_ns = now + SHARE_NS;
+    return TM_OK;
+}
+
 static bool all_at_end(const run *r) {
     uint32_t n = 0;
-    bool is_end = tm__kafka_is_member(r->kafka, &n);
+    bool is_end = tm__kafka_is_member(r->kafka, &n) && (r->in->share == NULL || r->has_looked);
     for (uint32_t i = 0; i < r->n; i++) {
         is_end = is_end && (!r->parts[i].is_ours || r->parts[i].at_end);
     }
@@ -586,6 +656,7 @@ static tm_status read_all(run *r, tm_err *err) {
         TM_TRY(st);
         TM_TRY(take_event(r, &e, err));
         TM_TRY(flush_old(r, err));
+        TM_TRY(look_at_others(r, err));
         const bool is_end = all_at_end(r);
         if (is_end && !r->in->follows) {
             return flush_all(r, err);
@@ -615,6 +686,7 @@ tm_status tm__feed_kafka_read(tm_ctx *ctx, const tm_feed_input *in, const tm_fee
     const tm_kafka_options options = {.topic = r.topic,
                                       .group = tm__json_text(in->spec, "group", group),
                                       .member = is_shared ? member : NULL,
+                                      .by_hand = in->share != NULL,
                                       .cancel = ctx->cancel,
                                       .patience_ms = in->follows ? PATIENCE_MS : 0,
                                       .given = take_given,
@@ -638,6 +710,7 @@ tm_status tm__feed_kafka_read(tm_ctx *ctx, const tm_feed_input *in, const tm_fee
     for (uint32_t i = 0; i < r.n; i++) {
         tm__buf_done(&r.parts[i].text);
         tm__mem_free(r.parts[i].late);
+        json_decref(r.parts[i].mark);
     }
     tm__watermark_done(&r.watermark);
     tm__mem_free(r.parts);

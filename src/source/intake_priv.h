@@ -441,6 +441,12 @@ const tm_source_row *tm__intake_pull_source(const tm_intake_pull *pull); /* as i
 const tm_schema *tm__intake_pull_schema(const tm_intake_pull *pull);
 /** find_mark() of a feed's input; arg is the pull. */
 TM_NODISCARD tm_status tm__intake_pull_mark(void *arg, const char *item, json_t **out, tm_err *err);
+/** Divide the source with other homes that read it, if it is one for that; follows: for good. */
+TM_NODISCARD tm_status tm__intake_pull_divide(tm_intake_pull *pull, bool follows, tm_err *err);
+struct tm_share *tm__intake_pull_share(const tm_intake_pull *pull); /* NULL: it is not divided */
+/** Of a source that is divided and followed: what tm__intake_stands_still() says when somebody
+ * stopped it. */
+TM_NODISCARD tm_status tm__intake_pull_goes_on(tm_intake_pull *pull, tm_err *err);
 /** Durable on return. */
 TM_NODISCARD tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
                                             tm_push_result *out, tm_err *err);

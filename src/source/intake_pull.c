@@ -17,12 +17,14 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "source/feed_share.h"
 #include "source/intake_priv.h"
 #include "source/intake_retain.h"
 #include "source/source.h"
 
 #define SEGMENT_ROWS_MIN 20000u /* of a block that does not go through the database */
 #define BLOCK_ROWS_MAX TM_MAX_ROWS
+#define WAITS_MAX 3u /* for batches that other homes add all the time */
 
 struct tm_intake_pull {
     tm_ctx *ctx;
@@ -36,6 +38,8 @@ struct tm_intake_pull {
     char *segments_dir;
     tm_bucket bucket; /* where segments go, too */
     json_t *state;
+    tm_share *share; /* NULL: nobody else reads it */
+    bool is_crowded; /* a segment has no place between the batches of others */
 };
 
 static tm_status no_memory(tm_err *err) {
@@ -49,6 +53,7 @@ void tm__intake_pull_close(tm_intake_pull *pull) {
         return;
     }
     json_decref(pull->state);
+    tm__share_free(pull->share);
     tm__source_writer_free(pull->writer);
     tm__intake_columns_unref(pull->opened);
     tm__intake_columns_unref(pull->columns);
@@ -148,15 +153,17 @@ static tm_status save_segment(tm_intake_pull *pull, const tm_table *table, tm_se
     return tm__segment_size(pull->segments_dir, out, err);
 }
 
-/* It may have been paused while it is read. */
+/* It may have been paused while it is read, or stopped by another home that reads it too. */
 static tm_status check_status_locked(tm_intake_pull *pull, tm_err *err) {
     tm_stmt *stmt = NULL;
     bool has_row = false;
     TM_TRY(tm__stmt_init(pull->db, "SELECT status FROM sources WHERE id = ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, pull->source.id);
     tm_status st = tm__stmt_step(stmt, &has_row, err);
-    if (st == TM_OK && has_row && tm__str_is(tm__str(tm__stmt_text(stmt, 0)), "paused")) {
-        (void)tm__str_copy(pull->source.status, sizeof(pull->source.status), TM_STR("paused"));
+    const tm_str status = tm__str(st == TM_OK && has_row ? tm__stmt_text(stmt, 0) : "");
+    const bool is_divided = pull->share != NULL && tm__share_counts(pull->share);
+    if (tm__str_is(status, "paused") || (is_divided && tm__str_is(status, "stopped"))) {
+        (void)tm__str_copy(pull->source.status, sizeof(pull->source.status), status);
         st = tm__intake_stands_still(&pull->source, err);
     }
     tm__stmt_done(stmt);
@@ -204,7 +211,8 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm
         return TM_OK;
     }
     if (st == TM_OK) {
-        st = set_state_locked(pull, block->state, err);
+        st = pull->share != NULL ? tm__share_put_locked(pull->share, block, err)
+                                 : set_state_locked(pull, block->state, err);
     }
     if (st == TM_OK && put->segment != NULL) {
         st = tm__intake_file_check_locked(pull->segments_dir, TM_INTAKE_SEGMENT,
@@ -242,8 +250,13 @@ static tm_status put(tm_intake_pull *pull, const tm_feed_block *block, tm_rows *
     }
     const tm_source_put one = {
         .rows = rows, .origin = block->origin, .segment = is_segment ? &segment : NULL};
-    for (bool waits = true; waits;) {
+    bool waits = true;
+    for (uint32_t i = 0; waits; i++) {
         TM_TRY(commit(pull, &one, block, result, &waits, err));
+        if (waits && pull->share != NULL && i == WAITS_MAX) {
+            pull->is_crowded = true;
+            return TM_FAIL(err, TM_E_UNAVAILABLE, "other homes add rows all the time");
+        }
         if (waits) {
             TM_TRY(move_batches(pull, err));
         }
@@ -258,7 +271,7 @@ static tm_status put_rows(tm_intake_pull *pull, const tm_feed_block *block, tm_r
     TM_TRY(tm__source_writer_unique(pull->writer, rows, NULL, &result->duplicates, err));
     tm__batch_seal(&rows->batch, (uint32_t)rows->n_rows);
     tm_status st = TM_OK;
-    if (rows->n_rows >= SEGMENT_ROWS_MIN) {
+    if (rows->n_rows >= SEGMENT_ROWS_MIN && !pull->is_crowded) {
         st = tm__rows_table(rows, &table, err);
     }
     st = st == TM_OK ? put(pull, block, rows, table, result, err) : st;
@@ -334,7 +347,7 @@ static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm
     TM_TRY(check_keys(pull, block->rows, err));
     if (block->rows != NULL) {
         table = tm__table_ref(block->rows);
-    } else if (block->n_late == 0) {
+    } else if (block->n_late == 0 && !pull->is_crowded) {
         TM_TRY(tm__text_table(pull->ctx, &push, pull->columns, SEGMENT_ROWS_MIN, &table, err));
     }
     push.table = table;
@@ -352,8 +365,8 @@ static tm_status read_block(tm_intake_pull *pull, const tm_feed_block *block, tm
     return st;
 }
 
-tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
-                               tm_push_result *out, tm_err *err) {
+static tm_status take(tm_intake_pull *pull, const tm_feed_block *block, tm_push_result *out,
+                      tm_err *err) {
     tm_rows rows = {0};
     tm_table *whole = NULL;
     *out = (tm_push_result){.status = TM_OK};
@@ -373,4 +386,38 @@ tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
     }
     tm__rows_done(&rows);
     return st == TM_OK && pull->state == NULL ? no_memory(err) : st;
+}
+
+tm_status tm__intake_pull_take(tm_intake_pull *pull, const tm_feed_block *block,
+                               tm_push_result *out, tm_err *err) {
+    tm_err first = {0};
+    pull->is_crowded = false;
+    const tm_status st = take(pull, block, out, &first);
+    if (st == TM_E_UNAVAILABLE && pull->is_crowded) {
+        return take(pull, block, out, err); /* as a batch, which stands behind all others */
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = first;
+    }
+    return st;
+}
+
+/* ---- With other homes ---- */
+
+tm_status tm__intake_pull_divide(tm_intake_pull *pull, bool follows, tm_err *err) {
+    const tm_source_row *const source = &pull->source;
+    const bool from_end = strcmp(tm__json_text(source->spec, "from", "start"), "end") == 0;
+    if (!tm__share_is_for(pull->home, source->feed, source->spec, source->keys) ||
+        (from_end && json_is_null(source->state))) { /* one looks where the end is */
+        return TM_OK;
+    }
+    return tm__share_open(pull->db, source->id, follows, &pull->share, err);
+}
+
+tm_share *tm__intake_pull_share(const tm_intake_pull *pull) {
+    return pull->share;
+}
+
+tm_status tm__intake_pull_goes_on(tm_intake_pull *pull, tm_err *err) {
+    return pull->share == NULL ? TM_OK : check_status_locked(pull, err);
 }

@@ -187,9 +187,9 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     }
 }
 
-static tm_status assign_more(tm_kafka *k, uint32_t n) {
+static tm_status assign_range(tm_kafka *k, uint32_t first, uint32_t end) {
     rd_kafka_topic_partition_list_t *const list = k->api.topic_partition_list_new(1);
-    for (uint32_t i = k->n_parts; i < n; i++) {
+    for (uint32_t i = first; i < end; i++) {
         (void)k->api.topic_partition_list_add(list, k->topic, (int32_t)i);
     }
     take_given(k, list);
@@ -201,8 +201,13 @@ static tm_status assign_more(tm_kafka *k, uint32_t n) {
         }
     }
     k->api.topic_partition_list_destroy(list);
-    k->n_parts = n;
     return k->failed;
+}
+
+static tm_status assign_more(tm_kafka *k, uint32_t n) {
+    const tm_status st = k->options.by_hand ? TM_OK : assign_range(k, k->n_parts, n);
+    k->n_parts = n;
+    return st;
 }
 
 /* What comes next of a partition is not there: the topic was made anew, or messages were removed.
@@ -422,6 +427,32 @@ tm_status tm__kafka_next(tm_kafka *k, uint32_t wait_ms, tm_kafka_event *out, tm_
 bool tm__kafka_is_member(const tm_kafka *k, uint32_t *out_n) {
     *out_n = k->n_parts;
     return k->is_member;
+}
+
+static tm_status failure_of(const tm_kafka *k, tm_err *err) {
+    if (k->failed != TM_OK && err != NULL) {
+        *err = k->failure;
+    }
+    return k->failed;
+}
+
+tm_status tm__kafka_take(tm_kafka *k, int32_t partition, tm_err *err) {
+    TM_ASSERT(k->options.by_hand && partition >= 0);
+    (void)assign_range(k, (uint32_t)partition, (uint32_t)partition + 1);
+    return failure_of(k, err);
+}
+
+tm_status tm__kafka_drop(tm_kafka *k, int32_t partition, tm_err *err) {
+    TM_ASSERT(k->options.by_hand && partition >= 0);
+    rd_kafka_topic_partition_list_t *const list = k->api.topic_partition_list_new(1);
+    (void)k->api.topic_partition_list_add(list, k->topic, partition);
+    rd_kafka_error_t *const failed = k->api.incremental_unassign(k->rk, list);
+    if (failed != NULL) {
+        k->api.error_destroy(failed);
+        keep_code(k, RD_KAFKA_RESP_ERR__STATE);
+    }
+    k->api.topic_partition_list_destroy(list);
+    return failure_of(k, err);
 }
 
 int64_t tm__kafka_high(const tm_kafka *k, int32_t partition) {

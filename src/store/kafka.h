@@ -12,7 +12,7 @@
  * 3. Who shares a group is given partitions, which are taken again when others come (`given`,
  *    `taken`). Members are static: one that was killed has its partitions again at once, and a
  *    second program with the same name is told so. Who shares none has all partitions at once, and
- *    those that are added within a second or two.
+ *    those that are added within a second or two; or (`by_hand`) those that the caller takes.
  * 4. Brokers that are gone are TM_E_UNAVAILABLE after a while: open another one later.
  */
 #ifndef TM_STORE_KAFKA_H
@@ -36,6 +36,7 @@ typedef struct tm_kafka_part {
 typedef struct tm_kafka_options {
     const char *topic, *group;
     const char *member; /* name in a shared group, the same after each restart; else NULL */
+    bool by_hand; /* without a member: tm__kafka_take() and tm__kafka_drop() say what is read */
     volatile _Atomic bool *cancel; /* may be NULL */
     uint32_t patience_ms;          /* how long brokers may be gone; 0: 5 seconds */
     /* Both are called inside of tm__kafka_next() and tm__kafka_close(). */
@@ -70,8 +71,12 @@ typedef struct tm_kafka_event {
  * refuse; after an error, only tm__kafka_close(). */
 TM_NODISCARD tm_status tm__kafka_next(tm_kafka *kafka, uint32_t wait_ms, tm_kafka_event *out,
                                       tm_err *err);
-/** Whether it is known which partitions are ours, and how many. */
+/** Whether it is known which partitions are ours, and how many; `by_hand`: how many there are. */
 bool tm__kafka_is_member(const tm_kafka *kafka, uint32_t *out_n);
+/** Begin to read a partition, `by_hand`: `given` is called for it. */
+TM_NODISCARD tm_status tm__kafka_take(tm_kafka *kafka, int32_t partition, tm_err *err);
+/** Read no more of it; `taken` is not called. */
+TM_NODISCARD tm_status tm__kafka_drop(tm_kafka *kafka, int32_t partition, tm_err *err);
 /** The end of a partition as far as is known without asking; 0: it is not. */
 int64_t tm__kafka_high(const tm_kafka *kafka, int32_t partition);
 /** Go on reading a partition of ours from another offset. */

@@ -29,6 +29,7 @@
     X(fatal_error)                                                                                 \
     X(get_watermark_offsets)                                                                       \
     X(incremental_assign)                                                                          \
+    X(incremental_unassign)                                                                        \
     X(message_destroy)                                                                             \
     X(message_timestamp)                                                                           \
     X(metadata)                                                                                    \

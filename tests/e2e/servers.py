@@ -96,7 +96,7 @@ class Postgres(Database):
         """Start it and wait until it answers."""
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self.launch([POSTGRES_BIN / "postgres", "-D", self.data, "-p", self.port, "-h", "127.0.0.1", "-k", self.folder, "-c", "fsync=off",
-                     "-c", "max_connections=20", "-c", "shared_buffers=64MB", "-c", "max_wal_size=4GB"])
+                     "-c", "max_connections=40", "-c", "shared_buffers=64MB", "-c", "max_wal_size=4GB"])
         self.wait_ready(lambda: subprocess.run(
             [str(POSTGRES_BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode == 0)
 

@@ -17,7 +17,7 @@ from servers import Postgres, PASSWORD, POSTGRES_BIN
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
 SUITES = ["intake_db", "intake_quarantine", "intake_shared", "intake_sinks", "sql_sources", "db", "db_list", "db_move", "db_pg", "db_pg_moment", "db_pg_open", "db_pg_stmt", "pq_prepared", "registry", "registry_access", "registry_at", "registry_audit",
           "registry_files", "registry_known", "registry_list", "registry_record", "registry_tags", "turn", "leader", "loop_sink_schedule", "alert", "alert_teller",
-          "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch"]
+          "drift_store", "drift_watch", "drift_minute", "drift_report", "drift_series", "error_watch", "field_days", "traffic_store", "traffic_watch", "feed_share"]
 
 
 def wait_until(is_so, seconds=5):
@@ -50,7 +50,7 @@ def test_suites_of_sqlite_pass_on_postgresql(dsn_file):
         test = subprocess.run([PROGRAM.parent / "tests" / f"test_{suite}"], env={**os.environ, "TIDEMILL_TEST_DSN": str(dsn_file)},
                               cwd=PROGRAM.parent.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=100)
         assert test.returncode == 0, test.stdout[-3000:]
-        if suite in ("leader", "db_move", "drift_minute", "intake_shared") or "pg" in suite or "pq" in suite:  # these run nowhere else; of the others some ask for a file of SQLite
+        if suite in ("leader", "db_move", "drift_minute", "intake_shared", "feed_share") or "pg" in suite or "pq" in suite:  # these run nowhere else; of the others some ask for a file of SQLite
             assert "SKIPPED" not in test.stdout, test.stdout[-3000:]
 
 

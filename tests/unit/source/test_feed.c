@@ -60,7 +60,7 @@ static void a_key_that_is_no_column_is_told(void **state) {
 /* The only source that is due; NULL: none. */
 static void expect_due(const tm_home *home, const char *name) {
     json_t *due = NULL;
-    assert_int_equal(tm__feed_due(home, false, &due, NULL), TM_OK);
+    assert_int_equal(tm__feed_due(home, TM_DUE_ENDING, NULL, &due, NULL), TM_OK);
     assert_int_equal(json_array_size(due), name == NULL ? 0 : 1);
     if (name != NULL) {
         assert_string_equal(json_string_value(json_array_get(due, 0)), name);

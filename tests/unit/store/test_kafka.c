@@ -102,6 +102,41 @@ static void a_member_of_a_group_is_given_partitions_and_gives_them_back(void **s
     assert_int_equal(seen.n_taken, 1);
 }
 
+static void by_hand_a_partition_is_read_while_it_is_taken(void **state) {
+    (void)state;
+    uint32_t n = 0;
+    int64_t last = 0;
+    tm_kafka_event e = {0};
+    memset(&seen, 0, sizeof(seen));
+    seen.start = 4;
+    seen.again = 8;
+    const tm_kafka_options options = {.topic = TOPIC,
+                                      .group = "g",
+                                      .by_hand = true,
+                                      .given = given,
+                                      .taken = taken,
+                                      .arg = &seen};
+    tm_kafka *reader = NULL;
+    assert_int_equal(tm__kafka_open("kafka.conf", &options, &reader, NULL), TM_OK);
+    while (!tm__kafka_is_member(reader, &n)) {
+        assert_int_equal(tm__kafka_next(reader, 10, &e, NULL), TM_OK);
+        assert_int_equal(e.kind, TM_KAFKA_NOTHING);
+    }
+    assert_int_equal(n, 1);
+    assert_int_equal(seen.n_given, 0);
+    assert_int_equal(tm__kafka_take(reader, 0, NULL), TM_OK);
+    assert_int_equal(read_to_end(reader, &last), 6);
+    assert_int_equal(tm__kafka_drop(reader, 0, NULL), TM_OK);
+    assert_int_equal(tm__kafka_next(reader, 10, &e, NULL), TM_OK);
+    assert_int_equal(e.kind, TM_KAFKA_NOTHING);
+    assert_int_equal(tm__kafka_take(reader, 0, NULL), TM_OK);
+    assert_int_equal(read_to_end(reader, &last), 2);
+    assert_int_equal(seen.n_given, 2);
+    assert_int_equal(seen.n_taken, 0);
+    assert_int_equal(tm__kafka_drop(reader, 0, NULL), TM_OK);
+    tm__kafka_close(reader);
+}
+
 static void a_failure_of_the_caller_ends_the_reading(void **state) {
     (void)state;
     tm_kafka_event e = {0};
@@ -175,6 +210,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_come_from_where_the_caller_says),
         cmocka_unit_test(a_member_of_a_group_is_given_partitions_and_gives_them_back),
+        cmocka_unit_test(by_hand_a_partition_is_read_while_it_is_taken),
         cmocka_unit_test(a_failure_of_the_caller_ends_the_reading),
         cmocka_unit_test(an_offset_that_is_not_there_is_asked_for_again),
         cmocka_unit_test(a_flag_ends_the_reading),
