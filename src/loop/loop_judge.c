@@ -48,7 +48,8 @@ static bool is_same(const tm_learned *a, const tm_learned *b) {
 
 /* Events that leave a verdict as it is; any other one is a reason for another try. */
 static bool is_verdict_kept(const char *event) {
-    static const char *const kept[] = {"collected", "tagged", "noted"};
+    static const char *const kept[] = {"collected", "tagged", "noted", "shadow.ended",
+                                       "split.ended"};
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         if (strcmp(event, kept[i]) == 0) {
             return true;
@@ -69,7 +70,8 @@ tm_status tm__loop_refused(tm_registry *registry, const char *model, uint32_t *o
         if (strcmp(event, "retrain.trained") == 0) {
             trained = version;
             refused = 0;
-        } else if (strcmp(event, "gate.refused") == 0 && version == trained) {
+        } else if (version == trained && (strcmp(event, "gate.refused") == 0 ||
+                                          strcmp(event, "rollout.rolled_back") == 0)) {
             refused = trained;
         } else if (!is_verdict_kept(event)) {
             refused = 0; /* another recipe, gate or champion */

@@ -26,8 +26,9 @@ typedef struct tm_learned {
 TM_NODISCARD tm_status tm__loop_learned(tm_registry *registry, const tm_version *version,
                                         tm_learned *out, tm_err *err);
 
-/** The version of the last retraining when its gate refused it and nothing changed since that would
- * give another verdict on the same rows: not the gate, the recipe or the champion; else 0. */
+/** The version of the last retraining when its gate refused it, or its rollout went back by itself,
+ * and nothing changed since that would give another verdict on the same rows: not the gate, the
+ * recipe or the champion; else 0. */
 TM_NODISCARD tm_status tm__loop_refused(tm_registry *registry, const char *model,
                                         uint32_t *out_version, tm_err *err);
 /** Version that learned the same and was refused, with nothing changed since; 0 when there is none.
@@ -231,6 +232,11 @@ typedef struct tm_duel {
 } tm_duel;
 TM_NODISCARD tm_status tm__loop_duel(tm_ctx *ctx, const tm_duel *duel, tm_gate_scores *out_scores,
                                      json_t **out_candidate, json_t **out_champion, tm_err *err);
+
+/** How far apart the distributions of both answers lie on the rows of a duel, 0 to 1, of the output
+ * where it is most (Kolmogorov-Smirnov); 0 without a champion, without rows, or where they answer
+ * in another form. */
+TM_NODISCARD tm_status tm__loop_apart(tm_ctx *ctx, const tm_duel *duel, double *out, tm_err *err);
 
 /** The rows of a duel with what a bundle reads. */
 TM_NODISCARD tm_status tm__loop_widen(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundle,

@@ -93,14 +93,17 @@ static tm_status measure(tm_ctx *ctx, tm_retraining *r, tm_gate_verdict *out, tm
     };
     json_t *measured = NULL, *candidate = NULL, *champion = NULL;
     TM_TRY(tm__loop_duel(ctx, &duel, &scores, &candidate, &champion, err));
-    const tm_status st = tm__loop_measure(ctx, r->home, &gate, &duel, &measured, err);
+    double apart = 0;
+    tm_status st = tm__loop_measure(ctx, r->home, &gate, &duel, &measured, err);
+    st = st == TM_OK ? tm__loop_apart(ctx, &duel, &apart, err) : st;
     if (st == TM_OK) {
         scores.measured = measured;
         tm__gate_check(&gate, &r->candidate, &scores, out);
         json_object_set_new(r->turn.story, "gate",
-                            json_pack("{s:b, s:s, s:s, s:O, s:O, s:O*}", "open", out->is_open,
+                            json_pack("{s:b, s:s, s:s, s:O, s:O, s:f, s:O*}", "open", out->is_open,
                                       "reason", out->reason, "metric", metric, "candidate",
-                                      candidate, "champion", champion, "checks", out->checks));
+                                      candidate, "champion", champion, "answers_apart", apart,
+                                      "checks", out->checks));
     }
     json_decref(measured);
     json_decref(candidate);
@@ -135,6 +138,7 @@ static tm_status story(const tm_retraining *r, json_t **out, tm_err *err) {
     json_object_set(object, "metric", json_object_get(gate, "metric"));
     json_object_set(object, "candidate", json_object_get(gate, "candidate"));
     json_object_set(object, "champion", json_object_get(gate, "champion"));
+    json_object_set(object, "answers_apart", json_object_get(gate, "answers_apart"));
     json_object_del(object, "gate");
     if (r->options->keeps_state) {
         json_object_set_new(object, "fits_resumed", json_integer(r->n_resumed));
@@ -162,7 +166,7 @@ static tm_status repeat_check(const tm_retraining *r, tm_err *err) {
         return TM_OK;
     }
     const tm_status st =
-        TM_FAIL(err, TM_E_REFUSED, "nothing is new since version %u of '%s', which was refused",
+        TM_FAIL(err, TM_E_REFUSED, "nothing is new since version %u of '%s', which came to nothing",
                 version, r->options->model);
     tm_err_hint(err, "Send labels, add rows to the source or change its recipe, then try again.");
     return st;

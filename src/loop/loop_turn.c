@@ -2,6 +2,7 @@
 /* A turn's rows and orders, into its story and back, and how it closes. */
 #include "loop/loop_turn.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -241,8 +242,18 @@ static tm_status promote(tm_retraining *r, const tm_actor *actor, tm_err *err) {
     return arrive(r->registry, &r->turn, err);
 }
 
-static tm_status roll_out(tm_retraining *r, const tm_actor *actor, tm_err *err) {
-    const tm_rollout_order order = {.version = r->turn.version, .champion = r->turn.champion};
+/* By how much its answers were apart on the rows that the gate let it pass on is no sign of a fault
+ * on its route. */
+static void bear(tm_rollout_terms *terms, const json_t *gate) {
+    if (terms->guard.drift > 0) {
+        terms->guard.drift = fmin(terms->guard.drift + tm__json_f64(gate, "answers_apart", 0), 1);
+    }
+}
+
+static tm_status roll_out(tm_retraining *r, const tm_rollout_terms *terms, const tm_actor *actor,
+                          tm_err *err) {
+    const tm_rollout_order order = {
+        .version = r->turn.version, .champion = r->turn.champion, .terms = terms};
     tm_rollout rollout = {0};
     bool has = false;
     TM_TRY(tm__registry_rollout(r->registry, r->turn.model, &rollout, &has, err));
@@ -285,7 +296,8 @@ tm_status tm__turn_close(tm_retraining *r, tm_err *err) {
         TM_TRY(tm__turn_save(r->registry, &r->turn, err));
         return tm__turn_follow(r->registry, &r->turn, err);
     }
-    return is_declared ? roll_out(r, &actor, err) : promote(r, &actor, err);
+    bear(&terms, gate);
+    return is_declared ? roll_out(r, &terms, &actor, err) : promote(r, &actor, err);
 }
 
 /* What ended a rollout, in words; out holds 200 bytes. */

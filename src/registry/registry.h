@@ -376,7 +376,8 @@ TM_NODISCARD tm_status tm__registry_last_run(tm_registry *registry, const char *
 typedef struct tm_runs {
     int64_t ended_us;     /* when one last ended; 0: never */
     int64_t spent_us;     /* by those that began after from_us, up to now for one that runs */
-    uint32_t n_fruitless; /* that failed, or gave a version that was refused, since one was
+    uint32_t n_fruitless; /* that failed, or gave a version that was refused or whose
+                             rollout went back, since one was
                              promoted, or the gate or the recipe changed */
 } tm_runs;
 /** What a model's jobs of a kind took. */

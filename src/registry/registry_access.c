@@ -308,13 +308,17 @@ tm_status tm__registry_runs(tm_registry *registry, const char *kind, const char 
     /* What lies ahead of the clock was told by one that has gone back: it does not count. */
     TM_TRY(tm__stmt_init(
         registry->db,
-        "WITH runs AS (SELECT * FROM jobs WHERE kind = ?1 AND model = ?2 AND started_us <= ?4)"
+        "WITH runs AS (SELECT *, state = 'done' AND EXISTS(SELECT 1 FROM history WHERE model = ?2"
+        " AND event = 'rollout.rolled_back' AND version ="
+        " CAST(json_extract(result, '$.version') AS INTEGER)) AS is_back"
+        " FROM jobs WHERE kind = ?1 AND model = ?2 AND started_us <= ?4)"
         " SELECT coalesce(max(CASE WHEN ended_us <= ?4 THEN ended_us END), 0),"
         " coalesce(sum(CASE WHEN started_us >= ?3"
         " THEN max(min(coalesce(ended_us, ?4), ?4) - started_us, 0) END), 0),"
-        " count(CASE WHEN (state = 'failed' OR state = 'refused' AND"
+        " count(CASE WHEN (is_back OR state = 'failed' OR state = 'refused' AND"
         " json_extract(result, '$.version') IS NOT NULL) AND started_us > max("
-        " coalesce((SELECT max(started_us) FROM runs WHERE state = 'done'), 0),"
+        " coalesce((SELECT max(started_us) FROM runs WHERE state = 'done' AND NOT is_back),"
+        " 0),"
         " coalesce((SELECT max(at_us) FROM history WHERE model = ?2 AND at_us <= ?4 AND event IN"
         " ('promoted', 'rolled_back', 'gate.set', 'recipe.set')), 0)) THEN 1 END) FROM runs",
         &stmt, err));

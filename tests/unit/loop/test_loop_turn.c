@@ -125,23 +125,57 @@ static void what_was_tried_too_often_has_failed(void **state) {
     tm__registry_close(registry);
 }
 
+static void declare_rollout(tm_registry *registry, const tm_rollout_terms *terms) {
+    static const tm_actor actor = {.name = "test", .reason = "because"};
+    json_t *recipe = NULL;
+    assert_int_equal(tm__registry_recipe(registry, "made", &recipe, NULL), TM_OK);
+    json_object_set_new(recipe, "rollout", tm__rollout_terms_json(terms));
+    assert_int_equal(tm__registry_set_recipe(registry, "made", recipe, &actor, NULL), TM_OK);
+    json_decref(recipe);
+}
+
+static void a_rollout_that_went_back_came_to_nothing(void **state) {
+    tm_registry *registry = trained(*state);
+    static const tm_actor actor = {.name = "test", .reason = "drift"};
+    const tm_rollout_terms terms = tm__rollout_default();
+    const tm_rollout_move back = {.kind = TM_ROLLOUT_BACK};
+    tm_runs runs = {0};
+    char job[27];
+    uint32_t refused = 0;
+    declare_rollout(registry, &terms);
+    assert_int_equal(tm__registry_job_add(registry, "retrain", "made", job, NULL), TM_OK);
+    json_t *story = turn(*state, false);
+    assert_int_equal(tm__registry_job_end(registry, job, "done", story, NULL), TM_OK);
+    json_decref(story);
+    assert_int_equal(tm__registry_runs(registry, "retrain", "made", 0, &runs, NULL), TM_OK);
+    assert_int_equal(runs.n_fruitless, 0);
+    assert_int_equal(tm__registry_rollout_move(registry, "made", &back, &actor, NULL), TM_OK);
+    assert_int_equal(tm__registry_runs(registry, "retrain", "made", 0, &runs, NULL), TM_OK);
+    assert_int_equal(runs.n_fruitless, 1);
+    assert_int_equal(tm__loop_refused(registry, "made", &refused, NULL), TM_OK);
+    assert_int_equal(refused, 2);
+    tm__registry_close(registry);
+}
+
 static void a_declared_rollout_begins_and_the_turn_follows_it(void **state) {
     tm_registry *registry = trained(*state);
     static const tm_actor actor = {.name = "test", .reason = "because"};
-    json_t *recipe = NULL;
     const tm_rollout_terms terms = tm__rollout_default();
-    assert_int_equal(tm__registry_recipe(registry, "made", &recipe, NULL), TM_OK);
-    json_object_set_new(recipe, "rollout", tm__rollout_terms_json(&terms));
-    assert_int_equal(tm__registry_set_recipe(registry, "made", recipe, &actor, NULL), TM_OK);
-    json_decref(recipe);
+    declare_rollout(registry, &terms);
     json_t *story = turn(*state, false);
     assert_string_equal(tm__json_text(story, "state", ""), "rollout");
     json_decref(story);
     put_back(*state, "closing"); /* killed behind the start */
     story = turn(*state, true);
     assert_string_equal(tm__json_text(story, "state", ""), "rollout");
+    const double apart = tm__json_f64(story, "answers_apart", 0);
     json_decref(story);
     assert_int_equal(count(registry, "rollout.started"), 1);
+    tm_rollout rollout = {0};
+    bool has = false;
+    assert_int_equal(tm__registry_rollout(registry, "made", &rollout, &has, NULL), TM_OK);
+    assert_true(has && apart > 0 && rollout.terms.guard.drift == terms.guard.drift + apart);
+    tm__rollout_done(&rollout);
     const tm_rollout_move stop = {.kind = TM_ROLLOUT_STOP};
     assert_int_equal(tm__registry_rollout_move(registry, "made", &stop, &actor, NULL), TM_OK);
     story = turn(*state, true);
@@ -190,6 +224,7 @@ int main(void) {
         TEST(gone_on_with_from_each_state_it_comes_to_the_same_end),
         TEST(what_was_tried_too_often_has_failed),
         TEST(a_declared_rollout_begins_and_the_turn_follows_it),
+        TEST(a_rollout_that_went_back_came_to_nothing),
         TEST(a_version_that_is_regretted_goes_back),
         TEST(one_training_at_a_time),
     };
