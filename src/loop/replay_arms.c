@@ -1,39 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loop/replay_arms.h"
 
-/* Without a penalty a leaf of rows whose class is all but sure and of one that is not answers by
- * the ratio of two tiny sums, and boosting of many classes runs away. */
 #define TREES(n, rate, leaves)                                                                     \
-    {                                                                                              \
-        "n_trees", n, "learning_rate", rate, "max_leaves", leaves, "max_bins", "63", "l2", "0.3",  \
-            NULL                                                                                   \
-    }
+    "n_trees", n, "learning_rate", rate, "max_leaves", leaves, "max_bins", "63"
+/* Of classes. A leaf of rows whose class is all but sure, and of one that is not, answers by the
+ * ratio of two tiny sums; without a penalty boosting of many classes runs away now and then. */
+#define TREES_OF_CLASSES(n, rate, leaves) TREES(n, rate, leaves), "l2", "0.3"
 
-static const char *const boosted[] = TREES("25", "0.2", "8");
-static const char *const many[] = TREES("60", "0.15", "15");
-/* Of classes: what the last third of the trees moves seldom changes which one is likeliest. */
-static const char *const fewer[] = TREES("40", "0.2", "15");
-/* Where nothing changes the error goes on falling with trees and rows. */
-static const char *const large[] = TREES("100", "0.1", "31");
-static const char *const whole[] = TREES("120", "0.1", "31");
+static const char *const few_of_classes[] = {TREES_OF_CLASSES("25", "0.2", "8"), NULL};
+static const char *const few[] = {TREES("25", "0.2", "8"), NULL};
+/* What the last third of the trees moves seldom changes which class is likeliest, */
+static const char *const many_of_classes[] = {TREES_OF_CLASSES("40", "0.2", "15"), NULL};
+static const char *const many[] = {TREES("60", "0.15", "15"), NULL};
+/* but where nothing changes the error goes on falling with trees and rows. */
+static const char *const whole_of_classes[] = {TREES_OF_CLASSES("100", "0.1", "31"), NULL};
+static const char *const whole[] = {TREES("120", "0.1", "31"), NULL};
 static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
                                     "solver",   "newton", NULL};
 
-#define QUICK_ARMS                                                                                 \
+#define QUICK_ARMS(trees)                                                                          \
     {"line of 700", "linear", lines, {.window = 700}, 0.0},                                        \
         {"line of 1,500", "linear", lines, {.window = 1500}, 0.0},                                 \
         {"line of all", "linear", lines, {.step_share = 0.4}, 0.0},                                \
-        {"trees of 2,000", "gbdt", boosted, {.window = 2000}, 0.0}, {                              \
-        "trees since the change", "gbdt", boosted, {.window = 3000, .from_change = true}, 0.0      \
+        {"trees of 2,000", "gbdt", trees, {.window = 2000}, 0.0}, {                                \
+        "trees since the change", "gbdt", trees, {.window = 3000, .from_change = true}, 0.0        \
     }
 
 static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {
-    QUICK_ARMS,
-    {"many trees of 5,000", "gbdt", fewer, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
-    {"many trees", "gbdt", large, {.window = 20000, .step_share = 0.27, .costs = 4.0}, 8000.0},
+    QUICK_ARMS(few_of_classes),
+    {"many trees of 5,000",
+     "gbdt",
+     many_of_classes,
+     {.window = 5000, .step_share = 0.1, .costs = 4.0},
+     0.0},
+    {"many trees",
+     "gbdt",
+     whole_of_classes,
+     {.window = 20000, .step_share = 0.27, .costs = 4.0},
+     8000.0},
 };
 static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
-    QUICK_ARMS,
+    QUICK_ARMS(few),
     {"many trees of 5,000", "gbdt", many, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
     {"many trees of all", "gbdt", whole, {.step_share = 0.27, .costs = 4.0}, 0.0},
 };
