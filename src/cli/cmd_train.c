@@ -486,6 +486,14 @@ static tm_status read_test(training *t, const char *test, const char *test_sql, 
     return tm__comm_check(t->ctx.comm, st, err);
 }
 
+/* Before anything is kept: nothing of a mistaken word stays behind. */
+static tm_status check_target(const training *t, tm_err *err) {
+    uint32_t col = 0;
+    return t->options.target == NULL
+               ? TM_OK
+               : tm__train_find_target(t->table, t->options.target, &col, err);
+}
+
 static tm_status read_tables(training *t, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     const char *test = tm__cli_text(t->cli, "test");
@@ -495,6 +503,7 @@ static tm_status read_tables(training *t, tm_err *err) {
     TM_TRY(read_rows(t, err));
     TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err) : pass_by(t, err));
     TM_TRY(rename_tables(t, err));
+    TM_TRY(check_target(t, err));
     TM_TRY(cover_tables(t, err));
     t->seconds_read = seconds_since(started);
     const uint64_t was_read = tm__mono_ns();

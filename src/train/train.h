@@ -319,6 +319,9 @@ typedef struct tm_columns_options {
 TM_NODISCARD tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle,
                                          const tm_table *table, const tm_columns_options *options,
                                          json_t **out, tm_err *err);
+/** Index of the target in a table; TM_E_NOT_FOUND names the nearest column. */
+TM_NODISCARD tm_status tm__train_find_target(const tm_table *table, const char *target,
+                                             uint32_t *out, tm_err *err);
 typedef struct tm_detect_options {
     const char *target;
     uint64_t seed;

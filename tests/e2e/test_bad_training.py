@@ -96,6 +96,13 @@ def test_tiny_data_is_enough_for_each_task_and_learner(tm, task, learner):
     check(tm, options, None)
 
 
+def test_a_mistaken_target_leaves_nothing_behind(tm):
+    tm.write("a.csv", table("size,late", [(r(), coin()) for _ in SOME]))
+    wrong = tm("train", "a.csv", "--target", "lat")
+    assert wrong.code == 3 and "there is no target column 'lat'" in wrong.err and "Did you mean 'late'?" in wrong.err
+    assert not list(tm.folder.glob(".tidemill/snapshots/*"))
+
+
 def test_a_million_categories(tm):
     draw = random.Random(2)
     tm.write("rows.csv", table("k,x,y", [(f"k{i:07d}z", f"{draw.random():.3f}", int(draw.random() < 0.5)) for i in range(1000000)]))
