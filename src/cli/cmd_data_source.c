@@ -467,9 +467,10 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
     }
     if (st == TM_OK && cli->json) {
         json_t *result = json_pack(
-            "{s:s, s:s, s:I, s:I, s:I, s:I}", "schema", "tidemill.data.pull/1", "source", name,
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "schema", "tidemill.data.pull/1", "source", name,
             "accepted", (json_int_t)pulled.accepted, "duplicates", (json_int_t)pulled.duplicates,
-            "quarantined", (json_int_t)pulled.quarantined, "dropped", (json_int_t)pulled.dropped);
+            "quarantined", (json_int_t)pulled.quarantined, "dropped", (json_int_t)pulled.dropped,
+            "files_left", (json_int_t)pulled.n_left);
         tm__cli_print_json(cli, result);
         json_decref(result);
     } else if (st == TM_OK) {
@@ -478,6 +479,14 @@ tm_status cmd_data_pull(tm_cli *cli, tm_err *err) {
                       tm__count_text((int64_t)pulled.accepted, accepted),
                       tm__count_text((int64_t)pulled.duplicates, duplicates),
                       tm__count_text((int64_t)pulled.quarantined, quarantined));
+        if (pulled.n_left > 0) {
+            tm__cli_note(
+                cli,
+                "%u new file%s not read yet: a file is complete when it is not "
+                "empty, nobody has it open, and it stood still for two seconds; pull again "
+                "then",
+                pulled.n_left, pulled.n_left == 1 ? " is" : "s are");
+        }
         if (pulled.dropped > 0) {
             tm__cli_warn(cli, "%llu bad rows were dropped: the quarantine of '%s' is full",
                          (unsigned long long)pulled.dropped, name);

@@ -211,6 +211,11 @@ static tm_status take(void *arg, const tm_feed_block *block, tm_err *err) {
     return TM_OK;
 }
 
+static void left(void *arg, uint32_t n_files) {
+    const reading *r = arg;
+    r->out->n_left = n_files;
+}
+
 static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pull, bool follow,
                            tm_feed_pull *out, tm_err *err) {
     const tm_source_row *source = tm__intake_pull_source(pull);
@@ -238,7 +243,7 @@ static tm_status read_with(tm_ctx *ctx, const tm_home *home, tm_intake_pull *pul
                               .common = tm__home_intake_dir(home),
                               .temp_dir = tm__home_temp(home),
                               .share = tm__intake_pull_share(pull)};
-    const tm_feed_sink sink = {.take = take, .caught_up = caught_up, .arg = &r};
+    const tm_feed_sink sink = {.take = take, .caught_up = caught_up, .left = left, .arg = &r};
     return feed->read(ctx, &in, &sink, err);
 }
 

@@ -50,6 +50,9 @@ typedef struct tm_feed_sink {
     tm_status (*take)(void *arg, const tm_feed_block *block, tm_err *err);
     /* All that is there was given, and reading goes on; of feeds that follow. */
     tm_status (*caught_up)(void *arg, tm_err *err);
+    /* NULL, or told how many new files were left for another time: somebody may yet write to them.
+     */
+    void (*left)(void *arg, uint32_t n_files);
     void *arg;
 } tm_feed_sink;
 
@@ -86,6 +89,7 @@ const tm_feed *tm__feed_find(const char *name);
 
 typedef struct tm_feed_pull {
     uint64_t accepted, duplicates, quarantined, dropped, blocks;
+    uint32_t n_left; /* new files that somebody may yet write to: not read */
 } tm_feed_pull;
 /**
  * Read what is new of a source into it, and with `follow` (a stream) all that comes until the run

@@ -42,6 +42,7 @@ typedef struct run {
     bool is_watch;
     bool settles; /* a file must have stood still; who adds a source means those that are there */
     bool has_failed;
+    uint32_t n_left; /* new, and not complete */
     entry *entries;
     uint32_t n, capacity;
 } run;
@@ -241,7 +242,7 @@ static tm_status look_at(run *r, const entry *e, tm_err *err) {
         empty_fault(r, e); /* nobody waits for its writer */
         return TM_OK;
     }
-    if (look.kind != TM_PATH_FILE || e->is_late) {
+    if (look.kind != TM_PATH_FILE) {
         return TM_OK; /* gone since, or a folder */
     }
     TM_TRY(r->in->find_mark(r->in->arg, e->item, &mark, err));
@@ -251,8 +252,10 @@ static tm_status look_at(run *r, const entry *e, tm_err *err) {
                          tm__json_i64(mark, "modified_us", -1) == look.modified_us;
     const bool is_empty = is_taken && look.size_bytes == 0;
     tm_status st = TM_OK;
-    if ((is_partial || !is_same) && (is_complete(r, &look) || is_empty)) {
-        st = read_entry(r, e, &look, mark, err);
+    if (is_partial || !is_same) {
+        const bool is_read = !e->is_late && (is_complete(r, &look) || is_empty);
+        r->n_left += is_read ? 0 : 1;
+        st = is_read ? read_entry(r, e, &look, mark, err) : TM_OK;
     }
     json_decref(mark);
     return st;
@@ -306,6 +309,9 @@ tm_status tm__feed_files_read(tm_ctx *ctx, const tm_feed_input *in, const tm_fee
     }
     if (st == TM_OK) {
         st = read_all(&r, err);
+    }
+    if (st == TM_OK && r.n_left > 0 && sink->left != NULL) {
+        sink->left(sink->arg, r.n_left);
     }
     if (st == TM_OK && is_first && !r.items.has_given) {
         st = tm__items_give_nothing(&r.items, err); /* from now on writers are waited for */

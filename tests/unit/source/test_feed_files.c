@@ -188,12 +188,16 @@ static void what_is_not_complete_waits(void **state) {
     assert_int_equal(tm__file_open(path_of("y.csv"), TM_OPEN_CREATE, &file, NULL), TM_OK);
     assert_int_equal(tm__file_write(file, "id\n2\n", 5, NULL), TM_OK);
     const int64_t written_us = tm__now_us();
-    assert_int_equal(pull(home, TM_OK, NULL).blocks, 0);
+    const tm_feed_pull early = pull(home, TM_OK, NULL);
+    assert_int_equal(early.blocks, 0);
+    assert_int_equal(early.n_left, 2); /* and the empty one */
     tm__clock_fix(written_us + 60000000);
     assert_true(tm__fs_look(path_of("y.csv")).is_open);
     assert_int_equal(pull(home, TM_OK, NULL).blocks, 0); /* its writer is not through */
     tm__file_close(file);
-    assert_int_equal(pull(home, TM_OK, NULL).accepted, 1);
+    const tm_feed_pull later = pull(home, TM_OK, NULL);
+    assert_int_equal(later.accepted, 1);
+    assert_int_equal(later.n_left, 1);
     tm__clock_fix(INT64_MIN);
 }
 
