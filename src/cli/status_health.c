@@ -126,8 +126,11 @@ static void judge_learning(json_t *m) {
             " --turns",
             number(m, "retrains_fruitless"), tm__json_text(m, "model", ""));
     } else if (strcmp(last, "running") != 0 && -left > fmax(0.1 * every, HOUR_S)) {
-        say(m, "warn", "overdue", "a retraining has been due for %s; 'tidemill run' does it",
-            tm__span_text(-left, span));
+        say(m, "warn", "overdue", "a retraining has been due for %s; %s",
+            tm__span_text(-left, span),
+            tm__json_bool(m, "retrain_day_spent", false)
+                ? "the day's time for training is spent (retrain.per_day)"
+                : "'tidemill run' does it");
     }
     if (strcmp(status, "stopped") == 0 || strcmp(status, "retrying") == 0) {
         say(m, "warn", "data", "source '%s' is %s: tidemill data show %s",

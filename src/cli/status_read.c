@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "loop/loop_trigger.h"
 #include "monitor/alert.h"
+#include "monitor/drift_store.h"
 #include "monitor/monitor_recent.h"
 #include "registry/hooks.h"
 #include "registry/retire.h"
@@ -221,7 +222,8 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
     const json_t *job = NULL, *last = NULL;
     tm_runs runs = {0};
     TM_TRY(tm__registry_last_run(g->place->registry, model, &last_us, err));
-    TM_TRY(tm__registry_runs(g->place->registry, "retrain", model, g->now_us, &runs, err));
+    TM_TRY(
+        tm__registry_runs(g->place->registry, "retrain", model, g->now_us - TM_DAY_US, &runs, err));
     json_array_foreach(g->jobs, i, job) { /* the newest first */
         if (last == NULL && strcmp(tm__json_text(job, "kind", ""), "retrain") == 0 &&
             strcmp(tm__json_text(job, "model", ""), model) == 0) {
@@ -239,6 +241,9 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
                                  : json_null());
     json_object_set_new(m, "retrain_every_seconds",
                         has_next ? json_integer((json_int_t)every_s) : json_null());
+    const int64_t per_day_us = tm__json_i64(retrain, "per_day_s", 0) * 1000000;
+    json_object_set_new(m, "retrain_day_spent",
+                        json_boolean(per_day_us > 0 && runs.spent_us >= per_day_us));
     set_copy(m, "last_retrain", last, "state");
     TM_TRY(add_waiting(g, m, model, err));
     json_object_set_new(m, "retrains_fruitless", json_integer((json_int_t)runs.n_fruitless));

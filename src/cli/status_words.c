@@ -157,6 +157,8 @@ static void next_text(const json_t *m, char *out) {
         (void)snprintf(out, CELL_BYTES, "now");
     } else if (json_is_string(json_object_get(m, "retrain_waits"))) {
         (void)snprintf(out, CELL_BYTES, "waits");
+    } else if (tm__json_bool(m, "retrain_day_spent", false)) {
+        (void)snprintf(out, CELL_BYTES, "spent");
     } else if (left < 0) {
         (void)snprintf(out, CELL_BYTES, "due");
     } else {

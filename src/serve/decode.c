@@ -292,7 +292,8 @@ static __attribute__((noinline)) void unknown_name(tm_decoder *d, tm_str name) {
     const tm_str s = shown(name, SHOWN_BYTES);
     const char *near =
         tm__str_nearest(shown(name, TM_MAX_COLUMN_NAME), d->plan->shown, d->plan->inputs->n_cols);
-    char hint[128] = "The model's inputs are listed at /v1/models.";
+    char hint[128] = "The model's inputs are listed at /v1/models; "
+                     "?unknown_columns=ignore passes over other names.";
     if (near != NULL) {
         const tm_str n = shown(tm__str(near), SHOWN_BYTES);
         (void)snprintf(hint, sizeof hint, "Did you mean '%.*s'?", (int)n.len, n.ptr);

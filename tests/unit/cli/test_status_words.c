@@ -114,6 +114,21 @@ static void of_several_runs_each_says_whether_it_leads(void **state) {
     json_decref(status);
 }
 
+static void a_spent_day_is_told_where_the_next_retraining_stands(void **state) {
+    (void)state;
+    json_t *status = make_status(1, 0, 0);
+    json_t *const model = json_array_get(json_object_get(status, "models"), 0);
+    json_object_set_new(model, "next_retrain_seconds", json_real(-60));
+    drawn d = draw(status, 160, 50);
+    must_have(&d, " due ");
+    tm__buf_done(&d.text);
+    json_object_set_new(model, "retrain_day_spent", json_true());
+    d = draw(status, 160, 50);
+    must_have(&d, " spent ");
+    tm__buf_done(&d.text);
+    json_decref(status);
+}
+
 static void a_wide_screen_has_more_columns(void **state) {
     (void)state;
     json_t *status = make_status(40, 2, 3);
@@ -159,6 +174,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forty_models_fit_on_a_small_screen),
         cmocka_unit_test(of_several_runs_each_says_whether_it_leads),
+        cmocka_unit_test(a_spent_day_is_told_where_the_next_retraining_stands),
         cmocka_unit_test(a_wide_screen_has_more_columns),
         cmocka_unit_test(what_is_not_known_is_a_dash),
     };
