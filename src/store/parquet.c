@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "store/parquet_chunk.h"
+#include "store/parquet_values.h"
 
 #define MAGIC "PAR1"
 #define CREATED_BY "tidemill version 1"

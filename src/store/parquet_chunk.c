@@ -13,12 +13,13 @@
  */
 #include "store/parquet_chunk.h"
 
+#include <math.h>
 #include <string.h>
 #include <zstd.h>
 
-#include "base/fmath.h"
 #include "base/le.h"
 #include "base/mem.h"
+#include "store/parquet_values.h"
 
 #define LEVEL 1         /* of zstd */
 #define WORDS_MAX 4096u /* distinct values of a dictionary */
@@ -27,7 +28,6 @@
 #define SAMPLE 16384u   /* floats by which their encoding is chosen */
 #define PAGE_BYTES (4u << 20)
 #define RANGE_BYTES 64u /* a longer text is no bound that is worth its place */
-#define DAY_US INT64_C(86400000000)
 
 enum { ENCODING_PLAIN = 0, ENCODING_RLE = 3, ENCODING_DICTIONARY = 8, ENCODING_SPLIT = 9 };
 enum { PAGE_DATA = 0, PAGE_DICTIONARY = 2 };
@@ -51,13 +51,6 @@ typedef struct page {
     uint64_t first, n;
 } page;
 
-int32_t tm__parquet_type(tm_type type) {
-    static const int32_t types[] = {TM_PARQUET_BYTE_ARRAY, TM_PARQUET_BOOLEAN,    TM_PARQUET_INT64,
-                                    TM_PARQUET_DOUBLE,     TM_PARQUET_BYTE_ARRAY, TM_PARQUET_INT32,
-                                    TM_PARQUET_INT64};
-    return types[type];
-}
-
 /* --- values --- */
 
 static uint64_t value_at(const tm_column *column, uint64_t row) {
@@ -71,12 +64,21 @@ static uint64_t value_at(const tm_column *column, uint64_t row) {
 
 static void gather(packing *p) {
     const tm_column *const column = p->chunk->column;
-    for (uint64_t row = p->chunk->rows.begin; row < p->chunk->rows.end; row++) {
+    const tm_row_span rows = p->chunk->rows;
+    if (column->n_missing == 0 && column->codes == NULL) {
+        p->n = rows.end - rows.begin;
+        memcpy(p->values,
+               column->floats != NULL ? (const void *)(column->floats + rows.begin)
+                                      : (const void *)(column->ints + rows.begin),
+               p->n * sizeof(*p->values));
+        return;
+    }
+    for (uint64_t row = rows.begin; row < rows.end; row++) {
         if (column->n_missing == 0 || !tm__column_is_missing(column, row)) {
             p->values[p->n++] = value_at(column, row);
         }
     }
-    p->chunk->n_missing = p->chunk->rows.end - p->chunk->rows.begin - p->n;
+    p->chunk->n_missing = rows.end - rows.begin - p->n;
 }
 
 /* Distinct values and the place of each; false when they are more than a dictionary is worth. */
@@ -101,94 +103,24 @@ static bool find_words(packing *p) {
     return p->n_words > 0;
 }
 
-static tm_str text_of(const tm_column *column, uint64_t code) {
-    return tm__dict_get(column->dict, (uint32_t)code);
-}
-
-static void put_numbers(tm_buf *out, const uint64_t *values, uint64_t n) {
-    uint8_t *const to = tm__buf_reserve(out, n * sizeof(*values));
-    for (uint64_t i = 0; to != NULL && i < n; i++) {
-        tm__le_put_u64(to + i * sizeof(*values), values[i]);
-    }
-    out->len += to != NULL ? n * sizeof(*values) : 0;
-}
-
-static void put_split(tm_buf *out, const uint64_t *values, uint64_t n) {
-    uint8_t *const to = tm__buf_reserve(out, n * sizeof(*values));
-    for (uint64_t i = 0; to != NULL && i < n; i++) {
-        for (uint32_t byte = 0; byte < sizeof(*values); byte++) {
-            to[byte * n + i] = (uint8_t)(values[i] >> 8 * byte);
-        }
-    }
-    out->len += to != NULL ? n * sizeof(*values) : 0;
-}
-
-/* Packed as they come, the lowest bit first, in whole groups of eight. */
-static void put_bits(tm_buf *out, const uint32_t *values, uint64_t n, uint32_t width) {
-    const uint64_t n_bytes = (n + 7) / 8 * width;
-    uint8_t *to = tm__buf_reserve(out, n_bytes);
-    uint64_t bits = 0;
-    uint32_t n_bits = 0;
-    if (to == NULL) {
-        return;
-    }
-    memset(to, 0, n_bytes);
+static void range_of_floats(const uint64_t *values, uint64_t n, uint64_t *least, uint64_t *most) {
+    double low = INFINITY, high = -INFINITY;
     for (uint64_t i = 0; i < n; i++) {
-        bits |= (uint64_t)values[i] << n_bits;
-        for (n_bits += width; n_bits >= 8; n_bits -= 8) {
-            *to++ = (uint8_t)bits;
-            bits >>= 8;
-        }
+        double x = 0;
+        memcpy(&x, &values[i], sizeof(x));
+        low = x < low ? x : low;
+        high = x > high ? x : high;
     }
-    if (n_bits > 0) {
-        *to = (uint8_t)bits;
-    }
-    out->len += n_bytes;
+    memcpy(least, &low, sizeof(low));
+    memcpy(most, &high, sizeof(high));
 }
 
-static void put_bools(tm_buf *out, const uint64_t *values, uint64_t n) {
-    for (uint64_t i = 0; i < n; i += 8) {
-        uint8_t byte = 0;
-        for (uint64_t k = i; k < n && k < i + 8; k++) {
-            byte = (uint8_t)(byte | (values[k] == 1) << (k - i));
-        }
-        (void)tm__buf_byte(out, byte);
-    }
-}
-
-static void put_plain(const tm_column *column, tm_buf *out, const uint64_t *values, uint64_t n) {
-    switch (tm__parquet_type(column->type)) {
-    case TM_PARQUET_BOOLEAN:
-        put_bools(out, values, n);
-        break;
-    case TM_PARQUET_INT32:
-        for (uint64_t i = 0; i < n; i++) {
-            (void)tm__buf_u32(out, (uint32_t)((int64_t)values[i] / DAY_US));
-        }
-        break;
-    case TM_PARQUET_BYTE_ARRAY:
-        for (uint64_t i = 0; i < n; i++) {
-            (void)tm__buf_str(out, text_of(column, values[i]));
-        }
-        break;
-    default:
-        put_numbers(out, values, n);
-        break;
-    }
-}
-
-/* Whether a comes before b. */
+/* Whether a comes before b, of ints and texts. */
 static bool is_less(const tm_column *column, uint64_t a, uint64_t b) {
-    if (column->floats != NULL) {
-        double x = 0, y = 0;
-        memcpy(&x, &a, sizeof(x));
-        memcpy(&y, &b, sizeof(y));
-        return x < y;
-    }
     if (column->ints != NULL) {
         return (int64_t)a < (int64_t)b;
     }
-    const tm_str x = text_of(column, a), y = text_of(column, b);
+    const tm_str x = tm__parquet_text(column, a), y = tm__parquet_text(column, b);
     const int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
     return order != 0 ? order < 0 : x.len < y.len;
 }
@@ -205,18 +137,22 @@ static void find_range(packing *p) {
     const uint64_t *const values = p->n_words > 0 ? p->words : p->values;
     const uint64_t n = p->n_words > 0 ? p->n_words : p->n;
     uint64_t least = n > 0 ? values[0] : 0, most = least;
-    for (uint64_t i = 1; i < n; i++) {
-        least = is_less(column, values[i], least) ? values[i] : least;
-        most = is_less(column, most, values[i]) ? values[i] : most;
+    if (column->floats != NULL) {
+        range_of_floats(values, n, &least, &most);
+    } else {
+        for (uint64_t i = 1; i < n; i++) {
+            least = is_less(column, values[i], least) ? values[i] : least;
+            most = is_less(column, most, values[i]) ? values[i] : most;
+        }
     }
     p->chunk->has_range =
-        n > 0 && (column->codes == NULL || (text_of(column, least).len <= RANGE_BYTES &&
-                                            text_of(column, most).len <= RANGE_BYTES));
+        n > 0 && (column->codes == NULL || (tm__parquet_text(column, least).len <= RANGE_BYTES &&
+                                            tm__parquet_text(column, most).len <= RANGE_BYTES));
     if (p->chunk->has_range) {
         least = bound(column, least, true);
         most = bound(column, most, false);
-        put_plain(column, &p->chunk->least, &least, 1);
-        put_plain(column, &p->chunk->most, &most, 1);
+        tm__parquet_put_plain(column, &p->chunk->least, &least, 1);
+        tm__parquet_put_plain(column, &p->chunk->most, &most, 1);
     }
 }
 
@@ -258,11 +194,11 @@ static void put_values(packing *p, const page *at) {
         const uint32_t width = width_of(p->n_words);
         (void)tm__buf_byte(&p->raw, (uint8_t)width);
         tm__thrift_varint(&p->raw, (at->n + 7) / 8 << 1 | 1);
-        put_bits(&p->raw, p->places + at->first, at->n, width);
+        tm__parquet_put_bits(&p->raw, p->places + at->first, at->n, width);
     } else if (p->chunk->encoding == ENCODING_SPLIT) {
-        put_split(&p->raw, values, at->n);
+        tm__parquet_put_split(&p->raw, values, at->n);
     } else {
-        put_plain(p->chunk->column, &p->raw, values, at->n);
+        tm__parquet_put_plain(p->chunk->column, &p->raw, values, at->n);
     }
 }
 
@@ -279,9 +215,9 @@ static size_t try_packing(packing *p) {
 
 static tm_status choose_split(packing *p) {
     const uint64_t n = p->n < SAMPLE ? p->n : SAMPLE;
-    put_split(&p->raw, p->values, n);
+    tm__parquet_put_split(&p->raw, p->values, n);
     const size_t split = try_packing(p);
-    put_numbers(&p->raw, p->values, n);
+    tm__parquet_put_numbers(&p->raw, p->values, n);
     const size_t plain = try_packing(p);
     if (split == SIZE_MAX || plain == SIZE_MAX) {
         return TM_E_NOMEM;
@@ -337,7 +273,7 @@ static void next_page(const packing *p, page *at) {
     at->rows.begin = at->rows.end;
     while (at->rows.end < p->chunk->rows.end && bytes < PAGE_BYTES) {
         if (column->n_missing == 0 || !tm__column_is_missing(column, at->rows.end)) {
-            bytes += is_text ? text_of(column, p->values[at->first + at->n]).len : 0;
+            bytes += is_text ? tm__parquet_text(column, p->values[at->first + at->n]).len : 0;
             at->n++;
         }
         at->rows.end++;
@@ -347,7 +283,7 @@ static void next_page(const packing *p, page *at) {
 static tm_status put_pages(packing *p) {
     page at = {.rows = {p->chunk->rows.begin, p->chunk->rows.begin}};
     if (p->n_words > 0) {
-        put_plain(p->chunk->column, &p->raw, p->words, p->n_words);
+        tm__parquet_put_plain(p->chunk->column, &p->raw, p->words, p->n_words);
         TM_TRY(put_page(p, PAGE_DICTIONARY, p->n_words));
         p->chunk->data_at = p->chunk->bytes.len;
     }

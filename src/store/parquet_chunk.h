@@ -8,15 +8,6 @@
 #include "store/thrift.h"
 #include "table/table.h"
 
-/* Physical types of Parquet. */
-enum {
-    TM_PARQUET_BOOLEAN = 0,
-    TM_PARQUET_INT32 = 1,
-    TM_PARQUET_INT64 = 2,
-    TM_PARQUET_DOUBLE = 5,
-    TM_PARQUET_BYTE_ARRAY = 6
-};
-
 typedef struct tm_parquet_chunk {
     const tm_column *column;
     tm_row_span rows;
@@ -30,7 +21,6 @@ typedef struct tm_parquet_chunk {
     tm_status status;
 } tm_parquet_chunk;
 
-int32_t tm__parquet_type(tm_type type);
 /**
  * Encode and compress the rows of a column.
  *

@@ -17,6 +17,7 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/sort.h"
 
 #define BLOCKS 10u
 #define BLOCK_ROWS 200u    /* at the least, or there are fewer blocks */
@@ -116,11 +117,6 @@ static bool pick_rows(maker *m) {
 
 /* ---- cells of a column ---- */
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Bins of about as many rows each, of sorted values. */
 static bool make_edges(tm_ref_column *c, const double *sorted, uint64_t n, uint32_t n_bins) {
     c->edges = tm__mem_alloc((size_t)n_bins + 1, sizeof(double));
@@ -189,8 +185,7 @@ static bool number_cells(maker *m, const tm_column *column, tm_ref_column *c) {
         return true; /* PRESENCE */
     }
     c->kind = column->type == TM_TYPE_TEXT ? TM_REF_LENGTHS : TM_REF_NUMBERS;
-    qsort(m->values, n, sizeof(*m->values), compare_doubles);
-    return make_edges(c, m->values, n, m->n_bins);
+    return tm__sort_f64(m->values, n) && make_edges(c, m->values, n, m->n_bins);
 }
 
 /* Rows of each code among those learned from. */
@@ -413,8 +408,7 @@ static bool output_cells(maker *m, tm_ref_column *c) {
     }
     if (ok) {
         c->kind = TM_REF_NUMBERS;
-        qsort(sorted, m->n_held, sizeof(double), compare_doubles);
-        ok = make_edges(c, sorted, m->n_held, m->n_bins);
+        ok = tm__sort_f64(sorted, m->n_held) && make_edges(c, sorted, m->n_held, m->n_bins);
     }
     tm__mem_free(sorted);
     return ok;
