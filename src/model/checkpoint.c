@@ -262,6 +262,15 @@ static void hash_rows(tm_hasher *hasher, const double *values, uint64_t n) {
     }
 }
 
+static void hash_before(tm_hasher *hasher, const tm_fit_before *before) {
+    if (before->x != NULL || before->n_rows > 0) {
+        const double numbers[] = {before->n_rows, before->counts};
+        hash_view(hasher, before->x);
+        hash_rows(hasher, before->weights, before->x != NULL ? before->x->n_rows : 0);
+        tm__hasher_update(hasher, numbers, sizeof(numbers));
+    }
+}
+
 static void hash_queries(tm_hasher *hasher, const uint32_t *queries, uint64_t n) {
     const uint64_t is_there = queries != NULL;
     tm__hasher_update(hasher, &is_there, sizeof(is_there));
@@ -309,6 +318,7 @@ static tm_status key_of(const tm_model_ops *ops, const tm_fit_input *in, const t
         tm__hasher_update(&hasher, bytes.data, bytes.len);
         if (in->is_update) {
             tm__hasher_update(&hasher, &in->is_update, sizeof(in->is_update));
+            hash_before(&hasher, &in->before);
         }
         tm__buf_done(&bytes);
         TM_TRY(st);

@@ -54,6 +54,17 @@ typedef struct tm_column_rule {
 typedef struct tm_model tm_model;
 typedef struct tm_model_ops tm_model_ops;
 
+/* What the base of an update stands on, for a learner that weighs it (weighs_before). Zeroed:
+ * nothing is known of it. */
+typedef struct tm_fit_before {
+    const tm_view *x;      /* rows that the base learned from, or some of them, evenly spread; NULL:
+                              none are at hand, and those given stand for them */
+    const double *weights; /* [x->n_rows] or NULL */
+    double n_rows;         /* in all; 0: as many as x has */
+    double counts;         /* what one of them counts beside a row given; NaN: the learner chooses
+                              by x_valid, and takes 0.5 without */
+} tm_fit_before;
+
 typedef struct tm_fit_input {
     tm_task task;
     uint32_t n_classes; /* MULTICLASS */
@@ -75,9 +86,10 @@ typedef struct tm_fit_input {
                                     cannot keep them */
     bool has_groups;             /* columns may act together only within groups */
     const tm_model
-        *base;      /* of the same learner, task and columns: it is kept, and what is learned
-                       is added to it; NULL: none. TM_E_UNSUPPORTED for a learner that cannot */
-    bool is_update; /* nothing is added to base: its own numbers move with the rows given */
+        *base;            /* of the same learner, task and columns: it is kept, and what is learned
+                             is added to it; NULL: none. TM_E_UNSUPPORTED for a learner that cannot */
+    bool is_update;       /* nothing is added to base: its own numbers move with the rows given */
+    tm_fit_before before; /* of an update */
 } tm_fit_input;
 
 struct tm_model_ops {
@@ -88,6 +100,7 @@ struct tm_model_ops {
     bool takes_scores;          /* tm_fit_input.init_scores are no error */
     bool continues;             /* tm_fit_input.base is none */
     bool updates;               /* tm_fit_input.is_update is none */
+    bool weighs_before;         /* an update looks at tm_fit_input.before */
     bool is_external;           /* of a user's module: fitted only where it is named */
     /* required */
     tm_status (*fit)(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
@@ -158,6 +171,7 @@ struct tm_model { /* every state struct starts with this */
     uint64_t bytes_planned; /* not saved: memory at the most while it was fitted, all that was held
                                then included; 0: not known */
     uint32_t n_rounds;      /* rounds kept (early stopping), 0 where it has no meaning */
+    double before_counts;   /* of an update that weighs them: tm_fit_before.counts */
 };
 
 /** NULL-terminated list of all learners. Find by name knows blends, offsets and imported models

@@ -27,6 +27,7 @@
 
 #define MAGIC UINT32_C(0x4E494C54) /* "TLIN" */
 #define VERSION 1u
+#define VERSION_MOVED 2u /* of an update: what rows before counted stands behind the strength */
 #define BLOCK 256u
 #define CHUNK 4096u
 #define HEAD_BYTES 48u
@@ -236,13 +237,17 @@ static void save_numbers(tm_buf *out, const double *values, size_t n) {
 static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
     const tm_linear *self = (const tm_linear *)model;
     const size_t k = model->n_outputs;
-    const uint32_t head[] = {MAGIC,         VERSION,        (uint32_t)model->task, model->n_outputs,
+    const uint32_t version = self->is_moved ? VERSION_MOVED : VERSION;
+    const uint32_t head[] = {MAGIC,         version,        (uint32_t)model->task, model->n_outputs,
                              model->n_cols, model->n_terms, self->n_coef_rows,     self->n_active};
     for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++) {
         tm__buf_u32(out, head[i]);
     }
     tm__buf_u64(out, model->work_used);
     tm__buf_f64(out, self->strength);
+    if (self->is_moved) {
+        tm__buf_f64(out, model->before_counts);
+    }
     for (uint32_t j = 0; j < model->n_cols; j++) {
         const tm_linear_part *part = &self->parts[j];
         tm__buf_u32(out, part->is_categorical ? 1 : 0);
@@ -365,6 +370,10 @@ static bool is_shape(const tm_model *shape, uint64_t n_coef_rows, uint64_t n_act
     return len == HEAD_BYTES + (uint64_t)PART_BYTES * shape->n_cols + 8 * numbers + 4 * n_active;
 }
 
+static bool is_amount(double value) {
+    return value >= 0.0 && isfinite(value);
+}
+
 static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err *err) {
     tm_reader in;
     tm__reader_init(&in, data, len);
@@ -379,11 +388,14 @@ static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err
     if (in.failed || magic != MAGIC) {
         return TM_FAIL(err, TM_E_INTEGRITY, "not a linear model");
     }
-    if (version != VERSION) {
-        return TM_FAIL(err, TM_E_UNSUPPORTED, "linear model has version %u, not %u", version,
-                       VERSION);
+    if (version != VERSION && version != VERSION_MOVED) {
+        return TM_FAIL(err, TM_E_UNSUPPORTED, "linear model has version %u, not %u or %u", version,
+                       VERSION, VERSION_MOVED);
     }
-    if (!is_shape(&shape, n_coef_rows, n_active, len) || !(strength >= 0.0 && isfinite(strength))) {
+    const bool is_moved = version == VERSION_MOVED;
+    shape.before_counts = is_moved ? tm__reader_f64(&in) : 0.0;
+    if (!is_shape(&shape, n_coef_rows, n_active, is_moved ? len - 8 : len) ||
+        !is_amount(strength) || !is_amount(shape.before_counts)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "linear model has a wrong shape");
     }
     tm_linear *self = tm__linear_create(&shape, n_coef_rows, n_active);
@@ -391,6 +403,7 @@ static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a linear model");
     }
     self->strength = strength;
+    self->is_moved = is_moved;
     if (!load_body(&in, self)) {
         tm__linear_free(&self->base);
         return TM_FAIL(err, TM_E_INTEGRITY, "linear model has wrong values");
@@ -403,6 +416,8 @@ const tm_model_ops tm__linear_ops = {
     .name = "linear",
     .abi = TM_MODEL_ABI,
     .params = params,
+    .updates = true,
+    .weighs_before = true,
     .fit = tm__linear_fit,
     .predict = predict,
     .save = save,

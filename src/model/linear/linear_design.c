@@ -183,11 +183,21 @@ static tm_status find_active(const tm_design_spec *spec, tm_linear_code *code, t
     return TM_OK;
 }
 
+uint64_t tm__linear_code_slots(tm_linear_code *code) {
+    uint64_t n_slots = 0;
+    for (uint32_t j = 0; j < code->n_cols && n_slots <= TM_LINEAR_PARAMS_MAX; j++) {
+        tm_linear_col *col = &code->cols[j];
+        col->slot = (uint32_t)n_slots;
+        n_slots += col->is_categorical ? (uint64_t)col->n_levels + 1 : col->has_missing ? 2 : 1;
+    }
+    code->n_dense = (uint32_t)n_slots;
+    return n_slots;
+}
+
 tm_status tm__linear_code_fit(tm_ctx *ctx, const tm_design_spec *spec, tm_linear_code *out,
                               tm_err *err) {
     tm_linear_code code = {.n_cols = spec->x->n_cols};
     fit_job job = {.spec = spec, .code = &code};
-    uint64_t n_slots = 0;
     tm_status st = TM_OK;
     code.cols = tm__mem_zalloc(code.n_cols, sizeof(*code.cols));
     job.samples = tm__mem_alloc((size_t)tm__pool_threads(ctx->pool) * SAMPLE, sizeof(double));
@@ -196,17 +206,11 @@ tm_status tm__linear_code_fit(tm_ctx *ctx, const tm_design_spec *spec, tm_linear
         goto out;
     }
     tm__pool_run(ctx->pool, code.n_cols, fit_col, &job);
-    for (uint32_t j = 0; j < code.n_cols && n_slots <= TM_LINEAR_PARAMS_MAX; j++) {
-        tm_linear_col *col = &code.cols[j];
-        col->slot = (uint32_t)n_slots;
-        n_slots += col->is_categorical ? (uint64_t)col->n_levels + 1 : col->has_missing ? 2 : 1;
-    }
-    if (n_slots > TM_LINEAR_PARAMS_MAX) {
+    if (tm__linear_code_slots(&code) > TM_LINEAR_PARAMS_MAX) {
         st = TM_FAIL(err, TM_E_LIMIT, "a linear model would have more than %u coefficients",
                      TM_LINEAR_PARAMS_MAX);
         goto out;
     }
-    code.n_dense = (uint32_t)n_slots;
     st = find_active(spec, &code, err);
     if (st == TM_OK) {
         *out = code;
@@ -351,7 +355,8 @@ static void pack_target(const tm_design_spec *spec, tm_design *design) {
         double chunk = 0.0;
         for (uint64_t i = at; i < end; i++) {
             design->w[i] = weight_of(spec, i);
-            design->y[i] = (spec->y[spec->rows[i]] - spec->y_mean) / spec->y_sd;
+            const double y = spec->y == NULL ? spec->y_mean : spec->y[spec->rows[i]];
+            design->y[i] = (y - spec->y_mean) / spec->y_sd;
             chunk += design->w[i];
         }
         weight += chunk;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fitting: rows, strength of the penalty, coefficients.
+ * Fitting: rows and strength of the penalty.
  *
  * Strength matters more than anything else, and its best value spans six decades. It is searched on
  * a path of 13 values from strong to weak, each started at the minimum of the one before and
@@ -52,7 +52,7 @@ typedef struct fit_state {
     uint64_t work;
 } fit_state;
 
-static uint32_t *spread_rows(uint64_t n, uint64_t n_max, uint64_t seed, uint64_t *out_n) {
+uint32_t *tm__linear_rows(uint64_t n, uint64_t n_max, uint64_t seed, uint64_t *out_n) {
     const uint64_t n_kept = n < n_max ? n : n_max;
     const tm_rng rng = tm__rng_split(seed, "linear.rows", 0);
     uint32_t *rows = tm__mem_alloc(n_kept, sizeof(*rows));
@@ -65,26 +65,27 @@ static uint32_t *spread_rows(uint64_t n, uint64_t n_max, uint64_t seed, uint64_t
     return rows;
 }
 
-static void fit_target(fit_state *fit) {
-    const tm_fit_input *in = fit->in;
+void tm__linear_target(const tm_fit_input *in, const uint32_t *rows, uint64_t n_rows,
+                       double *out_mean, double *out_sd) {
     double weight = 0.0, sum = 0.0, square = 0.0;
-    fit->y_mean = 0.0;
-    fit->y_sd = 1.0;
+    *out_mean = 0.0;
+    *out_sd = 1.0;
     if (in->task == TM_TASK_BINARY || in->task == TM_TASK_MULTICLASS) {
         return;
     }
-    for (uint64_t i = 0; i < fit->n_rows; i++) {
-        const double w = in->weights == NULL ? 1.0 : in->weights[fit->rows[i]];
+    for (uint64_t i = 0; i < n_rows; i++) {
+        const double w = in->weights == NULL ? 1.0 : in->weights[rows[i]];
         weight += w;
-        sum += w * in->y[fit->rows[i]];
+        sum += w * in->y[rows[i]];
     }
-    fit->y_mean = weight > 0.0 ? sum / weight : 0.0;
-    for (uint64_t i = 0; i < fit->n_rows; i++) {
-        const double off = in->y[fit->rows[i]] - fit->y_mean;
-        square += (in->weights == NULL ? 1.0 : in->weights[fit->rows[i]]) * (off * off);
+    const double mean = weight > 0.0 ? sum / weight : 0.0;
+    for (uint64_t i = 0; i < n_rows; i++) {
+        const double off = in->y[rows[i]] - mean;
+        square += (in->weights == NULL ? 1.0 : in->weights[rows[i]]) * (off * off);
     }
     const double sd = weight > 0.0 ? sqrt(square / weight) : 0.0;
-    fit->y_sd = sd > 0.0 && isfinite(sd) ? sd : 1.0;
+    *out_mean = mean;
+    *out_sd = sd > 0.0 && isfinite(sd) ? sd : 1.0;
 }
 
 static tm_design_spec spec_of(const fit_state *fit, const uint32_t *rows, uint64_t n_rows) {
@@ -209,8 +210,8 @@ static tm_status search_on_valid(fit_state *fit, tm_err *err) {
                            .weights = in->weights_valid,
                            .y_mean = fit->y_mean,
                            .y_sd = fit->y_sd};
-    uint32_t *rows = spread_rows(in->x_valid->n_rows, (uint64_t)fit->params[TM_LINEAR_ROWS],
-                                 in->seed, &spec.n_rows);
+    uint32_t *rows = tm__linear_rows(in->x_valid->n_rows, (uint64_t)fit->params[TM_LINEAR_ROWS],
+                                     in->seed, &spec.n_rows);
     spec.rows = rows;
     if (rows == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for validation rows");
@@ -299,139 +300,31 @@ static tm_status fit_theta(fit_state *fit, tm_err *err) {
     return st;
 }
 
-/* ---- theta to model ---- */
-
-/* Rows of a number: slope, shift, answer for NaN; what they add has mean 0. */
-static double place_number(const fit_state *fit, uint32_t j, const double *squares, uint32_t o,
-                           tm_linear *model) {
-    const tm_linear_col *col = &fit->code.cols[j];
-    const size_t k = model->base.n_outputs;
-    double *rows = model->coefs + model->parts[j].row * k + o;
-    const double *theta = fit->theta + col->slot * k + o;
-    const double at_median = (col->median - col->mean) * col->inv_sd * theta[0] * fit->y_sd;
-    const double jump = col->has_missing ? theta[k] * fit->y_sd : 0.0;
-    const double share = col->has_missing ? squares[col->slot + 1] : 0.0;
-    rows[0] = theta[0] * col->inv_sd * fit->y_sd;
-    rows[k] = -share * jump;
-    rows[2 * k] = at_median + jump - share * jump;
-    model->bias[o] += share * jump;
-    return fabs(theta[0]) * sqrt(squares[col->slot]) * fit->y_sd +
-           2.0 * share * (1.0 - share) * fabs(jump);
-}
-
-/* Rows of a category; a level that training rows do not have adds what the mean row gets: 0. */
-static double place_category(const fit_state *fit, uint32_t j, const double *squares, uint32_t o,
-                             tm_linear *model) {
-    const tm_linear_col *col = &fit->code.cols[j];
-    const size_t k = model->base.n_outputs;
-    double *rows = model->coefs + model->parts[j].row * k + o;
-    const double *theta = fit->theta + col->slot * k + o, *weights = squares + col->slot;
-    double mean = 0.0, share = 0.0;
-    for (uint32_t c = 0; c <= col->n_levels; c++) {
-        mean += weights[c] * theta[c * k];
-    }
-    for (uint32_t c = 0; c <= col->n_levels; c++) {
-        const double value = weights[c] > 0.0 ? (theta[c * k] - mean) * fit->y_sd : 0.0;
-        rows[c * k] = value;
-        share += weights[c] * fabs(value);
-    }
-    model->bias[o] += mean * fit->y_sd;
-    return share;
-}
-
-/* Mean of each active term over the training rows, by weight. */
-static void term_means(const tm_design *design, double *out) {
-    for (uint64_t i = 0; i < design->n_rows; i++) {
-        for (uint64_t e = design->starts[i]; e < design->starts[i + 1]; e++) {
-            out[design->terms[e]] += design->w[i] * (double)design->values[e];
-        }
-    }
-}
-
-static double place_terms(const fit_state *fit, const double *means, tm_linear *model) {
-    const size_t k = model->base.n_outputs;
-    const double *theta = fit->theta + fit->code.n_dense * k;
-    double share = 0.0;
-    for (uint32_t t = 0; t < fit->code.n_active; t++) {
-        model->active[t] = fit->code.active[t];
-        model->term_slot[fit->code.active[t]] = t;
-        for (size_t o = 0; o < k; o++) {
-            const double value = theta[t * k + o] * fit->y_sd;
-            model->term_coefs[t * k + o] = value;
-            model->term_mean[o] += value * means[t];
-            share += fabs(value * means[t]);
-        }
-    }
-    return share;
-}
-
-static void place_shares(tm_linear *model) {
-    const uint32_t n = model->base.n_cols + 1;
-    double sum = 0.0;
-    for (uint32_t j = 0; j < n; j++) {
-        sum += model->shares[j];
-    }
-    for (uint32_t j = 0; j < n && sum > 0.0; j++) {
-        model->shares[j] /= sum;
-    }
-}
-
-/* Cut points and rows of the coefficient table; returns the number of rows. */
-static uint64_t lay_out(const tm_linear_code *code, tm_linear_part *parts) {
-    uint64_t row = 0;
-    for (uint32_t j = 0; j < code->n_cols; j++) {
-        const tm_linear_col *col = &code->cols[j];
-        if (parts != NULL) {
-            parts[j] = (tm_linear_part){.is_categorical = col->is_categorical,
-                                        .n_levels = col->is_categorical ? col->n_levels : 0,
-                                        .row = (uint32_t)row,
-                                        .lo = col->lo,
-                                        .hi = col->hi,
-                                        .mean = col->mean};
-        }
-        row += col->is_categorical ? (uint64_t)col->n_levels + 1 : 3;
-    }
-    return row;
-}
-
 static tm_status make_model(const fit_state *fit, tm_model **out_model, tm_err *err) {
     const tm_linear_code *code = &fit->code;
-    const uint32_t k = fit->design.n_outputs;
-    const tm_model shape = {.task = fit->in->task,
-                            .n_outputs = k,
-                            .n_cols = code->n_cols,
-                            .n_terms = code->n_active > 0 ? code->n_terms_all : 0,
-                            .work_used = fit->work};
-    const size_t n_slots = (size_t)code->n_dense + code->n_active;
-    double *squares = tm__mem_alloc(n_slots, sizeof(double));
+    double *squares = tm__mem_alloc((size_t)code->n_dense + code->n_active, sizeof(double));
     double *means = tm__mem_zalloc(code->n_active, sizeof(double));
-    tm_linear *model = tm__linear_create(&shape, (uint32_t)lay_out(code, NULL), code->n_active);
-    if (squares == NULL || means == NULL || model == NULL) {
-        tm__mem_free(squares);
-        tm__mem_free(means);
-        tm__linear_free(model == NULL ? NULL : &model->base);
-        return TM_FAIL(err, TM_E_NOMEM, "out of memory for a linear model");
+    const tm_linear_found found = {.task = fit->in->task,
+                                   .n_outputs = fit->design.n_outputs,
+                                   .code = code,
+                                   .theta = fit->theta,
+                                   .squares = squares,
+                                   .means = means,
+                                   .y_mean = fit->y_mean,
+                                   .y_sd = fit->y_sd,
+                                   .strength = fit->strength,
+                                   .work = fit->work};
+    tm_status st = TM_OK;
+    if (squares == NULL || means == NULL) {
+        st = TM_FAIL(err, TM_E_NOMEM, "out of memory for a linear model");
+    } else {
+        tm__design_squares(&fit->design, squares);
+        tm__linear_term_means(&fit->design, means);
+        st = tm__linear_place(&found, out_model, err);
     }
-    (void)lay_out(code, model->parts);
-    tm__design_squares(&fit->design, squares);
-    model->strength = fit->strength;
-    for (uint32_t o = 0; o < k; o++) {
-        model->bias[o] = fit->theta[n_slots * k + o] * fit->y_sd + fit->y_mean;
-        for (uint32_t j = 0; j < code->n_cols; j++) {
-            model->shares[j] += code->cols[j].is_categorical
-                                    ? place_category(fit, j, squares, o, model)
-                                    : place_number(fit, j, squares, o, model);
-        }
-    }
-    if (code->n_active > 0) {
-        term_means(&fit->design, means);
-        model->shares[code->n_cols] = place_terms(fit, means, model);
-    }
-    place_shares(model);
     tm__mem_free(squares);
     tm__mem_free(means);
-    *out_model = &model->base;
-    return TM_OK;
+    return st;
 }
 
 tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
@@ -439,13 +332,16 @@ tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *p
     fit_state fit = {.ctx = ctx, .in = in, .params = params->values};
     tm_model *model = NULL;
     const uint64_t started = tm__mono_ns();
-    fit.rows =
-        spread_rows(in->x->n_rows, (uint64_t)params->values[TM_LINEAR_ROWS], in->seed, &fit.n_rows);
+    if (in->is_update) {
+        return tm__linear_update(ctx, in, params, out_model, err);
+    }
+    fit.rows = tm__linear_rows(in->x->n_rows, (uint64_t)params->values[TM_LINEAR_ROWS], in->seed,
+                               &fit.n_rows);
     if (fit.rows == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for %llu rows",
                        (unsigned long long)in->x->n_rows);
     }
-    fit_target(&fit);
+    tm__linear_target(in, fit.rows, fit.n_rows, &fit.y_mean, &fit.y_sd);
     const tm_design_spec spec = spec_of(&fit, fit.rows, fit.n_rows);
     tm_status st = tm__linear_code_fit(ctx, &spec, &fit.code, err);
     if (st == TM_OK) {

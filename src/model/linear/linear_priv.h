@@ -7,7 +7,11 @@
  *   linear_solve.c    the minimum of loss + penalty, all coefficients at a time
  *   linear_curve.c    few coefficients: their curvature together, for fewer steps
  *   linear_descent.c  the same minimum, one coefficient at a time
- *   linear_fit.c      strength of the penalty; theta -> model
+ *   linear_fit.c      strength of the penalty
+ *   linear_pull.c     what holds coefficients at those of a model, by what it stands on
+ *   linear_recode.c   model -> encoding and theta
+ *   linear_update.c   a model and rows that it has not learned -> its weights moved
+ *   linear_place.c    theta -> model
  *   linear.c          what a fitted model does
  *
  * theta is [n_params]: slot by slot n_outputs coefficients, then n_outputs intercepts. Slots: each
@@ -77,8 +81,8 @@ typedef struct tm_design {
 typedef struct tm_design_spec {
     const tm_fit_input *in;
     const tm_view *x;
-    const double *y, *weights;
-    const uint32_t *rows; /* [n_rows] */
+    const double *y, *weights; /* y may be NULL where no loss is asked for */
+    const uint32_t *rows;      /* [n_rows] */
     uint64_t n_rows;
     double y_mean, y_sd;
     bool with_gradient; /* false: for scoring only */
@@ -86,6 +90,8 @@ typedef struct tm_design_spec {
 
 TM_NODISCARD tm_status tm__linear_code_fit(tm_ctx *ctx, const tm_design_spec *spec,
                                            tm_linear_code *out, tm_err *err);
+/** Slots of the columns, one behind the other; more than TM_LINEAR_PARAMS_MAX are not counted. */
+uint64_t tm__linear_code_slots(tm_linear_code *code);
 void tm__linear_code_done(tm_linear_code *code);
 TM_NODISCARD tm_status tm__design_create(tm_ctx *ctx, const tm_design_spec *spec,
                                          const tm_linear_code *code, tm_design *out, tm_err *err);
@@ -108,11 +114,43 @@ typedef struct tm_curve tm_curve;
 /** Few coefficients (127 an output) and no terms. */
 bool tm__curve_can(const tm_design *design);
 tm_curve *tm__curve_create(const tm_design *design);
-/** With a ridge on all but the intercepts; false when columns follow from others. */
-bool tm__curve_factor(tm_curve *curve, double ridge);
+/** That, and as many cells as all outputs have. */
+bool tm__curve_can_each(const tm_design *design);
+/** Of all rows of the design, by second [n_rows x n_outputs]: second derivatives of their losses.
+ */
+tm_curve *tm__curve_create_each(const tm_design *design, const double *second);
+/** Room to factor one for each output; false when out of memory. */
+bool tm__curve_widen(tm_curve *curve);
+/** With a ridge on all but the intercepts, and `share` times another curvature (NULL: none); false
+ * when columns follow from others. */
+bool tm__curve_factor(tm_curve *curve, double ridge, const tm_curve *other, double share);
 /** v [n_params] divided by the factored curvature, in place. */
 void tm__curve_solve(tm_curve *curve, double *v);
+/** v [n_params] times the curvature, before it is factored: out [n_params]. */
+void tm__curve_times(const tm_curve *curve, const double *v, double *out);
+/** Its diagonal: out [n_params]. */
+void tm__curve_diagonal(const tm_curve *curve, double *out);
 void tm__curve_free(tm_curve *curve);
+
+/* scale / 2 * (theta - center)' (curvature + ridge) (theta - center), the ridge not on intercepts:
+ * what a loss that was at its minimum at `center` had to say beyond its rows. */
+typedef struct tm_pull {
+    size_t n, n_penalised;
+    double *center;   /* [n] */
+    double *diagonal; /* [n] of the curvature */
+    tm_curve *curve;  /* NULL: the diagonal alone */
+    double ridge, scale;
+    double *off, *turned; /* [n] room of an evaluation */
+} tm_pull;
+/** By the rows of a design and second [n_rows x n_outputs]; center is zeroed. Free by
+ * tm__pull_done(), of a failure too. TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__pull_init(const tm_design *design, const double *second, tm_pull *out,
+                                     tm_err *err);
+/** Its value; its gradient is added to io_gradient. */
+double tm__pull_eval(const tm_pull *pull, const double *theta, double *io_gradient);
+/** The diagonal at coefficient i, scale and ridge included. */
+double tm__pull_diagonal(const tm_pull *pull, size_t i);
+void tm__pull_done(tm_pull *pull);
 
 typedef struct tm_solver tm_solver;
 typedef struct tm_solve_options {
@@ -123,6 +161,8 @@ tm_solver *tm__solver_create(const tm_ctx *ctx, const tm_design *design);
 /** Go by the curvature of all coefficients together from now on, where tm__curve_can(); false when
  * out of memory. */
 bool tm__solver_curve(tm_solver *solver);
+/** Hold theta from now on, by a pull that outlives the solver; false when out of memory. */
+bool tm__solver_pull(tm_solver *solver, const tm_pull *pull);
 /** Move theta to the minimum; *io_work counts units. Ends early, with the best theta so far, when
  * ctx's budget is spent. TM_E_CANCELLED. */
 TM_NODISCARD tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver,
@@ -155,6 +195,7 @@ typedef struct tm_linear {
     uint32_t n_coef_rows;
     uint32_t n_active;
     double strength;       /* that was used */
+    bool is_moved;         /* by an update: base.before_counts is what rows before counted */
     tm_linear_part *parts; /* [n_cols] */
     double *coefs;         /* [n_coef_rows x n_outputs] */
     double *bias;          /* [n_outputs] */
@@ -167,6 +208,45 @@ typedef struct tm_linear {
 
 tm_linear *tm__linear_create(const tm_model *shape, uint32_t n_coef_rows, uint32_t n_active);
 void tm__linear_free(tm_model *model);
+
+/* What a fit found, to become a model. */
+typedef struct tm_linear_found {
+    tm_task task;
+    uint32_t n_outputs;
+    const tm_linear_code *code;
+    const double *theta;
+    const double *squares; /* [n_slots] mean square of each slot over the rows, by weight */
+    const double *means;   /* [n_active] mean value of each term */
+    double y_mean, y_sd, strength;
+    uint64_t work;
+} tm_linear_found;
+TM_NODISCARD tm_status tm__linear_place(const tm_linear_found *found, tm_model **out_model,
+                                        tm_err *err);
+/** Mean of each active term over the rows of a design, by weight: out [n_active], added to. */
+void tm__linear_term_means(const tm_design *design, double *out);
+
+/** The encoding of a model, scaled by the rows before; `given` says besides where gaps are. Free by
+ * tm__linear_code_done(). TM_E_INVALID for rows of other columns, TM_E_LIMIT, TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__linear_recode(tm_ctx *ctx, const tm_linear *from,
+                                         const tm_design_spec *before, const tm_view *given,
+                                         tm_linear_code *out, tm_err *err);
+typedef struct tm_linear_scale {
+    const tm_linear *from;
+    const tm_linear_code *code; /* of tm__linear_recode() */
+    double y_mean, y_sd;
+} tm_linear_scale;
+/** The weights of a model: theta [n_params of a design by the code]. */
+void tm__linear_read(const tm_linear_scale *in, double *theta);
+
+/** At most n_max of n rows, one at random out of each stretch; NULL when out of memory. */
+uint32_t *tm__linear_rows(uint64_t n, uint64_t n_max, uint64_t seed, uint64_t *out_n);
+/** Mean and spread that targets of some rows are scaled by; 0 and 1 of classes. */
+void tm__linear_target(const tm_fit_input *in, const uint32_t *rows, uint64_t n_rows,
+                       double *out_mean, double *out_sd);
+/** Move the weights of in->base with the rows given. */
+TM_NODISCARD tm_status tm__linear_update(tm_ctx *ctx, const tm_fit_input *in,
+                                         const tm_params *params, tm_model **out_model,
+                                         tm_err *err);
 TM_NODISCARD tm_status tm__linear_fit(tm_ctx *ctx, const tm_fit_input *in, const tm_params *params,
                                       tm_model **out_model, tm_err *err);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Minimum of mean loss + strength * ((1 - l1_ratio) / 2 * |theta|^2 + l1_ratio * |theta|_1) by
- * L-BFGS with a diagonal preconditioner, or one of all coefficients (linear_curve.c); with an l1
- * part by its orthant-wise form (Andrew and Gao 2007, "Scalable training of L1-regularized
- * log-linear models"): the gradient becomes the subgradient nearest to 0, and a step may not leave
- * the orthant in which it starts. Intercepts are not penalised.
+ * Minimum of mean loss + strength * ((1 - l1_ratio) / 2 * |theta|^2 + l1_ratio * |theta|_1), and of
+ * a pull towards other coefficients (linear_pull.c) where there is one, by L-BFGS with a diagonal
+ * preconditioner, or one of all coefficients (linear_curve.c); with an l1 part by its orthant-wise
+ * form (Andrew and Gao 2007, "Scalable training of L1-regularized log-linear models"): the gradient
+ * becomes the subgradient nearest to 0, and a step may not leave the orthant in which it starts.
+ * Intercepts are not penalised.
  *
  * Invariants.
  * 1. Every accepted step lowers the objective, so theta is always the best so far.
@@ -35,8 +36,9 @@ struct tm_solver {
     double *steps[MEMORY], *turns[MEMORY]; /* differences of theta and gradient */
     double inner[MEMORY];                  /* step . turn, > 0 */
     uint32_t n_kept, newest;
-    tm_curve *curve; /* NULL: the diagonal alone */
-    bool is_curved;  /* of the run */
+    tm_curve *curve;     /* NULL: the diagonal alone */
+    bool is_curved;      /* of the run */
+    const tm_pull *pull; /* NULL: none */
 };
 
 static double dot(const double *a, const double *b, size_t n) {
@@ -90,6 +92,11 @@ bool tm__solver_curve(tm_solver *solver) {
     return true;
 }
 
+bool tm__solver_pull(tm_solver *solver, const tm_pull *pull) {
+    solver->pull = pull;
+    return solver->curve == NULL || pull->curve == NULL || tm__curve_widen(solver->curve);
+}
+
 void tm__solver_free(tm_solver *solver) {
     if (solver != NULL) {
         tm__curve_free(solver->curve);
@@ -107,10 +114,17 @@ static double evaluate(const tm_ctx *ctx, tm_solver *self, const double *theta, 
     for (size_t i = 0; i < n; i++) {
         gradient[i] += self->ridge * theta[i];
     }
+    value += self->pull != NULL ? tm__pull_eval(self->pull, theta, gradient) : 0.0;
     for (size_t i = 0; self->lasso > 0.0 && i < n; i++) {
         absolute += fabs(theta[i]);
     }
     return value + self->lasso * absolute;
+}
+
+/* A bound on the Hessian's diagonal at coefficient i, penalty and pull included. */
+static double diagonal_of(const tm_solver *self, size_t i) {
+    const double ridge = i < self->n_penalised ? self->ridge : 0.0;
+    return self->curvature[i] + ridge + (self->pull != NULL ? tm__pull_diagonal(self->pull, i) : 0);
 }
 
 /* Minus the subgradient nearest to 0. */
@@ -138,8 +152,7 @@ static void precondition(const tm_solver *self, double scale, double *v) {
         return;
     }
     for (size_t i = 0; i < self->n; i++) {
-        const double ridge = i < self->n_penalised ? self->ridge : 0.0;
-        v[i] *= scale / (self->curvature[i] + ridge);
+        v[i] *= scale / diagonal_of(self, i);
     }
 }
 
@@ -152,8 +165,7 @@ static double turn_norm(const tm_solver *self, const double *turn) {
         return dot(turn, self->next, self->n);
     }
     for (size_t i = 0; i < self->n; i++) {
-        const double ridge = i < self->n_penalised ? self->ridge : 0.0;
-        sum += turn[i] * turn[i] / (self->curvature[i] + ridge);
+        sum += turn[i] * turn[i] / diagonal_of(self, i);
     }
     return sum;
 }
@@ -235,6 +247,13 @@ static void accept_step(tm_solver *self) {
     }
 }
 
+static bool factor(tm_solver *self) {
+    const tm_pull *const pull = self->pull;
+    const double ridge = self->ridge + (pull != NULL ? pull->scale * pull->ridge : 0.0);
+    return tm__curve_factor(self->curve, ridge, pull != NULL ? pull->curve : NULL,
+                            pull != NULL ? pull->scale : 0.0);
+}
+
 tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver, const tm_solve_options *options,
                          double *theta, uint32_t *out_iterations, uint64_t *io_work, tm_err *err) {
     uint32_t iteration = 0, n_flat = 0, passes = 1;
@@ -243,8 +262,7 @@ tm_status tm__solver_run(tm_ctx *ctx, tm_solver *solver, const tm_solve_options 
     solver->ridge = options->strength * (1.0 - options->l1_ratio);
     solver->lasso = options->strength * options->l1_ratio;
     solver->n_kept = solver->newest = 0;
-    solver->is_curved = solver->curve != NULL && solver->lasso == 0.0 &&
-                        tm__curve_factor(solver->curve, solver->ridge);
+    solver->is_curved = solver->curve != NULL && solver->lasso == 0.0 && factor(solver);
     double value = evaluate(ctx, solver, theta, solver->gradient);
     while (iteration < options->iter_max && n_flat < 2 && !is_spent) {
         if (tm__ctx_cancelled(ctx)) {

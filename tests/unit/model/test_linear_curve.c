@@ -69,7 +69,7 @@ static void a_solve_undoes_the_curvature(void **state) {
     const size_t n = tm__design_params(&self.design);
     tm_loss *loss = tm__loss_create(&ctx, &self.design);
     tm_curve *curve = tm__curve_create(&self.design);
-    assert_true(tm__curve_factor(curve, 0.5));
+    assert_true(tm__curve_factor(curve, 0.5, NULL, 0));
     (void)tm__loss_eval(&ctx, loss, theta, at_0);
     for (size_t i = 0; i < n; i++) {
         theta[i] = 1.0 + 0.1 * (double)i;
@@ -82,7 +82,7 @@ static void a_solve_undoes_the_curvature(void **state) {
     for (size_t i = 0; i < n; i++) {
         assert_true(at_1[i] - theta[i] < 1e-9 && theta[i] - at_1[i] < 1e-9);
     }
-    assert_false(tm__curve_factor(curve, 0.0)); /* levels add up to the intercept */
+    assert_false(tm__curve_factor(curve, 0.0, NULL, 0)); /* levels add up to the intercept */
     tm__curve_free(curve);
     tm__loss_free(loss);
     linear_case_done(&self);
