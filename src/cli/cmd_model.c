@@ -36,6 +36,21 @@ static void print_versions(tm_cli *cli, const json_t *versions) {
     tm__cli_table_print(cli, &table);
 }
 
+/* "leaves moved of bundle HASH", "weights moved of bundle HASH, whose rows count 0.25 each". */
+static void print_continues(tm_cli *cli, const json_t *continues) {
+    const json_t *const weight = json_object_get(continues, "weight_before");
+    const bool is_update = tm__json_text(continues, "how", NULL) != NULL;
+    tm__cli_print(cli, "%s bundle %.16s",
+                  weight != NULL ? "weights moved of"
+                  : is_update    ? "leaves moved of"
+                                 : "more trees on top of",
+                  tm__json_text(continues, "bundle_hash", "-"));
+    if (weight != NULL) {
+        tm__cli_print(cli, ", whose rows count %.4g each", json_number_value(weight));
+    }
+    tm__cli_print(cli, "\n");
+}
+
 static void print_told(tm_cli *cli, const json_t *full) {
     const json_t *const lineage = json_object_get(full, "lineage");
     const json_t *const came = json_object_get(lineage, "registered");
@@ -53,10 +68,7 @@ static void print_told(tm_cli *cli, const json_t *full) {
         tm__cli_print(cli, ", beside version %lld\n", (long long)json_integer_value(parent));
     }
     if (json_is_object(continues)) {
-        tm__cli_print(cli, "%s bundle %.16s\n",
-                      tm__json_text(continues, "how", NULL) != NULL ? "leaves moved of"
-                                                                    : "more trees on top of",
-                      tm__json_text(continues, "bundle_hash", "-"));
+        print_continues(cli, continues);
     }
     tm__cli_print(cli, "registered %.19s by %s\n", tm__json_text(came, "at", "-"),
                   tm__json_text(came, "actor", "-"));

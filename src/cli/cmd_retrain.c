@@ -19,14 +19,14 @@ static const char *word(const json_t *object, const char *name, const char *none
 }
 
 /* "sliding, the newest 5,000: REASON" */
-static void print_window(tm_cli *cli, const json_t *window) {
+static void print_window(tm_cli *cli, const json_t *window, const char *before) {
     char rows[32];
     const char *const kind = word(window, "kind", "");
     const int64_t n = tm__json_i64(window, "rows", 0);
     if (kind[0] == '\0') {
         return;
     }
-    tm__cli_print(cli, "  window   %s", kind);
+    tm__cli_print(cli, "%s%s", before, kind);
     if (n > 0) {
         tm__cli_print(cli, "%s%s",
                       strcmp(kind, "weighted") == 0 ? ", half for each " : ", the newest ",
@@ -35,13 +35,20 @@ static void print_window(tm_cli *cli, const json_t *window) {
     tm__cli_print(cli, ": %s\n", word(window, "reason", ""));
 }
 
-/* "update", or "recipe: REASON" when it was not to be. */
-static void print_how(tm_cli *cli, const json_t *how) {
-    const char *const reason = word(how, "reason", "");
-    if (how != NULL) {
-        tm__cli_print(cli, "  how      %s%s%s\n", word(how, "kind", word(how, "asked", "")),
-                      reason[0] != '\0' ? ": " : "", reason);
+/* "update", "update, where a row of before counts 0.25", or "recipe: REASON", and what to do about
+ * it, when it was not to be. */
+static void print_how(tm_cli *cli, const json_t *how, const char *before) {
+    const char *const reason = word(how, "reason", ""), *const hint = word(how, "hint", "");
+    const json_t *const weight = json_object_get(how, "weight_before");
+    if (how == NULL) {
+        return;
     }
+    tm__cli_print(cli, "%s%s", before, word(how, "kind", word(how, "asked", "")));
+    if (weight != NULL) {
+        tm__cli_print(cli, ", where a row of before counts %.4g", json_number_value(weight));
+    }
+    tm__cli_print(cli, "%s%s%s%s\n", reason[0] != '\0' ? ": " : "", reason,
+                  hint[0] != '\0' ? ". " : "", hint);
 }
 
 /* Why it seemed worth it, and what was tried. */
@@ -132,8 +139,8 @@ static void print_turn(tm_cli *cli, const json_t *turn) {
     print_wait(cli, json_object_get(turn, "waits"));
     print_quarantined(cli, turn, "  kept out ");
     print_feedback(cli, turn, "  feedback ");
-    print_how(cli, json_object_get(turn, "how"));
-    print_window(cli, json_object_get(turn, "window"));
+    print_how(cli, json_object_get(turn, "how"), "  how      ");
+    print_window(cli, json_object_get(turn, "window"), "  window   ");
     print_reasons(cli, turn);
     if (tm__json_i64(turn, "version", 0) > 0) {
         tm__cli_print(cli, "  version  %lld\n", (long long)tm__json_i64(turn, "version", 0));
@@ -212,6 +219,8 @@ static void print_story(tm_cli *cli, const json_t *story) {
                   tm__json_text(story, "model", ""), (long long)tm__json_i64(story, "version", 0),
                   tm__count_text(tm__json_i64(story, "rows", 0), rows),
                   (long long)tm__json_i64(story, "new_rows", 0));
+    print_how(cli, json_object_get(story, "how"), "how: ");
+    print_window(cli, json_object_get(story, "window"), "rows to learn from: ");
     const int64_t n_early =
         tm__json_i64(story, "unmatured_rows", 0) + tm__json_i64(story, "unmatured_source_rows", 0);
     if (n_early > 0) {

@@ -14,7 +14,8 @@ tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
         }
     }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no way to learn again", text);
-    tm_err_hint(err, "Write recipe (learn anew), trees (more of them) or update (leaves move).");
+    tm_err_hint(err, "Write recipe (learn anew), trees (more of them) or update (leaves or "
+                     "weights move).");
     return st;
 }
 
@@ -27,23 +28,57 @@ void tm__how_write_asked(const tm_retraining *r, json_t *story) {
     }
 }
 
-/* Why the champion's model cannot be gone on from so; NULL: it can. */
-static const char *why_not(const tm_bundle *champion, tm_turn_how how) {
-    const tm_model_ops *const ops = tm__bundle_model(champion)->ops;
-    if (how == TM_HOW_TREES && !ops->continues) {
-        return "only a model of boosted trees gets more of them";
+/* What a learner is, for people. */
+static const char *name_of(const tm_model_ops *ops) {
+    static const char *const names[][2] = {{"blend", "a blend of several models"},
+                                           {"offset", "trees on top of a score that rows bring"},
+                                           {"linear", "lines"},
+                                           {"gbdt", "boosted trees"},
+                                           {"forest", "a forest"},
+                                           {"mlp", "a network"},
+                                           {"imported", "an imported model"}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(ops->name, names[i][0]) == 0) {
+            return names[i][1];
+        }
     }
-    return how == TM_HOW_UPDATE && !ops->updates
-               ? "only a model of boosted trees has leaves to move"
-               : NULL;
+    return ops->name;
 }
 
-static tm_status set_kind(tm_retraining *r, tm_turn_how how, const char *why, tm_err *err) {
+/* Why the champion's model cannot be gone on from so, and what to do about it: in `why`; false: it
+ * can. */
+static bool why_not(const tm_bundle *champion, tm_turn_how how, tm_err *why) {
+    const tm_model_ops *const ops = tm__bundle_model(champion)->ops;
+    if (how == TM_HOW_TREES && !ops->continues) {
+        (void)TM_FAIL(why, TM_E_UNSUPPORTED,
+                      "only boosted trees get more of them, and the champion is %s", name_of(ops));
+        tm_err_hint(why, ops->updates
+                             ? "--how update moves the champion's own numbers with the new rows."
+                             : "A recipe with 'learner: gbdt' makes champions that can be gone on "
+                               "from.");
+        return true;
+    }
+    if (how == TM_HOW_UPDATE && !ops->updates) {
+        (void)TM_FAIL(why, TM_E_UNSUPPORTED,
+                      "only boosted trees and lines can be updated, and the champion is %s",
+                      name_of(ops));
+        tm_err_hint(why, "A recipe with 'learner: gbdt' or 'learner: linear' makes champions "
+                         "that can be.");
+        return true;
+    }
+    return false;
+}
+
+/* why: of one that was not to be; NULL else. */
+static tm_status set_kind(tm_retraining *r, tm_turn_how how, const tm_err *why, tm_err *err) {
     json_t *const told = json_object_get(r->turn.story, "how");
     r->how = how;
     json_object_set_new(told, "kind", json_string(kinds[how]));
     if (why != NULL) {
-        json_object_set_new(told, "reason", json_string(why));
+        json_object_set_new(told, "reason", json_string(why->message));
+    }
+    if (why != NULL && why->hint[0] != '\0') {
+        json_object_set_new(told, "hint", json_string(why->hint));
     }
     TM_TRY(tm__json_check(err));
     return tm__turn_save(r->registry, &r->turn, err);
@@ -61,11 +96,12 @@ tm_status tm__how_choose(tm_retraining *r, tm_err *err) {
         r->how = how;
         return TM_OK;
     }
-    const char *const why = why_not(r->champion_bundle, how);
-    return set_kind(r, why == NULL ? how : TM_HOW_RECIPE, why, err);
+    tm_err why = {0};
+    return why_not(r->champion_bundle, how, &why) ? set_kind(r, TM_HOW_RECIPE, &why, err)
+                                                  : set_kind(r, how, NULL, err);
 }
 
-tm_status tm__how_fall_back(tm_retraining *r, const char *why, tm_err *err) {
+tm_status tm__how_fall_back(tm_retraining *r, const tm_err *why, tm_err *err) {
     const json_t *const window = json_object_get(r->turn.story, "window");
     if (window != NULL && json_object_get(window, "asked") == NULL) {
         json_object_del(r->turn.story, "window");
@@ -86,4 +122,10 @@ tm_status tm__how_window(tm_retraining *r, tm_err *err) {
     json_object_set_new(r->turn.story, "window", told);
     TM_TRY(tm__json_check(err));
     return tm__turn_save(r->registry, &r->turn, err);
+}
+
+void tm__how_tell_made(tm_retraining *r, const json_t *report) {
+    const json_t *const made = json_object_get(report, "continues");
+    json_object_set(json_object_get(r->turn.story, "how"), "weight_before",
+                    json_object_get(made, "weight_before"));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a retraining learns: by the recipe anew, or from the champion's own model, whose trees get
- * more of them or whose leaves move with the new rows. A champion that cannot be gone on from is
- * learned anew, and the story of the turn says why.
+ * more of them or whose leaves or weights move with the new rows. A champion that cannot be gone on
+ * from is learned anew, and the story of the turn says why.
  */
 #ifndef TM_LOOP_LOOP_HOW_H
 #define TM_LOOP_LOOP_HOW_H
@@ -13,12 +13,15 @@
 TM_NODISCARD tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err);
 /** Put what is asked for in a story: {"asked"}; nothing when nobody says. */
 void tm__how_write_asked(const tm_retraining *r, json_t *story);
-/** r->how of what the story asks for and the champion can: {"asked", "kind", "reason"?}, saved.
+/** r->how of what the story asks for and the champion can: {"asked", "kind", "reason"?, "hint"?},
+ * saved.
  * What was chosen before a kill stays so. */
 TM_NODISCARD tm_status tm__how_choose(tm_retraining *r, tm_err *err);
 /** The rows refused it: learn by the recipe, and say why. A window that nobody asked for goes. */
-TM_NODISCARD tm_status tm__how_fall_back(tm_retraining *r, const char *why, tm_err *err);
+TM_NODISCARD tm_status tm__how_fall_back(tm_retraining *r, const tm_err *why, tm_err *err);
 /** Of an update without a window that is asked for: the rows that the champion has not learned. */
 TM_NODISCARD tm_status tm__how_window(tm_retraining *r, tm_err *err);
+/** Add what the training says of how it went on: "weight_before", where the learner weighed it. */
+void tm__how_tell_made(tm_retraining *r, const json_t *report);
 
 #endif

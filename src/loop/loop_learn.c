@@ -155,7 +155,7 @@ static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err
     TM_TRY(tm__how_choose(r, err));
     tm_status st = fit_so(ctx, r, out, &own);
     if (st != TM_OK && r->how != TM_HOW_RECIPE && tm__choosing_is_of_rows(st)) {
-        TM_TRY(tm__how_fall_back(r, own.message, err));
+        TM_TRY(tm__how_fall_back(r, &own, err));
         tm__checkpoint_close(ctx->checkpoint);
         ctx->checkpoint = NULL;
         return fit_so(ctx, r, out, err);
@@ -174,6 +174,7 @@ static tm_status keep_bundle(tm_retraining *r, const tm_train_result *result, tm
     TM_TRY(tm__bundle_load(bytes->data, bytes->len, &r->candidate_bundle, err));
     json_object_set_new(r->turn.story, "bundle_hash", json_string(hash));
     tm__admit_begin(&r->turn, &r->admission);
+    tm__how_tell_made(r, result->report);
     json_object_set_new(r->turn.story, "candidates", tm__turn_candidates(result->report));
     json_object_set(r->turn.story, "seconds", json_object_get(result->report, "seconds"));
     json_object_set_new(r->turn.story, "unmatured_source_rows",

@@ -380,6 +380,19 @@ static tm_status calibrate(job *j, const char *asked, tm_calibration *out, tm_er
     return TM_OK;
 }
 
+/* Weights that moved were fitted to the log-loss itself, on all the rows that a map would have a
+ * fifth of: of two classes, without a map before there is none now. Of more, what moved far is too
+ * sure of itself, and a temperature mends it. */
+static bool is_moved(const tm_search *search) {
+    const tm_bundle *const base = search->options->base;
+    if (search->data->task != TM_TASK_BINARY || !search->options->is_update || base == NULL ||
+        !tm__bundle_model(base)->ops->weighs_before) {
+        return false;
+    }
+    const json_t *const before = json_object_get(tm__bundle_info(base), "calibration");
+    return strcmp(tm__json_text(before, "method", "none"), "none") == 0;
+}
+
 tm_status tm__train_calibrate(tm_search *search, tm_calibration *out, json_t **out_record,
                               tm_err *err) {
     const tm_task task = search->data->task;
@@ -404,7 +417,10 @@ tm_status tm__train_calibrate(tm_search *search, tm_calibration *out, json_t **o
              .link = task == TM_TASK_BINARY ? TM_LINK_SIGMOID : TM_LINK_SOFTMAX,
              .key = tm__rng_split(search->options->seed, "train.calibrate", 0).key,
              .reason = "asked for"};
-    tm_status st = is_off ? TM_OK : calibrate(&j, is_auto ? NULL : option, &map, err);
+    const bool is_as_before = is_auto && is_moved(search);
+    j.reason = is_as_before ? "as before the update" : j.reason;
+    tm_status st =
+        is_off || is_as_before ? TM_OK : calibrate(&j, is_auto ? NULL : option, &map, err);
     if (st == TM_OK) {
         *out_record = record_of(&j, &map);
         *out = map;

@@ -26,8 +26,10 @@ tm_status tm__train_base_check(const tm_train_data *data, const tm_train_options
         const tm_status st =
             TM_FAIL(err, TM_E_UNSUPPORTED, "a model of '%s' cannot be %s", model->ops->name,
                     options->is_update ? "updated" : "gone on from");
-        tm_err_hint(err, "Train with --learner gbdt and a --param, and without --init-score, which "
-                         "gives a model that can.");
+        tm_err_hint(err,
+                    "Train with --learner gbdt%s and a --param, and without --init-score, "
+                    "which gives a model that can.",
+                    options->is_update ? " or linear" : "");
         return st;
     }
     bool is_same =
@@ -96,13 +98,16 @@ tm_status tm__train_base_fold(tm_ctx *ctx, const tm_train_data *data,
     return st;
 }
 
-json_t *tm__train_base_info(const tm_train_options *options) {
+json_t *tm__train_base_info(const tm_train_options *options, const tm_model *model) {
     char hash[TM_HASH_TEXT];
     tm__hash_to_text(tm__bundle_hash(options->base), hash);
     json_t *const info = json_pack("{s:s, s:I}", "bundle_hash", hash, "rounds",
                                    (json_int_t)tm__bundle_model(options->base)->n_rounds);
     if (info != NULL && options->is_update) {
         json_object_set_new(info, "how", json_string("update"));
+        if (model->ops->weighs_before) {
+            json_object_set_new(info, "weight_before", tm__json_number(model->before_counts));
+        }
     }
     return info;
 }

@@ -231,6 +231,7 @@ void tm__train_data_done(tm_train_data *data) {
     tm__mem_free(data->class_weights);
     tm__mem_free(data->queries);
     tm__mem_free(data->train);
+    tm__mem_free(data->before);
     tm__mem_free(data->test);
     memset(data, 0, sizeof(*data));
 }

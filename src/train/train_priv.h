@@ -41,6 +41,8 @@ typedef struct tm_train_data {
     uint32_t n_as;
     uint32_t *train; /* rows to learn from, in time order when is_time_ordered */
     uint64_t n_train;
+    uint32_t *before; /* [n_before] rows that a window left out, in their order; NULL: none */
+    uint64_t n_before;
     uint32_t *test;
     uint64_t n_test;
     uint64_t n_target_missing;
@@ -155,6 +157,7 @@ typedef struct tm_search {
     double *valid_weights;
     uint32_t *valid_queries; /* RANKING */
     uint64_t n_valid;
+    tm_fit_before before;              /* of an update */
     uint64_t valid_ends[TM_MAX_FOLDS]; /* [n_valid_folds] behind the rows of each fold */
     uint32_t n_valid_folds;
     double seconds_features;
@@ -394,8 +397,9 @@ const tm_model *tm__train_base_model(const tm_train_options *options);
 TM_NODISCARD tm_status tm__train_base_fold(tm_ctx *ctx, const tm_train_data *data,
                                            const tm_train_options *options,
                                            const tm_fold_rows *rows, tm_fold *fold, tm_err *err);
-/** {"bundle_hash", "rounds", "how"?: "update"} of the model gone on from. New reference. */
-json_t *tm__train_base_info(const tm_train_options *options);
+/** {"bundle_hash", "rounds", "how"?: "update", "weight_before"?} of the model gone on from to
+ * `model`. New reference. */
+json_t *tm__train_base_info(const tm_train_options *options, const tm_model *model);
 /* train_report.c */
 /** [{"column","score"}]: input columns that alone reach AUC, accuracy or r2 of 0.98. New reference.
  */

@@ -80,19 +80,26 @@ tm_status tm__rows_by_age(const tm_table *table, const char *time, uint32_t *row
 
 /* ---- the window ---- */
 
-/* Of rows that are sorted by age, the newest stay; the others keep their order. */
-static void keep_newest(tm_train_data *data, const uint32_t *by_age, uint64_t n_newest,
-                        uint8_t *stays) {
+/* Of rows that are sorted by age, the newest stay; all keep their order. */
+static tm_status keep_newest(tm_train_data *data, const uint32_t *by_age, uint64_t n_newest,
+                             uint8_t *stays, tm_err *err) {
     uint64_t n = 0;
+    data->before = tm__mem_alloc(data->n_train - n_newest, sizeof(*data->before));
+    if (data->before == NULL) {
+        return TM_FAIL(err, TM_E_NOMEM, "no memory for a window of rows");
+    }
     for (uint64_t i = data->n_train - n_newest; i < data->n_train; i++) {
         stays[by_age[i]] = 1;
     }
     for (uint64_t i = 0; i < data->n_train; i++) {
         if (stays[data->train[i]] != 0) {
             data->train[n++] = data->train[i];
+        } else {
+            data->before[data->n_before++] = data->train[i];
         }
     }
     data->n_train = n;
+    return TM_OK;
 }
 
 static tm_status weigh(tm_train_data *data, const uint32_t *by_age, uint64_t half_life,
@@ -121,10 +128,8 @@ static tm_status apply(tm_train_data *data, const tm_row_window *window, uint32_
     if (window->kind == TM_ROWS_WEIGHTED) {
         return weigh(data, by_age, window->rows, err);
     }
-    if (window->rows < data->n_train) {
-        keep_newest(data, by_age, window->rows, stays);
-    }
-    return TM_OK;
+    return window->rows < data->n_train ? keep_newest(data, by_age, window->rows, stays, err)
+                                        : TM_OK;
 }
 
 tm_status tm__train_row_window(tm_train_data *data, const tm_row_window *window, tm_err *err) {

@@ -326,7 +326,7 @@ static void describe_model(run *r) {
         json_object_set_new(info, "stops", tm__train_stops(&r->stops));
     }
     if (r->options->base != NULL) {
-        json_object_set_new(info, "continues", tm__train_base_info(r->options));
+        json_object_set_new(info, "continues", tm__train_base_info(r->options, r->final.model));
     }
     if (r->options->test_snapshot[0] != '\0') {
         json_object_set_new(info, "test_snapshot", json_string(r->options->test_snapshot));

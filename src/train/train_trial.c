@@ -48,6 +48,7 @@ static tm_status fit_fold(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
         .metric = search->options->metric != NULL ? search->metric : NULL,
         .base = tm__train_base_model(search->options),
         .is_update = search->options->is_update,
+        .before = search->before,
     };
     tm_model *model = NULL;
     tm_status st = tm__model_fit(ctx, candidate->ops, &in, &candidate->params, &model, err);

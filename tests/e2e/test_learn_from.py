@@ -52,12 +52,33 @@ def test_an_update_moves_the_leaves_with_the_new_rows(tm):
     assert bad.code == 2 and "'refit' is no way to learn again" in bad.err
 
 
+def test_an_update_moves_the_weights_of_lines(tm):
+    tm.write("data.csv", csv_text(churn_rows(400)))
+    tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "linear")
+    tm.write("data.csv", csv_text(churn_rows(1000)))
+    tm.ok("backup", "kept")
+    made = []
+    for home, threads in ((".tidemill", "1"), ("other", "3")):
+        if home == "other":
+            tm.ok("restore", "kept", "--home", "other")
+        result = tm("retrain", "churn", "--how", "update", "--threads", threads, "--home", home)
+        assert "how: update, where a row of before counts" in result.out and "rows to learn from: sliding, the newest 400" in result.out
+        made.append(tm.ok("model", "show", "churn@2", "--home", home, "--json").json)
+    assert made[0]["bundle_hash"] == made[1]["bundle_hash"]
+    assert made[0]["continues"]["how"] == "update" and 0 <= made[0]["continues"]["weight_before"] <= 1
+    assert "weights moved of bundle" in tm.ok("model", "show", "churn@2").out
+    assert tm.ok("train", "--repeat", "churn@2", "--json").json["same"] is True
+    turn = tm.ok("retrain", "churn", "--turns", "--json").json["turns"][0]
+    assert turn["how"] == {"asked": "update", "kind": "update", "weight_before": made[0]["continues"]["weight_before"]}
+
+
 def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
     tm.write("data.csv", csv_text(churn_rows(400)))
     tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "forest", "--param", "forest.n_trees=10")
     tm.write("data.csv", csv_text(churn_rows(800)))
     story = tm("retrain", "churn", "--how", "update", "--json").json
-    assert story["how"] == {"asked": "update", "kind": "recipe", "reason": "only a model of boosted trees has leaves to move"}
+    assert story["how"] == {"asked": "update", "kind": "recipe", "reason": "only boosted trees and lines can be updated, and the champion is a forest",
+                            "hint": "A recipe with 'learner: gbdt' or 'learner: linear' makes champions that can be."}
     assert "window" not in story and "continues" not in tm.ok("model", "show", "churn@2", "--json").json
     # Rows of another class than the champion's are no rows to move its leaves by.
     tm.write("more.csv", csv_text(churn_rows(400)))

@@ -96,7 +96,12 @@ static void make_full(const char *folder) {
  * its whole path, so that a copy of the folder reads it, too. */
 static void make_grown(const char *folder) {
     static const char *const train[] = {FAULT_TRAIN, FAULT_SMALL, NULL};
+    static const char *const lines[] = {"train",     "data.csv", "--target", "y",
+                                        "--name",    "lines",    "--entity", "id",
+                                        "--learner", "linear",   "--param",  "linear.max_iter=20",
+                                        "--threads", "1",        NULL};
     run_plain(folder, train, NULL);
+    run_plain(folder, lines, NULL);
     write_rows(path_of(folder, "data.csv"), 0, 700);
 }
 

@@ -9,6 +9,7 @@
 
 static const char *const drop[] = {"amount"};
 static const char *const few_trees[] = {"gbdt.n_trees=8", "gbdt.early_stopping=0"};
+static const char *const line[] = {"linear.strength=0.01", "linear.tol=1e-6"};
 
 static tm_bundle *train(tm_table *table, const tm_train_options *options, tm_train_result *result) {
     tm_ctx ctx = {0};
@@ -31,13 +32,13 @@ typedef struct updating {
     tm_recipe recipe;
 } updating;
 
-static void updating_init(updating *u) {
+static void updating_init_by(updating *u, const char *learner, const char *const *params) {
     const tm_train_options options = {.model = "m",
                                       .target = "label",
-                                      .learners = "gbdt",
+                                      .learners = learner,
                                       .drop = drop,
                                       .n_drop = 1,
-                                      .params = few_trees,
+                                      .params = params,
                                       .n_params = 2};
     u->table = train_case_table(&(train_case){0}, 900);
     u->base = train(u->table, &options, &u->base_result);
@@ -47,6 +48,10 @@ static void updating_init(updating *u) {
     u->recipe.options.model = "m";
     u->recipe.options.base = u->base;
     u->recipe.options.is_update = true;
+}
+
+static void updating_init(updating *u) {
+    updating_init_by(u, "gbdt", few_trees);
 }
 
 static void updating_done(updating *u) {
@@ -111,6 +116,29 @@ static void few_rows_have_nothing_held_out(void **state) {
     updating_done(&u);
 }
 
+/* Rows that the window leaves out hold the weights, also without any to try it on. */
+static void lines_weigh_the_rows_of_before(void **state) {
+    static const uint64_t windows[] = {300, 60};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        updating u;
+        tm_train_result result;
+        updating_init_by(&u, "linear", line);
+        u.recipe.options.window = (tm_row_window){.kind = TM_ROWS_SLIDING, .rows = windows[i]};
+        tm_bundle *const moved = train(u.table, &u.recipe.options, &result);
+        const json_t *const continues = json_object_get(result.report, "continues");
+        const double weight = tm__json_f64(continues, "weight_before", -1);
+        assert_true(i == 0 ? weight >= 0 && weight <= 1 : weight == 0.5);
+        assert_true(tm__bundle_model(moved)->before_counts == weight);
+        assert_string_equal(
+            tm__json_text(json_object_get(result.report, "calibration"), "reason", ""),
+            "as before the update");
+        tm__bundle_unref(moved);
+        tm__train_result_done(&result);
+        updating_done(&u);
+    }
+}
+
 static void a_record_of_an_update_is_repeated(void **state) {
     (void)state;
     updating u;
@@ -151,6 +179,7 @@ int main(void) {
         cmocka_unit_test(the_record_names_the_base_and_the_way),
         cmocka_unit_test(its_features_are_those_of_the_base),
         cmocka_unit_test(few_rows_have_nothing_held_out),
+        cmocka_unit_test(lines_weigh_the_rows_of_before),
         cmocka_unit_test(a_record_of_an_update_is_repeated),
         cmocka_unit_test(other_learners_are_refused),
     };
