@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a retraining learns from and how, by what its versions answer next: bench/loop/turns.py --data FOLDER [--parts 10] [--variant WORDS]... [SET ...]
+"""What a retraining learns from and how, by what its versions answer next: bench/loop/turns.py --data FOLDER [--parts 10] [--learner linear] [--shuffled] [--variant WORDS]... [SET ...]
 
 A stream in order of time is cut into parts. The first fifth teaches; then each part is answered by the champion before it is appended to the source and
-`tidemill retrain` runs with the words of a variant ("--window auto"). A version that its gate refuses answers nothing. One fit of boosting without a
-search, so that seconds compare; accuracy over all parts but the first fifth.
+`tidemill retrain` runs with the words of a variant ("--window auto"). A version that its gate refuses answers nothing. One fit of boosting (or of
+lines) without a search, so that seconds compare; accuracy and log-loss over all parts but the first fifth. Shuffled rows are a world that stays as it is.
 """
 import argparse
 import csv
 import pathlib
+import random
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ import bench  # noqa: E402  pylint: disable=wrong-import-position
 from conftest import Tidemill  # noqa: E402  pylint: disable=wrong-import-position
 
 VARIANTS = ["--window all", "--window auto", "--window sliding:5000"]
-FIT = ["--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.early_stopping=20"]
+FITS = {"gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.early_stopping=20"], "linear": ["--learner", "linear", "--param", "linear.max_iter=200", "--threshold", "0.5"]}
 
 
 def append(path, rows):
@@ -31,27 +32,29 @@ def chosen(told):
     return "/".join(str(told.get(name, {}).get("kind", "")) for name in ("how", "window") if told.get(name)) or "-"
 
 
-def run_variant(tm, rows, target, time_column, variant, parts):
+def run_variant(tm, rows, target, words, variant, parts):
     first = len(rows) // 5
     bench.write(tm.folder / "source.csv", rows[:first])
-    words = ["--time", time_column] if time_column else []
-    tm.ok("train", "source.csv", "--target", target, "--name", "m", *words, *FIT, "-q")
-    right, seconds, kinds, promoted = 0, 0.0, [], 0
+    tm.ok("train", "source.csv", "--target", target, "--name", "m", *words, "-q")
+    right, loss, wall, fits, kinds, promoted = 0, 0, 0.0, 0.0, [], 0
     for k in range(parts):
         part = rows[first + (len(rows) - first) * k // parts:first + (len(rows) - first) * (k + 1) // parts]
         bench.write(tm.folder / "part.csv", part)
         scores = tm.ok("evaluate", "m", "part.csv", "--json").json
         right += scores["scores"]["accuracy"] * len(part)
+        loss += scores["scores"]["logloss"] * len(part)
         if k == parts - 1:
             break
         append(tm.folder / "source.csv", part)
         began = time.monotonic()
         result = tm("retrain", "m", *variant.split(), "--json", timeout=3600)
-        seconds += time.monotonic() - began
+        wall += time.monotonic() - began
         assert result.code in (0, 1), result.err
+        fits += ((result.json or {}).get("seconds") or {}).get("total", 0)
         kinds.append(chosen(result.json or {}))
         promoted += bool((result.json or {}).get("promoted"))
-    return right / (len(rows) - first), seconds, promoted, kinds
+    n = len(rows) - first
+    return (right / n, loss / n), (wall, fits), promoted, kinds
 
 
 def main():
@@ -60,6 +63,8 @@ def main():
     parser.add_argument("--flights", type=int, default=50000, help="rows of the flights")
     parser.add_argument("--parts", type=int, default=10)
     parser.add_argument("--variant", action="append", help="words for retrain, such as '--window auto'; several are compared")
+    parser.add_argument("--learner", choices=FITS, default="gbdt")
+    parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("sets", nargs="*", default=list(bench.SETS), metavar="SET")
     options = parser.parse_args()
     for name in options.sets:
@@ -69,8 +74,12 @@ def main():
                 _, target, words = bench.SETS[name](tm, options)
                 with open(tm.folder / "rows.csv", encoding="utf-8", newline="") as file:
                     rows = list(csv.DictReader(file))
-                score, seconds, promoted, kinds = run_variant(tm, rows, target, words[2] if len(words) > 1 else None, variant, options.parts)
-                print(f"{name:<8} {variant:<32} {score:.4f} {seconds:7.1f} s {promoted} promoted  {' '.join(kinds)}", flush=True)
+                order = ["--time", words[2]] if len(words) > 1 else []
+                if options.shuffled:
+                    random.Random(1).shuffle(rows)
+                    order = []
+                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *FITS[options.learner]], variant, options.parts)
+                print(f"{name:<8} {variant:<28} {score[0]:.4f} logloss {score[1]:.4f} {seconds[0]:7.1f} s, {seconds[1]:7.1f} s training, {promoted} promoted  {' '.join(kinds)}", flush=True)
 
 
 if __name__ == "__main__":
