@@ -12,7 +12,7 @@ static const char *const few[] = {TREES("25", "0.2", "8"), NULL};
 /* What the last third of the trees moves seldom changes which class is likeliest, */
 static const char *const many_of_classes[] = {TREES_OF_CLASSES("40", "0.2", "15"), NULL};
 static const char *const many[] = {TREES("60", "0.15", "15"), NULL};
-/* but where nothing changes the error goes on falling with trees and rows. */
+/* but of many classes, and of values, the error goes on falling with trees and rows. */
 static const char *const whole_of_classes[] = {TREES_OF_CLASSES("100", "0.1", "31"), NULL};
 static const char *const whole[] = {TREES("120", "0.1", "31"), NULL};
 static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
@@ -25,20 +25,22 @@ static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
         {"trees of 2,000", "gbdt", trees, {.window = 2000}, 0.0}, {                                \
         "trees since the change", "gbdt", trees, {.window = 3000, .from_change = true}, 0.0        \
     }
+#define ARMS_OF_CLASSES(trees_of_all)                                                              \
+    QUICK_ARMS(few_of_classes),                                                                    \
+        {"many trees of 5,000",                                                                    \
+         "gbdt",                                                                                   \
+         many_of_classes,                                                                          \
+         {.window = 5000, .step_share = 0.1, .costs = 4.0},                                        \
+         0.0},                                                                                     \
+    {                                                                                              \
+        "many trees", "gbdt", trees_of_all, {.window = 20000, .step_share = 0.27, .costs = 4.0},   \
+            8000.0                                                                                 \
+    }
 
-static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {
-    QUICK_ARMS(few_of_classes),
-    {"many trees of 5,000",
-     "gbdt",
-     many_of_classes,
-     {.window = 5000, .step_share = 0.1, .costs = 4.0},
-     0.0},
-    {"many trees",
-     "gbdt",
-     whole_of_classes,
-     {.window = 20000, .step_share = 0.27, .costs = 4.0},
-     8000.0},
-};
+#define MANY_CLASSES 8u /* from more of them on: of_many_classes */
+
+static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(many_of_classes)};
+static const tm_replay_arm of_many_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(whole_of_classes)};
 static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
     QUICK_ARMS(few),
     {"many trees of 5,000", "gbdt", many, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
@@ -46,7 +48,9 @@ static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
 };
 
 const tm_replay_arm *tm__replay_arm_get(const tm_replay_stream *stream, uint32_t arm) {
-    return stream->is_classes ? &of_classes[arm] : &of_values[arm];
+    return !stream->is_classes                ? &of_values[arm]
+           : stream->n_outputs > MANY_CLASSES ? &of_many_classes[arm]
+                                              : &of_classes[arm];
 }
 
 const char *tm__replay_member_name(const tm_replay_stream *stream, uint32_t member) {
