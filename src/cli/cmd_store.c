@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/audit_note.h"
 #include "cli/cli.h"
+#include "monitor/drift_store.h"
 #include "registry/registry_move.h"
 #include "source/intake_shared.h"
 
@@ -50,7 +51,8 @@ static tm_status move(tm_cli *cli, const tm_home *home, bool to_server, tm_db_mo
     char *dsn_file = NULL;
     TM_TRY(to_server ? tm__fs_real_path(tm__cli_text(cli, "dsn-file"), &dsn_file, err) : TM_OK);
     const tm_store_place place = {.dsn_file = dsn_file, .schema = tm__cli_text(cli, "schema")};
-    const tm_status st = tm__registry_move(home, to_server ? &place : NULL, out, err);
+    const tm_store_beside watch = {.file = "watch.db", .open = tm__drift_store_move_open};
+    const tm_status st = tm__registry_move(home, to_server ? &place : NULL, &watch, out, err);
     tm__mem_free(dsn_file);
     return st;
 }
@@ -60,8 +62,6 @@ static tm_status tell(tm_cli *cli, const char *to, const tm_db_moved *moved, tm_
     tm_home *home = NULL; /* opened anew: it says where the tables are now */
     tm__hash_to_text(&moved->hash, hash);
     tm__cli_did(cli, "the tables are in %s now", to);
-    tm__cli_note(cli, "counts and alerts stay in %s, and counting begins anew",
-                 strcmp(to, "sqlite") == 0 ? "the schema ..._watch" : "watch.db");
     TM_TRY(tm__home_open(cli->home, false, &home, err));
     const tm_cli_deed deed = {.event = "store.migrated",
                               .kind = "home",

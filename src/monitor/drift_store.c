@@ -126,6 +126,16 @@ tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const cha
     return st == TM_E_NOT_FOUND ? TM_OK : st;
 }
 
+tm_status tm__drift_store_move_open(const char *path, bool is_moving, bool can_make, tm_db **out,
+                                    tm_err *err) {
+    const tm_db_options options = {.part = PART,
+                                   .create = can_make,
+                                   .is_moving = is_moving,
+                                   .migrations = migrations,
+                                   .application_id = APPLICATION_ID};
+    return tm__db_open(path, &options, out, err);
+}
+
 tm_status tm__drift_store_check(const tm_home *home, bool read_only, uint32_t *out_format,
                                 tm_err *err) {
     const tm_db_options options = {.part = PART,

@@ -35,6 +35,9 @@ tm_db *tm__drift_store_db(tm_drift_store *store);
  * when there is none, or it is just being made. */
 TM_NODISCARD tm_status tm__drift_store_copy(const tm_home *home, const tm_ctx *ctx, const char *to,
                                             tm_err *err);
+/** The tables at a path alone, for who moves them to another engine (registry/registry_move.h). */
+TM_NODISCARD tm_status tm__drift_store_move_open(const char *path, bool is_moving, bool can_make,
+                                                 tm_db **out, tm_err *err);
 /** Check every page, row and index; read_only leaves an older format and the write-ahead log as
  * they are. TM_E_NOT_FOUND when there is none. */
 TM_NODISCARD tm_status tm__drift_store_check(const tm_home *home, bool read_only,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of meta.db in PostgreSQL 15: what the unit tests of the store and the registry ask of SQLite, asked of a server."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import shutil
@@ -200,36 +201,58 @@ def fixture_home(tm):
     return tm
 
 
-def test_tables_move_to_postgresql_and_back(home, serve, dsn_file):
+def test_tables_move_to_postgresql_and_back(home, serve, dsn_file, server):
     tm, go = home, ("store", "migrate", "sqlite", "postgres", "--dsn-file", dsn_file)
     asked = lambda: (tm.ok("predict", "x", "x.csv").out, tm.ok("model", "show", "x", "--json").json, tm.ok("key", "ls", "--json").json)
-    before = asked()
-    server = serve()
+    watch = tm.folder / ".tidemill/watch.db"
+
+    def sum_of_windows(first=""):
+        with contextlib.closing(sqlite3.connect(watch, isolation_level=None)) as file:
+            if first:
+                file.execute(first)
+            return file.execute("SELECT sum(n_rows), count(*) FROM windows").fetchone()
+
+    key = tm.ok("key", "create", "--role", "admin", "--name", "you", "--json").json["key"]
+    serving = serve()
     assert "a server works on" in tm(*go).err
-    server.stop()
+    assert serving.request("POST", "/v1/routes/x/predict", {"rows": [{"a": 1}, {"a": 2}]}, {"Authorization": f"Bearer {key}"})[0] == 200
+    serving.stop()
+    before = asked()
+    counted = sum_of_windows()
+    assert counted[0] > 0
     there = tm.ok(*go, "--schema", "moved", "--json").json
-    assert (there["to"], there["tables"]) == ("postgres", 18)
+    assert (there["to"], there["tables"]) == ("postgres", 18 + 5)
+    assert server.sql("SELECT sum(n_rows), count(*) FROM moved_watch.windows") == f"{counted[0]}|{counted[1]}"
     assert asked() == before
     tm.ok("audit", "verify")
     assert tm(*go, "--schema", "moved").code == 5 and "already" in tm(*go).err
     tm.ok("train", "x.csv", "--target", "late", "--learner", "linear", "--seed", "2")  # numbers go on
-    server = serve()
+    serving = serve()
     back = ("store", "migrate", "postgres", "sqlite")
     assert tm(*back).code == 5
     tm.write("other/store.json", (tm.folder / ".tidemill/store.json").read_text())
     shutil.copy2(tm.folder / ".tidemill/keys.secret", tm.folder / "other")
     (tm.folder / "other/bundles").symlink_to(tm.folder / ".tidemill/bundles")
     beside = Server(tm, "--home", "other")  # another home on the same tables
-    server.stop()
+    serving.stop()
     assert "of tidemill use" in tm(*back).err
     beside.stop()
     tm.ok(*back)
-    assert sorted(os.listdir(tm.folder / ".tidemill"))[-2:] == ["snapshots", "temp"] and (tm.folder / ".tidemill/meta.db").exists()
+    assert sorted(os.listdir(tm.folder / ".tidemill"))[-3:] == ["snapshots", "temp", "watch.db"] and (tm.folder / ".tidemill/meta.db").exists()
+    assert sum_of_windows() == counted
     assert asked()[0] == before[0] and len(tm.ok("model", "show", "x@2", "--json").json["bundle_hash"]) == 64
     tm.ok("audit", "verify")
     assert "were moved" in tm("model", "ls", "--home", "other").err
     assert tm(*go, "--schema", "moved").code == 5  # what was left there is left
     tm.ok(*go, "--schema", "moved_again")
+    assert asked()[0] == before[0]
+    (tm.folder / ".tidemill/store.json").rename(tm.folder / ".tidemill/store.moving.json")  # as a kill among the counts leaves it
+    server.sql("DELETE FROM moved_again_watch.windows; UPDATE moved_again_watch.tidemill SET format = format + 1073741824")
+    form = server.sql("SELECT format - 1073741824 FROM moved_again_watch.tidemill")
+    sum_of_windows(f"PRAGMA user_version = {form}")
+    assert "were moved" in tm("model", "ls").err
+    tm.ok(*go, "--schema", "moved_again")
+    assert server.sql("SELECT sum(n_rows), count(*) FROM moved_again_watch.windows") == f"{counted[0]}|{counted[1]}"
     assert asked()[0] == before[0]
 
 

@@ -24,7 +24,7 @@ static void tables_that_are_there_already_stay(void **state) {
     tm__temp_home_needs_file();
     tm_err err = {0};
     tm_db_moved moved;
-    assert_int_equal(tm__registry_move(*state, NULL, &moved, &err), TM_E_CONFLICT);
+    assert_int_equal(tm__registry_move(*state, NULL, NULL, &moved, &err), TM_E_CONFLICT);
     assert_non_null(strstr(err.message, "in a file of SQLite already"));
 }
 
@@ -40,7 +40,7 @@ static void without_a_server_nothing_changes(void **state) {
     snprintf(dsn, sizeof(dsn), "%s/meta.dsn", tm__home_path(*state));
     assert_int_equal(tm__fs_publish_secret(dsn, "host=127.0.0.1 port=1\n", 22, NULL), TM_OK);
     const tm_store_place place = {.dsn_file = dsn, .schema = "mill"};
-    const tm_status st = tm__registry_move(*state, &place, &moved, &err);
+    const tm_status st = tm__registry_move(*state, &place, NULL, &moved, &err);
     assert_true(st == TM_E_UNAVAILABLE || st == TM_E_UNSUPPORTED); /* or libpq is not here */
     assert_int_equal(kind_of(*state, "store.json"), TM_PATH_NONE);
     assert_int_equal(kind_of(*state, "store.moving.json"), TM_PATH_NONE);
