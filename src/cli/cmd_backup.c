@@ -417,10 +417,25 @@ static tm_status backup(tm_backup *b, tm_err *err) {
     return report(b, has_project, size_bytes, hash_text, err);
 }
 
+/* Half of a home is no backup. */
+static tm_status check_tables(const tm_home *home, tm_err *err) {
+    if (!tm__home_has_server(home)) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_UNSUPPORTED,
+                  "the tables of this home are in PostgreSQL: a backup would be without them");
+    tm_err_hint(err,
+                "Copy the folder, and run pg_dump for each schema of it: the one that store.json "
+                "names, the same with _watch, and with _intake where sources are shared.");
+    tm_err_at(err, tm__home_meta_db(home), 0, 0);
+    return TM_E_UNSUPPORTED;
+}
+
 tm_status cmd_backup(tm_cli *cli, tm_err *err) {
     tm_backup b = {.cli = cli};
     TM_TRY(target_path(tm__cli_arg(cli, "FILE"), &b.path, err));
     tm_status st = tm__place_open(cli, false, &b.place, err);
+    st = st == TM_OK ? check_tables(b.place.home, err) : st;
     if (st == TM_OK) {
         st = tm__cli_ctx_init(cli, 0, &b.ctx, err);
     }

@@ -108,6 +108,7 @@ tm_status tm__pq_open(const char *dsn_file, const tm_pq_options *options, tm_pq 
         goto out;
     }
     pq->cancel = options == NULL ? NULL : options->cancel;
+    pq->is_read_only = options != NULL && options->is_read_only;
     tm__buf_init(&pq->text, QUOTED_MAX);
     st = tm__pq_api_load(&pq->api, err);
     st = st != TM_OK ? st : tm__secret_read(dsn_file, &dsn, err);
@@ -230,7 +231,8 @@ tm_status tm__pq_result_fail(tm_pq *pq, const PGresult *result, tm_err *err) {
                                      pq->api.PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
                                  .hint = pq->api.PQresultErrorField(result, PG_DIAG_MESSAGE_HINT),
                                  .name = constraint != NULL ? constraint : column,
-                                 .was_cancelled = pq->is_cancelled};
+                                 .was_cancelled = pq->is_cancelled,
+                                 .was_to_read = pq->is_read_only};
     return tm__pq_fail(&report, err);
 }
 

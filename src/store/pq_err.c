@@ -38,7 +38,10 @@ static const kind kinds[] = {
     {"55P03", TM_E_UNAVAILABLE, false, "another transaction holds a lock on the table",
      "Try again when that one has ended."},
     {"55", TM_E_UNAVAILABLE, true, NULL, "Try again later."},
-    {"25006", TM_E_USAGE, false, "the query writes", "A source only reads: give one SELECT."},
+    {"25006", TM_E_UNAVAILABLE, false, "PostgreSQL takes no writes",
+     "It is a standby, or default_transaction_read_only is on: name the primary in the DSN, or "
+     "wait "
+     "until it writes again."},
     {"42P01", TM_E_NOT_FOUND, true, NULL,
      "Look for it with \\dt *.* in psql: the name may need its schema."},
     {"42501", TM_E_NOT_ALLOWED, true, NULL, "Ask for: GRANT ... TO this user."},
@@ -67,6 +70,11 @@ tm_status tm__pq_fail(const tm_pq_report *report, tm_err *err) {
         return TM_FAIL(err, TM_E_CANCELLED, "cancelled while PostgreSQL worked");
     }
     const char *const state = report->sqlstate == NULL ? "none" : report->sqlstate;
+    if (strcmp(state, "25006") == 0 && report->was_to_read) {
+        (void)TM_FAIL(err, TM_E_USAGE, "the query writes (SQLSTATE 25006)");
+        tm_err_hint(err, "A source only reads: give one SELECT.");
+        return TM_E_USAGE;
+    }
     const kind *found = NULL;
     for (size_t i = 0; found == NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         found = tm__str_has_prefix(tm__str(state), kinds[i].prefix) ? &kinds[i] : NULL;

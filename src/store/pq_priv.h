@@ -68,6 +68,7 @@ struct tm_pq {
     char sqlstate[6];     /* of the last failure that the server told; "": none yet */
     bool is_lost;         /* invariant 3 */
     bool is_cancelled;    /* the server was told to stop */
+    bool is_read_only;    /* as we asked */
     bool is_copying;
 };
 
@@ -81,6 +82,7 @@ typedef struct tm_pq_report {
     const char *hint;     /* of the server */
     const char *name;     /* of a constraint or column */
     bool was_cancelled;   /* we asked for it */
+    bool was_to_read;     /* the connection is for reading alone */
     const char *dsn_file; /* place of the error */
 } tm_pq_report;
 /** Translate a failure of a statement. */

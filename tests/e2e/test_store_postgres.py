@@ -189,7 +189,22 @@ def test_a_server_that_starts_while_the_tables_are_away_answers_by_what_it_knew(
     wait_until(lambda: role(again) == "leader")
     tm.ok("model", "promote", "x@1", "--force", "--home", "one")
     wait_until(lambda: ask(again)[2]["version"] == 1)
+    promote = lambda version: again.request("POST", "/v1/models/x:promote", {"version": version, "force": True}, headers)
+    server.sql("ALTER SYSTEM SET default_transaction_read_only = on;\nSELECT pg_reload_conf();")  # as a standby does
+    try:
+        wait_until(lambda: promote(1)[0] == 503)
+        assert "PostgreSQL takes no writes" in promote(1)[2]["detail"] and "name the primary in the DSN" in promote(1)[2]["hint"]
+        assert (ask(again)[0], ask(again)[2]["version"]) == (200, 1)
+        said = tm("key", "create", "--role", "admin", "--name", "you", "--home", "one")
+        assert said.code == 6 and "PostgreSQL takes no writes" in said.err
+        assert tm.ok("status", "--home", "one", "--json").json["models"][0]["model"] == "x"
+    finally:
+        server.sql("ALTER SYSTEM RESET default_transaction_read_only;\nSELECT pg_reload_conf();")
+    wait_until(lambda: promote(2)[0] == 200)
+    wait_until(lambda: ask(again)[2]["version"] == 2)
     assert again.stop() == 0
+    said = tm("backup", "b.tar", "--home", "one")
+    assert said.code == 2 and "are in PostgreSQL: a backup would be without them" in said.err and not (tm.folder / "b.tar").exists()
 
 
 @pytest.fixture(name="home")
