@@ -29,7 +29,7 @@ typedef struct tm_s3_options {
     const char *credentials; /* a file; docs/data.md has its form */
     uint32_t n_tries;        /* 0: 5 */
     uint32_t wait_ms;        /* before the second try; 0: 200 */
-    uint32_t stall_s;        /* give a try up when nothing comes for so long; 0: 30 */
+    uint32_t stall_s;        /* give a try up when next to nothing comes for so long; 0: 30 */
     uint64_t part_bytes;     /* of an object that are asked for at a time; 0: 8 MiB */
 } tm_s3_options;
 

@@ -23,7 +23,8 @@
 #define ERROR_BYTES_MAX ((size_t)64 << 10)
 #define URL_BYTES_MAX ((size_t)16 << 10)
 #define WAIT_MS_MAX 30000u
-#define SKEW_S_MAX 300 /* more is refused by servers at 900 */
+#define SLOW_BYTES 1024L /* a second: of less a part of 8 MiB would take hours */
+#define SKEW_S_MAX 300   /* more is refused by servers at 900 */
 /* SHA-256 of nothing: no request has a body. */
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -345,6 +346,10 @@ static bool set_long(const tm_s3 *s3, CURLoption option, long value) {
     return s3->api.easy_setopt(s3->curl, option, value) == CURLE_OK;
 }
 
+static uint32_t stall_s(const tm_s3 *s3) {
+    return s3->options.stall_s == 0 ? 30 : s3->options.stall_s;
+}
+
 /* What every request has; false when memory is out or the library lacks it. */
 static bool prepare(try_state *t, const char *url, struct curl_slist *headers) {
     const tm_s3 *const s3 = t->s3;
@@ -352,10 +357,10 @@ static bool prepare(try_state *t, const char *url, struct curl_slist *headers) {
     char provider[96];
     s3->api.easy_reset(s3->curl);
     (void)snprintf(provider, sizeof(provider), "aws:amz:%s:s3", c->region);
-    const long stall = s3->options.stall_s == 0 ? 30 : (long)s3->options.stall_s;
+    const long stall = (long)stall_s(s3);
     return set_text(s3, CURLOPT_URL, url) && set_text(s3, CURLOPT_PROTOCOLS_STR, "http,https") &&
            set_long(s3, CURLOPT_FOLLOWLOCATION, 0) && set_long(s3, CURLOPT_PATH_AS_IS, 1) &&
-           set_long(s3, CURLOPT_NOSIGNAL, 1) && set_long(s3, CURLOPT_LOW_SPEED_LIMIT, 1) &&
+           set_long(s3, CURLOPT_NOSIGNAL, 1) && set_long(s3, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES) &&
            set_long(s3, CURLOPT_LOW_SPEED_TIME, stall) &&
            set_long(s3, CURLOPT_CONNECTTIMEOUT, stall) &&
            set_long(s3, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
@@ -444,6 +449,13 @@ static bool is_passing(CURLcode code) {
 static tm_status curl_failed(const try_state *t, CURLcode code, bool *out_again, tm_err *err) {
     const tm_s3 *const s3 = t->s3;
     *out_again = is_passing(code);
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        (void)TM_FAIL(err, TM_E_UNAVAILABLE, "'%s' gave less than %ld bytes a second for %u s",
+                      s3->credentials.endpoint, SLOW_BYTES, stall_s(s3));
+        tm_err_hint(err,
+                    "Look at the server of endpoint_url and at the way to it, then try again.");
+        return TM_E_UNAVAILABLE;
+    }
     if (code == CURLE_ABORTED_BY_CALLBACK) {
         return TM_FAIL(err, TM_E_CANCELLED, "stopped");
     }

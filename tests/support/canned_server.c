@@ -39,7 +39,9 @@ static void answer(canned_server *s, int fd) {
     }
     atomic_store(&s->n, number + 1);
     const char *p = s->answers[number];
-    for (size_t left = strlen(p); left > 0;) {
+    const size_t n = strlen(p);
+    const bool is_silent = n > 0 && p[n - 1] == CANNED_SILENCE[0];
+    for (size_t left = is_silent ? n - 1 : n; left > 0;) {
         const ssize_t put = send(fd, p, left, MSG_NOSIGNAL);
         if (put <= 0) {
             return;
@@ -47,7 +49,9 @@ static void answer(canned_server *s, int fd) {
         p += put;
         left -= (size_t)put;
     }
-    (void)shutdown(fd, SHUT_WR);
+    if (!is_silent) {
+        (void)shutdown(fd, SHUT_WR);
+    }
     while (read(fd, (char[64]){0}, 64) > 0) {
     }
 }

@@ -11,6 +11,9 @@
 
 typedef struct canned_server canned_server;
 
+#define CANNED_SILENCE                                                                             \
+    "\x01" /* at the end of an answer: it stands open until the client has enough */
+
 /** answers [n]: bytes as they go out; the connection ends behind each. */
 canned_server *canned_server_open(const char *const *answers, uint32_t n);
 uint32_t canned_server_port(const canned_server *server);

@@ -239,6 +239,31 @@ static void a_server_that_is_not_there_is_unavailable(void **state) {
     tm__s3_close(s3);
 }
 
+static void a_server_that_falls_silent_is_given_up(void **state) {
+    (void)state;
+    /* Amid an object; its beginning came. */
+    const char *const answers[] = {
+        HEAD("206 Partial Content") "ETag: \"1\"\r\nContent-Range: bytes 0-9/10\r\n"
+                                    "Content-Length: 10\r\n\r\nabc" CANNED_SILENCE};
+    tm_err err = {0};
+    char path[256];
+    canned_server *server = canned_server_open(answers, 1);
+    tm_s3 *s3 = NULL;
+    tm_s3_answer answer;
+    test_folder_join(&folder, "credentials", path, sizeof(path));
+    canned_server_credentials(server, path);
+    const tm_s3_options options = {.credentials = path, .n_tries = 1, .stall_s = 1};
+    assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);
+    const tm_s3_request request = {.bucket = "abc", .key = "o", .len = 10};
+    tm__s3_answer_init(&answer, 100);
+    assert_int_equal(tm__s3_ask(s3, &request, &answer, &err), TM_E_UNAVAILABLE);
+    assert_non_null(strstr(err.message, "gave less than 1024 bytes a second for 1 s"));
+    assert_non_null(strstr(err.hint, "endpoint_url"));
+    tm__s3_answer_done(&answer);
+    tm__s3_close(s3);
+    canned_server_close(server);
+}
+
 static void a_run_that_was_stopped_ends(void **state) {
     (void)state;
     const char *const answers[] = {HEAD("503 No") "\r\n", HEAD("503 No") "\r\n"};
@@ -263,6 +288,7 @@ int main(void) {
         cmocka_unit_test(an_object_comes_in_parts),
         cmocka_unit_test(an_object_that_changes_is_not_taken),
         cmocka_unit_test(a_server_that_is_not_there_is_unavailable),
+        cmocka_unit_test(a_server_that_falls_silent_is_given_up),
         cmocka_unit_test(a_run_that_was_stopped_ends),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
