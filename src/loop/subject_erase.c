@@ -380,6 +380,16 @@ static tm_status erase(erasing *e, json_t **out, tm_err *err) {
     return certify(e, out, err);
 }
 
+/* What rows leave behind in pages of PostgreSQL nobody here can vouch for. */
+static tm_status check_shared(const tm_home *home, tm_err *err) {
+    const tm_status st = tm__intake_shared_refuse(home, "erase a person", err);
+    if (st != TM_OK) {
+        tm_err_hint(err, "'tidemill subject export' says what is there; docs/privacy.md (erasing a "
+                         "person) says how it is taken out by hand.");
+    }
+    return st;
+}
+
 tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                             const tm_subject_erasure *erasure, json_t **out, tm_err *err) {
     erasing e = {.ctx = ctx,
@@ -390,7 +400,7 @@ tm_status tm__subject_erase(tm_ctx *ctx, const tm_home *home, tm_registry *regis
                  .beside = {.ctx = ctx, .home = home}};
     tm__buf_init(&e.numbers, SIZE_MAX / 2);
     tm_status st = tm__json_check(err);
-    st = st == TM_OK ? tm__intake_shared_refuse(home, "erase a person", err) : st;
+    st = st == TM_OK ? check_shared(home, err) : st;
     st = st == TM_OK ? erase(&e, out, err) : st;
     json_decref(e.refused);
     tm__buf_done(&e.numbers);
