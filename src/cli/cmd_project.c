@@ -61,7 +61,8 @@ static bool recipe_differs(const json_t *wanted, const json_t *have) {
 }
 
 /* What a model predicts is what its answers, labels and scores are of. */
-static tm_status check_target(const tm_project_model *model, const json_t *have, tm_err *err) {
+static tm_status check_target(const char *path, const tm_project_model *model, const json_t *have,
+                              tm_err *err) {
     const char *const target = tm__json_text(have, "target", "");
     const char *const wanted = tm__json_text(model->recipe, "target", "");
     if (target[0] == '\0' || strcmp(target, wanted) == 0) {
@@ -71,12 +72,12 @@ static tm_status check_target(const tm_project_model *model, const json_t *have,
                   target, wanted);
     tm_err_hint(err, "Another target is another model: declare one with a name of its own beside "
                      "it, from the same rows.");
-    tm_err_at(err, NULL, model->line, model->col);
+    tm_err_at(err, path, model->line, model->col);
     return TM_E_CONFLICT;
 }
 
-static tm_status compare(tm_registry *registry, const tm_project_model *model, difference *out,
-                         tm_err *err) {
+static tm_status compare(const tm_cli *cli, tm_registry *registry, const tm_project_model *model,
+                         difference *out, tm_err *err) {
     json_t *recipe = NULL;
     tm_gate gate;
     *out = (difference){0};
@@ -92,7 +93,7 @@ static tm_status compare(tm_registry *registry, const tm_project_model *model, d
         *err = own;
         return st;
     }
-    const tm_status kept = check_target(model, recipe, err);
+    const tm_status kept = check_target(tm__cli_text(cli, "file"), model, recipe, err);
     out->recipe = recipe_differs(model->recipe, recipe);
     json_decref(recipe);
     TM_TRY(kept);
@@ -437,7 +438,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
     for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
         const tm_project_model *model = &project->models[i];
         difference change;
-        st = compare(place.registry, model, &change, err);
+        st = compare(cli, place.registry, model, &change, err);
         if (st == TM_OK && !dry) {
             st = apply_model(place.registry, model, &change, &actor, err);
             if (st == TM_E_NOT_FOUND && change.is_new) {
@@ -530,7 +531,7 @@ static tm_status count_differences(tm_cli *cli, const tm_project *project, uint3
     st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
     for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
         difference change;
-        st = compare(place.registry, &project->models[i], &change, err);
+        st = compare(cli, place.registry, &project->models[i], &change, err);
         if (st == TM_OK && (change.recipe || change.gate)) {
             (*out_n)++;
             tm__cli_print(cli, "%s: %s\n", project->models[i].name, change_text(&change));

@@ -213,7 +213,7 @@ def test_another_target_is_a_model_beside_the_old_one(tm, serve):
     tm.ok("apply")
     tm.write("tidemill.yaml", project.replace("target: y", "target: z"))
     refused = tm("apply")
-    assert refused.code != 0 and "predicts 'y', not 'z'" in refused.err and "beside" in refused.err, refused.err
+    assert refused.code != 0 and "predicts 'y', not 'z'" in refused.err and "beside" in refused.err and "at tidemill.yaml:" in refused.err, refused.err
     tm.write("tidemill.yaml", project + "  z: {from: people, target: z, drop: [y, id], learner: gbdt, param: [gbdt.n_trees=20]}\n")
     first = tm("apply")
     assert first.code != 0 and "tidemill train --source people --target z --name z" in first.err, first.err
