@@ -250,10 +250,26 @@ static tm_status prepare(replay *r, tm_ctx *ctx, tm_err *err) {
     return connect_server(r, err);
 }
 
+/* Options that no server has a use for. */
+static tm_status check_without_target(const tm_cli *cli, tm_err *err) {
+    static const char *const names[] = {"source", "time",   "delay", "task",   "first",
+                                        "period", "report", "drop",  "threads"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (tm__cli_has(cli, names[i])) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_USAGE, "--%s is of a replay without a server", names[i]);
+            tm_err_hint(err, "Say with --target what is to be predicted, or leave it out.");
+            return st;
+        }
+    }
+    return TM_OK;
+}
+
 tm_status cmd_replay(tm_cli *cli, tm_err *err) {
     if (tm__cli_has(cli, "target")) {
         return tm__replay_history(cli, err);
     }
+    TM_TRY(check_without_target(cli, err));
     if (tm__cli_arg(cli, "MODEL") == NULL) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "the argument MODEL is missing");
         tm_err_hint(err, "Name the route that gets the rows, or a --target to replay without a "

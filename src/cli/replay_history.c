@@ -88,8 +88,10 @@ static void print_plot(tm_cli *cli, const json_t *curve) {
         tm__cli_print(cli, "  %9.4f |%s|\n",
                       high - (high - low) * (double)i / (double)(PLOT_ROWS - 1), cells[i]);
     }
-    tm__cli_print(cli, "            score along the rows: P policy, s best schedule, . static, "
-                       "t trivial\n");
+    if (high > low) {
+        tm__cli_print(cli, "            score along the rows: P policy, s best schedule, . static, "
+                           "t trivial\n");
+    }
 }
 
 static void print_words(tm_cli *cli, const json_t *result) {

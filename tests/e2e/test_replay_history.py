@@ -49,6 +49,7 @@ def test_rows_of_a_query(tm):
 def test_what_cannot_be_replayed(tm):
     write(tm)
     assert tm("replay").code == 2
+    assert "--time is of a replay without a server" in tm("replay", "m", "s.csv", "--time", "at").err
     assert tm("replay", "s.csv", "--target", "gone").code == 2
     assert tm("replay", "s.csv", "--target", "y", "--delay", "soon").code == 2
     assert tm("replay", "s.csv", "--target", "y", "--delay", "1d").code == 2
