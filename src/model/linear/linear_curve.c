@@ -20,7 +20,7 @@
 #include "base/mem.h"
 
 #define SLOTS_MAX 128u
-#define CELLS_MAX (1u << 22) /* of all outputs: 32 MiB */
+#define CELLS_MAX (1u << 19) /* of all outputs: some seconds for 32,768 rows, at the most */
 #define ROWS_MAX 4096u
 #define BLOCK 256u
 #define LANES 8u
