@@ -37,7 +37,7 @@ static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
             8000.0                                                                                 \
     }
 
-#define MANY_CLASSES 8u /* from more of them on: of_many_classes */
+#define MANY_CLASSES 10u /* from more of them on: of_many_classes */
 
 static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(many_of_classes)};
 static const tm_replay_arm of_many_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(whole_of_classes)};
