@@ -42,18 +42,34 @@ const json_t *tm__monitor_score(const json_t *scores, const char *name) {
     return NULL;
 }
 
-/* A score held against another: over 0 worse beyond its interval, below 0 better, else 0. */
-static int beside(const json_t *entry, double other) {
+/* Over 0: worse than another beyond the interval; below 0: better; else 0, also for NaN. */
+static int compare(const json_t *entry, double low, double high, double other) {
     const bool is_loss = tm__json_bool(entry, "smaller_is_better", false);
-    const double low = tm__json_f64(entry, "low", tm__nan());
-    const double high = tm__json_f64(entry, "high", tm__nan());
-    const bool is_above = low > other, is_below = high < other; /* false for NaN */
+    const bool is_above = low > other, is_below = high < other;
     return is_above ? (is_loss ? 1 : -1) : is_below ? (is_loss ? -1 : 1) : 0;
+}
+
+/* A score held against another of the same rows. */
+static int beside(const json_t *entry, double other) {
+    return compare(entry, tm__json_f64(entry, "low", tm__nan()),
+                   tm__json_f64(entry, "high", tm__nan()), other);
 }
 
 static double test_of(const json_t *report) {
     return tm__json_f64(json_object_get(report, "test"), tm__json_text(report, "metric", ""),
                         tm__nan());
+}
+
+/* A score of n rows held against that of the test, which its own rows leave in doubt, too: as many
+ * have the doubt of the n, the fewer the more. */
+static int beside_test(const json_t *report, const json_t *entry, int64_t n) {
+    const json_t *const test = json_object_get(report, "test");
+    const double n_test = tm__json_f64(test, "n_rows", INFINITY);
+    const double value = tm__json_f64(entry, "value", tm__nan()),
+                 doubt = sqrt(1 + (double)n / n_test);
+    const double low = value - doubt * (value - tm__json_f64(entry, "low", tm__nan()));
+    const double high = value + doubt * (tm__json_f64(entry, "high", tm__nan()) - value);
+    return compare(entry, low, high, test_of(report));
 }
 
 /* ---- scores ---- */
@@ -68,7 +84,7 @@ static const char *worse_since(const json_t *report) {
         if (!json_is_number(json_object_get(entry, "low"))) {
             continue; /* too few labels to tell */
         }
-        if (beside(entry, test_of(report)) <= 0) {
+        if (beside_test(report, entry, tm__json_i64(window, "labelled", 0)) <= 0) {
             break;
         }
         since = tm__json_text(window, "from", "");
@@ -87,7 +103,8 @@ static void say_score(json_t *list, const json_t *report) {
     }
     tm__report_interval_text(entry, sure, sizeof(sure));
     tm__report_number_text(test, told, sizeof(told));
-    const int is_worse = beside(entry, test);
+    const json_t *const coverage = json_object_get(report, "coverage");
+    const int is_worse = beside_test(report, entry, tm__json_i64(coverage, "labelled", 0));
     if (since[0] != '\0') {
         say(list, "bad",
             "%s is worse than in the test (%s) in each window since %.16s; over all "
@@ -104,6 +121,7 @@ static void say_score(json_t *list, const json_t *report) {
 
 static void say_estimate(json_t *list, const json_t *report) {
     const json_t *estimated = json_object_get(report, "estimated");
+    const json_t *const coverage = json_object_get(report, "coverage");
     const char *metric = tm__json_text(report, "metric", "");
     const json_t *entry = tm__monitor_score(json_object_get(estimated, "scores"), metric);
     const json_t *live =
@@ -121,7 +139,7 @@ static void say_estimate(json_t *list, const json_t *report) {
             "The estimate without labels cannot be trusted here: for the answers "
             "with a label it is %s, and theirs is %s.",
             other, tm__report_number_text(tm__json_f64(live, "value", 0), told, sizeof(told)));
-    } else if (beside(entry, test_of(report)) > 0) {
+    } else if (beside_test(report, entry, tm__json_i64(coverage, "answers", 0)) > 0) {
         say(list, "warn",
             "By the answers alone %s is expected to be %s, worse than in the test "
             "(%s): rows have moved to where the model is less sure.",

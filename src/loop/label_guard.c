@@ -119,8 +119,7 @@ static tm_status look(const tm_label_guard *guard, const json_t *states, json_t 
         json_object_set_new(entry, "state", json_string(state[0] != '\0' ? state : TRUSTED));
     }
     add_silent(states, json_object_get(found, "origins"));
-    const tm_status st = tm__json_check(err);
-    return tm__json_give(st, found, out, err);
+    return tm__json_give(TM_OK, found, out, err);
 }
 
 tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err *err) {

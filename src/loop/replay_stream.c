@@ -15,6 +15,7 @@
 
 #define MAX_INT_CLASSES 20u
 #define N_OUTPUTS_MAX 1000u
+#define ROWS_MIN 10u
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory for the rows of a replay");
@@ -272,15 +273,19 @@ static tm_status check_labels(const tm_replay_stream *stream, const tm_replay_op
 
 static tm_status check_options(const tm_table *table, const tm_replay_options *options,
                                tm_err *err) {
-    if (options->target == NULL || !(options->first > 0.0) || !(options->first < 1.0)) {
-        return TM_FAIL(err, TM_E_USAGE, "a replay wants a target, and a first part below all rows");
+    if (options->target == NULL) {
+        return TM_FAIL(err, TM_E_USAGE, "a replay wants a target");
+    }
+    if (!(options->first > 0.0) || !(options->first < 1.0)) {
+        return TM_FAIL(err, TM_E_USAGE, "the first part of a replay lies between 0 and 1");
     }
     if (options->delay_us > 0 && options->time == NULL) {
         return TM_FAIL(err, TM_E_USAGE, "a delay with a unit wants a column of times");
     }
-    if (tm__table_rows(table) < 10 || tm__table_rows(table) > UINT32_MAX) {
-        return TM_FAIL(err, TM_E_DATA, "%llu rows cannot be replayed",
-                       (unsigned long long)tm__table_rows(table));
+    const uint64_t n_rows = tm__table_rows(table);
+    if (n_rows < ROWS_MIN || n_rows > UINT32_MAX) {
+        return TM_FAIL(err, TM_E_DATA, "a replay wants %u to %u rows, not %llu", ROWS_MIN,
+                       UINT32_MAX, (unsigned long long)n_rows);
     }
     return TM_OK;
 }

@@ -86,8 +86,7 @@ tm_status tm__trainings_read(const tm_home *home, int64_t now_us, json_t **out, 
                             tm__json_number(age_us < 0 ? 0 : (double)age_us * 1e-6));
         put_in(all, one);
     }
-    const tm_status st = tm__json_check(err);
-    return tm__json_give(st, all, out, err);
+    return tm__json_give(TM_OK, all, out, err);
 }
 
 void tm__trainings_sweep(const tm_home *home, int64_t now_us) {

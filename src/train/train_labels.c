@@ -136,6 +136,5 @@ tm_status tm__train_label_rows(const tm_table *table, const tm_label_rows_option
                              r.n_rows > 0 ? tm__json_number((double)r.n_labelled / (double)r.n_rows)
                                           : json_null(),
                              "time", times_to_json(&r, options->now_us));
-    const tm_status st = tm__json_check(err);
-    return tm__json_give(st, made, out, err);
+    return tm__json_give(TM_OK, made, out, err);
 }

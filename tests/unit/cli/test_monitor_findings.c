@@ -62,12 +62,37 @@ static void an_estimate_that_got_worse_is_a_warning(void **state) {
     json_decref(report);
 }
 
+/* 400 answers with their labels after a test of n rows. */
+#define AFTER_TEST_OF(n)                                                                           \
+    "{\"metric\":\"auc\",\"test\":{\"auc\":0.8,\"n_rows\":" n                                      \
+    "},\"live\":{\"scores\":[{\"score\":\"auc\",\"value\":0.7,\"low\":0.68,\"high\":0.72}],"       \
+    "\"windows\":[]},\"estimated\":{\"scores\":[{\"score\":\"auc\",\"value\":0.7,\"low\":0.68,"    \
+    "\"high\":0.72,\"of_labelled\":0.7}]},\"coverage\":{\"answers\":400,\"labelled\":400,"         \
+    "\"share\":1}}"
+
+static void a_test_of_few_rows_is_in_doubt_itself(void **state) {
+    (void)state;
+    json_t *few = report_case_json(AFTER_TEST_OF("8")),
+           *many = report_case_json(AFTER_TEST_OF("40000"));
+    json_t *list = tm__monitor_findings(few);
+    assert_true(monitor_report_has(list, "note", "no clear difference"));
+    assert_true(monitor_report_has(list, "note", "By the answers alone auc is expected"));
+    json_decref(list);
+    list = tm__monitor_findings(many);
+    assert_true(monitor_report_has(list, "bad", "it got worse"));
+    assert_true(monitor_report_has(list, "warn", "rows have moved"));
+    json_decref(list);
+    json_decref(few);
+    json_decref(many);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_bad_comes_first_with_its_beginning),
         cmocka_unit_test(a_quiet_report_says_so),
         cmocka_unit_test(without_answers_or_labels_that_is_told),
         cmocka_unit_test(an_estimate_that_got_worse_is_a_warning),
+        cmocka_unit_test(a_test_of_few_rows_is_in_doubt_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
