@@ -56,7 +56,7 @@ typedef struct group {
 
 static tm_status write_chunk(writing *w, const tm_parquet_chunk *chunk, group *to, tm_err *err) {
     if (chunk->status != TM_OK) {
-        return TM_FAIL(err, chunk->status, "no room to write column '%s'", chunk->column->name);
+        return TM_FAIL(err, chunk->status, "no memory to write column '%s'", chunk->column->name);
     }
     tm__parquet_chunk_describe(chunk, w->at, &to->columns);
     to->raw_bytes += chunk->raw_bytes;

@@ -318,7 +318,8 @@ static const bad_field bad_fields[] = {
     /* linear */
     {"linear", {"model.rest", 0, 0, 0, NULL}, DAMAGED, "shape"},
     {"linear", {"linear.magic", 0, 1, 0, NULL}, DAMAGED, "not a linear model"},
-    {"linear", {"linear.version", 0, 2, 0, NULL}, NEWER, "version 2"},
+    {"linear", {"linear.version", 0, 2, 0, NULL}, DAMAGED, "shape"}, /* one learned anew is no update */
+    {"linear", {"linear.version", 0, 3, 0, NULL}, NEWER, "version 3"},
     {"linear", {"linear.task", 0, 0, 0, NULL}, DAMAGED, "shape"},
     {"linear", {"linear.task", 0, 2, 0, NULL}, DAMAGED, "shape"},
     {"linear", {"linear.outputs", 0, 0, 0, NULL}, DAMAGED, "shape"},
