@@ -487,11 +487,16 @@ static tm_status read_test(training *t, const char *test, const char *test_sql, 
 }
 
 /* Before anything is kept: nothing of a mistaken word stays behind. */
-static tm_status check_target(const training *t, tm_err *err) {
+static tm_status check_columns(const training *t, tm_err *err) {
+    const tm_train_options *const o = &t->options;
+    const char *const named[][2] = {{o->target, "target"}, {o->time, "time"},
+                                    {o->entity, "entity"}, {o->weight, "weight"},
+                                    {o->group, "group"},   {o->init_score, "score"}};
     uint32_t col = 0;
-    return t->options.target == NULL
-               ? TM_OK
-               : tm__train_find_target(t->table, t->options.target, &col, err);
+    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+        TM_TRY(tm__train_find_column(t->table, named[i][0], named[i][1], &col, err));
+    }
+    return TM_OK;
 }
 
 static tm_status read_tables(training *t, tm_err *err) {
@@ -503,7 +508,7 @@ static tm_status read_tables(training *t, tm_err *err) {
     TM_TRY(read_rows(t, err));
     TM_TRY(test != NULL || test_sql != NULL ? read_test(t, test, test_sql, err) : pass_by(t, err));
     TM_TRY(rename_tables(t, err));
-    TM_TRY(check_target(t, err));
+    TM_TRY(check_columns(t, err));
     TM_TRY(cover_tables(t, err));
     t->seconds_read = seconds_since(started);
     const uint64_t was_read = tm__mono_ns();

@@ -12,6 +12,7 @@
 #include "base/fmath.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "train/train.h"
 
 #define MAX_INT_CLASSES 20u
 #define N_OUTPUTS_MAX 1000u
@@ -39,12 +40,8 @@ static int compare_times(const void *a, const void *b) {
 
 static tm_status time_column(const tm_table *table, const char *name, const tm_column **out,
                              tm_err *err) {
-    const uint32_t col = tm__table_find(table, name);
-    if (col == UINT32_MAX) {
-        (void)TM_FAIL(err, TM_E_USAGE, "there is no time column '%s'", name);
-        tm__table_hint_column(table, name, err);
-        return TM_E_USAGE;
-    }
+    uint32_t col = 0;
+    TM_TRY(tm__train_find_column(table, name, "time", &col, err));
     *out = tm__table_column(table, col);
     if ((*out)->type != TM_TYPE_TIME && (*out)->type != TM_TYPE_DATE &&
         (*out)->type != TM_TYPE_INT) {
@@ -197,12 +194,8 @@ static tm_status fill_classes(tm_replay_stream *stream, const tm_column *column,
 
 static tm_status fill_target(tm_replay_stream *stream, const tm_replay_options *options,
                              tm_err *err) {
-    const uint32_t col = tm__table_find(stream->table, options->target);
-    if (col == UINT32_MAX) {
-        (void)TM_FAIL(err, TM_E_USAGE, "there is no target column '%s'", options->target);
-        tm__table_hint_column(stream->table, options->target, err);
-        return TM_E_USAGE;
-    }
+    uint32_t col = 0;
+    TM_TRY(tm__train_find_column(stream->table, options->target, "target", &col, err));
     const tm_column *const column = tm__table_column(stream->table, col);
     TM_TRY(find_task(stream, column, options, err));
     if (stream->is_classes) {

@@ -319,9 +319,10 @@ typedef struct tm_columns_options {
 TM_NODISCARD tm_status tm__train_columns(tm_ctx *ctx, const tm_bundle *bundle,
                                          const tm_table *table, const tm_columns_options *options,
                                          json_t **out, tm_err *err);
-/** Index of the target in a table; TM_E_NOT_FOUND names the nearest column. */
-TM_NODISCARD tm_status tm__train_find_target(const tm_table *table, const char *target,
-                                             uint32_t *out, tm_err *err);
+/** Index of the column that an option names as `what` ("target", "time"); UINT32_MAX for the name
+ * NULL. TM_E_USAGE hints at the nearest column. */
+TM_NODISCARD tm_status tm__train_find_column(const tm_table *table, const char *name,
+                                             const char *what, uint32_t *out, tm_err *err);
 typedef struct tm_detect_options {
     const char *target;
     uint64_t seed;
@@ -332,7 +333,7 @@ typedef struct tm_detect_options {
  * "place"?}]. kind is one of target_missing, one_class, constant, identifier, copy, sum,
  * after_the_fact, leak, repeated, conflicting, overlap. place is {"column"} or {"row",
  * "equals_row"}, counted from 1; the row of an overlap is one of the test rows. New reference in
- * *out; TM_E_NOT_FOUND without the target. */
+ * *out; TM_E_USAGE without the target. */
 TM_NODISCARD tm_status tm__train_detect(tm_ctx *ctx, tm_table *table,
                                         const tm_detect_options *options, json_t **out,
                                         tm_err *err);

@@ -8,19 +8,18 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-/* The column of a name, or a failure that says which is nearest. */
-static tm_status find_named(const tm_train_data *data, const char *name, const char *what,
-                            uint32_t *out, tm_err *err) {
+tm_status tm__train_find_column(const tm_table *table, const char *name, const char *what,
+                                uint32_t *out, tm_err *err) {
     *out = UINT32_MAX;
     if (name == NULL) {
         return TM_OK;
     }
-    *out = tm__table_find(data->table, name);
+    *out = tm__table_find(table, name);
     if (*out != UINT32_MAX) {
         return TM_OK;
     }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "there is no %s column '%s'", what, name);
-    tm__table_hint_column(data->table, name, err);
+    tm__table_hint_column(table, name, err);
     return st;
 }
 
@@ -40,15 +39,15 @@ static tm_status set_role(tm_train_data *data, uint32_t col, tm_role role, const
 }
 
 static tm_status assign_roles(tm_train_data *data, const tm_train_options *options, tm_err *err) {
-    TM_TRY(find_named(data, options->target, "target", &data->target, err));
-    TM_TRY(find_named(data, options->time, "time", &data->time, err));
-    TM_TRY(find_named(data, options->entity, "entity", &data->entity, err));
-    TM_TRY(find_named(data, options->weight, "weight", &data->weight, err));
-    TM_TRY(find_named(data, options->group, "group", &data->group, err));
-    TM_TRY(find_named(data, options->init_score, "score", &data->score, err));
+    TM_TRY(tm__train_find_column(data->table, options->target, "target", &data->target, err));
+    TM_TRY(tm__train_find_column(data->table, options->time, "time", &data->time, err));
+    TM_TRY(tm__train_find_column(data->table, options->entity, "entity", &data->entity, err));
+    TM_TRY(tm__train_find_column(data->table, options->weight, "weight", &data->weight, err));
+    TM_TRY(tm__train_find_column(data->table, options->group, "group", &data->group, err));
+    TM_TRY(tm__train_find_column(data->table, options->init_score, "score", &data->score, err));
     for (uint32_t i = 0; i < options->n_drop; i++) {
         uint32_t col = UINT32_MAX;
-        TM_TRY(find_named(data, options->drop[i], "dropped", &col, err));
+        TM_TRY(tm__train_find_column(data->table, options->drop[i], "dropped", &col, err));
         TM_TRY(set_role(data, col, TM_ROLE_DROPPED, "dropped as asked", err));
     }
     TM_TRY(set_role(data, data->score, TM_ROLE_SCORE, "the score that answers start from", err));

@@ -670,21 +670,10 @@ static tm_status look_at_columns(tm_ctx *ctx, detection *d, tm_table *table,
     return st;
 }
 
-tm_status tm__train_find_target(const tm_table *table, const char *target, uint32_t *out,
-                                tm_err *err) {
-    *out = tm__table_find(table, target);
-    if (*out == UINT32_MAX) {
-        (void)TM_FAIL(err, TM_E_NOT_FOUND, "there is no target column '%s'", target);
-        tm__table_hint_column(table, target, err);
-        return TM_E_NOT_FOUND;
-    }
-    return TM_OK;
-}
-
 tm_status tm__train_detect(tm_ctx *ctx, tm_table *table, const tm_detect_options *options,
                            json_t **out, tm_err *err) {
     detection d = {.table = table};
-    TM_TRY(tm__train_find_target(table, options->target, &d.target, err));
+    TM_TRY(tm__train_find_column(table, options->target, "target", &d.target, err));
     const tm_type type = tm__table_column(table, d.target)->type;
     d.list = json_array();
     d.has_ranks = type != TM_TYPE_TEXT && type != TM_TYPE_BOOL;

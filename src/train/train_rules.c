@@ -61,8 +61,8 @@ static tm_status check_monotone(const tm_train_data *data, const tm_train_option
                                 tm_err *err) {
     bool is_named[TM_MAX_COLS] = {false};
     for (uint32_t i = 0; i < options->n_monotone; i++) {
-        tm_str name;
-        int8_t way;
+        tm_str name = {0};
+        int8_t way = 0;
         uint32_t col = 0;
         TM_TRY(read_monotone(options->monotone[i], &name, &way, err));
         TM_TRY(find_feature(&data->schema, name, "be monotone in", &col, err));

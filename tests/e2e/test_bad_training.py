@@ -99,7 +99,7 @@ def test_tiny_data_is_enough_for_each_task_and_learner(tm, task, learner):
 def test_a_mistaken_target_leaves_nothing_behind(tm):
     tm.write("a.csv", table("size,late", [(r(), coin()) for _ in SOME]))
     wrong = tm("train", "a.csv", "--target", "lat")
-    assert wrong.code == 3 and "there is no target column 'lat'" in wrong.err and "Did you mean 'late'?" in wrong.err
+    assert wrong.code == 2 and "there is no target column 'lat'" in wrong.err and "Did you mean 'late'?" in wrong.err
     assert not list(tm.folder.glob(".tidemill/snapshots/*"))
 
 

@@ -171,7 +171,7 @@ def test_a_backup_has_what_is_only_in_the_bucket(tm, bucket):
 def test_the_folder_keeps_within_its_size(tm, bucket):
     old = segments(tm)[0]
     os.utime(old, (1, 1))
-    use(tm, bucket, cache="1K")
+    use(tm, bucket, cache="100")
     more(tm, 2)
     tm.ok("data", "pull", "s")
     tm.ok("data", "compact", "s")

@@ -106,7 +106,7 @@ def test_wrong_use_is_named(tm):
     assert tm("data", "check", "m", "a.csv", "--strict").code == 2
     assert tm("data", "check", "a.csv", "--source", "b", "--target", "churned").code == 2
     missing = tm("data", "check", "a.csv", "--target", "nothing")
-    assert missing.code == 3 and "there is no target column 'nothing'" in missing.err
+    assert missing.code == 2 and "there is no target column 'nothing'" in missing.err
 
 
 def test_a_model_says_what_it_lacks_by_name(tm):

@@ -62,7 +62,8 @@ typedef struct worker {
     const options *options;
     uint32_t number;
     char root[512], folder[600];
-    tally *tallies; /* [fault_n_cases] */
+    tally *tallies;         /* [fault_n_cases] */
+    _Atomic uint32_t *next; /* case that nobody has begun */
     fault_result *result;
     fault_state *state; /* shared with the child that looks */
     uint64_t known[KNOWN_MAX];
@@ -346,6 +347,16 @@ static uint64_t random_next(uint64_t *state) {
     return z ^ z >> 31;
 }
 
+/* Workers take whole cases, which are run once without a fault each; one case, or all allocations
+ * of each, they share. */
+static bool shares_cases(const options *o) {
+    return o->only != NULL || o->is_full;
+}
+
+static bool is_mine(const worker *w, uint64_t turn) {
+    return !shares_cases(w->options) || turn % w->options->jobs == w->number;
+}
+
 static void run_case(worker *w, uint32_t index) {
     const options *o = w->options;
     baseline base = {0};
@@ -358,7 +369,7 @@ static void run_case(worker *w, uint32_t index) {
         for (uint64_t i = 1; i <= head && o->nth == 0; i++) {
             for (int forever = 0; forever < 2; forever++) {
                 const fault_plan plan = {.nth = i, .forever = forever == 1};
-                if (turn++ % o->jobs == w->number) {
+                if (is_mine(w, turn++)) {
                     try_fault(w, index, &base, &plan);
                 }
             }
@@ -370,7 +381,7 @@ static void run_case(worker *w, uint32_t index) {
             for (int forever = 0; forever < 2; forever++) {
                 const fault_plan plan = {.nth = from + 1 + random_next(&random) % (to - from),
                                          .forever = forever == 1};
-                if (turn++ % o->jobs == w->number) {
+                if (is_mine(w, turn++)) {
                     try_fault(w, index, &base, &plan);
                 }
             }
@@ -389,8 +400,10 @@ static void run_case(worker *w, uint32_t index) {
 
 static void work(worker *w) {
     (void)snprintf(w->folder, sizeof(w->folder), "%s/try%u", w->root, w->number);
-    for (uint32_t i = 0; i < fault_n_cases; i++) {
-        if (w->options->only == NULL || strcmp(w->options->only, fault_cases[i].name) == 0) {
+    const options *o = w->options;
+    uint32_t own = 0, i = 0;
+    while ((i = shares_cases(o) ? own++ : atomic_fetch_add(w->next, 1)) < fault_n_cases) {
+        if (o->only == NULL || strcmp(o->only, fault_cases[i].name) == 0) {
             run_case(w, i);
         }
     }
@@ -477,11 +490,12 @@ int main(int argc, char **argv) {
     must(mkdtemp(root) != NULL, root);
     must(unsetenv("TIDEMILL_HOME") == 0 && setenv("NO_COLOR", "1", 1) == 0, "environment");
     tally *tallies = shared(fault_n_cases * sizeof(tally));
+    _Atomic uint32_t *next = shared(sizeof(*next));
     load_duckdb();
     const bool is_all = fault_covers_all();
     fault_templates(root);
     for (uint32_t i = 0; i < o.jobs; i++) {
-        worker w = {.options = &o, .number = i, .tallies = tallies};
+        worker w = {.options = &o, .number = i, .tallies = tallies, .next = next};
         (void)snprintf(w.root, sizeof(w.root), "%s", root);
         fflush(stdout);
         const pid_t child = fork();

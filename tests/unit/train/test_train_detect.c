@@ -295,7 +295,7 @@ static void an_unknown_target_is_named(void **state) {
     json_t *list = NULL;
     tm_err err = {0};
     const tm_detect_options options = {.target = "yy"};
-    assert_int_equal(tm__train_detect(ctx, table, &options, &list, &err), TM_E_NOT_FOUND);
+    assert_int_equal(tm__train_detect(ctx, table, &options, &list, &err), TM_E_USAGE);
     assert_string_equal(err.message, "there is no target column 'yy'");
     assert_string_equal(err.hint, "Did you mean 'y'?");
     tm__table_unref(table);
