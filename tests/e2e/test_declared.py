@@ -230,7 +230,7 @@ def test_paths_of_a_query_begin_where_it_was_declared(tm):
     with tm.popen(words, cwd=tm.folder / "elsewhere", env=tm.env, stdout=-3, stderr=-3) as process:
         for _ in range(300):
             shown = tm.ok("data", "show", "q", "--json").json
-            if shown["rows"] == 4:
+            if (shown["rows"], shown["status"]) == (4, "ready"):  # told once the reading has ended
                 break
             time.sleep(0.1)
         process.terminate()

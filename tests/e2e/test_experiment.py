@@ -305,7 +305,7 @@ def test_a_guardrail_that_breaks_stops_before_anything_is_promoted(tm, serve):
     end, n = time.monotonic() + 60, 0
     while min(status(tm, "churn")["guardrails"][1]["units"]) == 0:  # requests are told by the server once a second
         n += 1
-        server.request("POST", "/v1/routes/churn/predict", {"rows": [{k: rows[n][k] for k in ROW_NAMES}]}, {"X-Tidemill-Unit": f"early {n}"})
+        server.request("POST", "/v1/routes/churn/predict", {"rows": [{k: rows[n % len(rows)][k] for k in ROW_NAMES}]}, {"X-Tidemill-Unit": f"early {n}"})
         assert time.monotonic() < end
     result = until_stopped(tm, server, rows)
     brier, errors, latency = result["guardrails"]
