@@ -93,9 +93,10 @@ static void describe_group(writing *w, const group *of) {
 }
 
 static tm_status check_room(const tm_buf *buf, tm_err *err) {
-    return tm__buf_status(buf) == TM_OK
-               ? TM_OK
-               : TM_FAIL(err, tm__buf_status(buf), "no memory for the footer of a file of Parquet");
+    const tm_status st = tm__buf_status(buf);
+    return st == TM_OK ? TM_OK
+                       : TM_FAIL(err, st, "%s for the footer of a file of Parquet",
+                                 st == TM_E_NOMEM ? "no memory" : "no room");
 }
 
 static tm_status write_group(writing *w, tm_row_span rows, tm_err *err) {

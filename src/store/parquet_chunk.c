@@ -202,15 +202,22 @@ static void put_values(packing *p, const page *at) {
     }
 }
 
-/* Bytes of what is in `raw`, compressed, which is reset; SIZE_MAX: no memory. */
-static size_t try_packing(packing *p) {
+/* What is in `raw` compressed, in room that the caller frees; SIZE_MAX: no memory. Empties `raw`.
+ */
+static size_t compress(packing *p, uint8_t **out) {
     const size_t most = ZSTD_compressBound(p->raw.len);
-    uint8_t *const room = p->raw.failed ? NULL : tm__mem_alloc(most, 1);
+    *out = p->raw.failed ? NULL : tm__mem_alloc(most, 1);
     const size_t packed =
-        room == NULL ? 0 : ZSTD_compressCCtx(p->zstd, room, most, p->raw.data, p->raw.len, LEVEL);
-    tm__mem_free(room);
+        *out == NULL ? 0 : ZSTD_compressCCtx(p->zstd, *out, most, p->raw.data, p->raw.len, LEVEL);
     tm__buf_reset(&p->raw);
-    return room == NULL || ZSTD_isError(packed) ? SIZE_MAX : packed;
+    return *out == NULL || ZSTD_isError(packed) ? SIZE_MAX : packed;
+}
+
+static size_t try_packing(packing *p) {
+    uint8_t *room = NULL;
+    const size_t packed = compress(p, &room);
+    tm__mem_free(room);
+    return packed;
 }
 
 static tm_status choose_split(packing *p) {
@@ -226,10 +233,10 @@ static tm_status choose_split(packing *p) {
     return TM_OK;
 }
 
-static void put_header(packing *p, int32_t kind, uint64_t n, size_t packed) {
+static void put_header(packing *p, int32_t kind, uint64_t n, size_t raw, size_t packed) {
     tm_thrift head = {.out = &p->chunk->bytes};
     tm__thrift_i32(&head, 1, kind);
-    tm__thrift_i32(&head, 2, (int32_t)p->raw.len);
+    tm__thrift_i32(&head, 2, (int32_t)raw);
     tm__thrift_i32(&head, 3, (int32_t)packed);
     tm_thrift of = tm__thrift_struct(&head, kind == PAGE_DATA ? 5 : 7);
     tm__thrift_i32(&of, 1, (int32_t)n);
@@ -245,22 +252,17 @@ static void put_header(packing *p, int32_t kind, uint64_t n, size_t packed) {
 /* Compress what is in `raw` as one page of n values. */
 static tm_status put_page(packing *p, int32_t kind, uint64_t n) {
     tm_buf *const out = &p->chunk->bytes;
+    const size_t start = out->len, raw = p->raw.len;
+    uint8_t *room = NULL;
     TM_TRY(tm__buf_status(&p->raw));
-    const size_t most = ZSTD_compressBound(p->raw.len);
-    uint8_t *const room = tm__mem_alloc(most, 1);
-    if (room == NULL) {
-        return TM_E_NOMEM;
-    }
-    const size_t packed = ZSTD_compressCCtx(p->zstd, room, most, p->raw.data, p->raw.len, LEVEL);
-    if (!ZSTD_isError(packed)) {
-        const size_t start = out->len;
-        put_header(p, kind, n, packed);
-        p->chunk->raw_bytes += out->len - start + p->raw.len;
+    const size_t packed = compress(p, &room);
+    if (packed != SIZE_MAX) {
+        put_header(p, kind, n, raw, packed);
+        p->chunk->raw_bytes += out->len - start + raw;
         (void)tm__buf_append(out, room, packed);
     }
     tm__mem_free(room);
-    tm__buf_reset(&p->raw);
-    return ZSTD_isError(packed) ? TM_E_NOMEM : tm__buf_status(out);
+    return packed == SIZE_MAX ? TM_E_NOMEM : tm__buf_status(out);
 }
 
 /* The rows of the next page: all, but of texts that stand for themselves. */
