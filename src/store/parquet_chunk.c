@@ -202,8 +202,7 @@ static void put_values(packing *p, const page *at) {
     }
 }
 
-/* What is in `raw`, compressed, in room that the caller frees; SIZE_MAX: no memory. Resets `raw`.
- */
+/* Compress and reset `raw`, into room that the caller frees; SIZE_MAX: no memory. */
 static size_t compress(packing *p, uint8_t **out) {
     const size_t most = ZSTD_compressBound(p->raw.len);
     *out = p->raw.failed ? NULL : tm__mem_alloc(most, 1);
