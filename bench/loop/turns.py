@@ -20,7 +20,7 @@ import bench  # noqa: E402  pylint: disable=wrong-import-position
 from conftest import Tidemill  # noqa: E402  pylint: disable=wrong-import-position
 
 VARIANTS = ["--window all", "--window auto", "--window sliding:5000"]
-FITS = {"gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.early_stopping=20"], "linear": ["--learner", "linear", "--param", "linear.max_iter=200", "--threshold", "0.5"]}
+FITS = {"gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.early_stopping=20"], "linear": ["--learner", "linear", "--param", "linear.max_iter=200"]}
 
 
 def append(path, rows):
@@ -78,7 +78,8 @@ def main():
                 if options.shuffled:
                     random.Random(1).shuffle(rows)
                     order = []
-                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *FITS[options.learner]], variant, options.parts)
+                fit = FITS[options.learner] + ["--threshold", "0.5"] * (options.learner == "linear" and len({row[target] for row in rows}) == 2)
+                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *fit], variant, options.parts)
                 print(f"{name:<8} {variant:<28} {score[0]:.4f} logloss {score[1]:.4f} {seconds[0]:7.1f} s, {seconds[1]:7.1f} s training, {promoted} promoted  {' '.join(kinds)}", flush=True)
 
 

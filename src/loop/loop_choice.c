@@ -82,7 +82,7 @@ static tm_status list_candidates(tm_choosing *c, uint32_t kinds, tm_err *err) {
 }
 
 /* Means of runs of rows, for a standard error that errors in runs do not flatter. */
-static void compare(const tm_choosing *c, tm_choice_candidate *one) {
+void tm__choosing_compare(const tm_choosing *c, tm_choice_candidate *one) {
     double sum = 0, squares = 0;
     const uint64_t n_runs = RUNS < c->n_test ? RUNS : c->n_test;
     for (uint64_t k = 0; k < n_runs; k++) {
@@ -99,6 +99,13 @@ static void compare(const tm_choosing *c, tm_choice_candidate *one) {
     one->error = n > 1 ? sqrt(fmax(squares / n - mean * mean, 0) / (n - 1)) : 0;
 }
 
+void tm__choosing_score(const tm_choosing *c, const double *losses, tm_choice_candidate *one) {
+    one->is_tried = true;
+    for (uint64_t i = 0; i < c->n_test; i++) {
+        one->loss += losses[i] / (double)c->n_test;
+    }
+}
+
 static tm_status try_candidate(tm_choosing *c, tm_choice_candidate *one, tm_err *err) {
     tm_err own = {0};
     const bool is_all = one->window.kind == TM_ROWS_ALL;
@@ -106,12 +113,9 @@ static tm_status try_candidate(tm_choosing *c, tm_choice_candidate *one, tm_err 
                                           is_all ? c->losses_all : c->losses, &own);
     if (st == TM_OK) {
         const double *const losses = is_all ? c->losses_all : c->losses;
-        one->is_tried = true;
-        for (uint64_t i = 0; i < c->n_test; i++) {
-            one->loss += losses[i] / (double)c->n_test;
-        }
+        tm__choosing_score(c, losses, one);
         if (!is_all && c->list[0].is_tried && c->list[0].window.kind == TM_ROWS_ALL) {
-            compare(c, one);
+            tm__choosing_compare(c, one);
         }
         return TM_OK;
     }

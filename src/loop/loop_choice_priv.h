@@ -37,6 +37,14 @@ TM_NODISCARD tm_status tm__choosing_cut(tm_choosing *c, tm_err *err);
 TM_NODISCARD tm_status tm__choosing_try(tm_choosing *c, tm_table *learn,
                                         const tm_row_window *window, tm_table *rows, double *out,
                                         tm_err *err);
+/** What answers of a model cost, of rows that are behind those that it learned. out [rows] */
+TM_NODISCARD tm_status tm__choosing_answer(tm_choosing *c, tm_table *learned,
+                                           const tm_bundle *bundle, tm_table *rows, double *out,
+                                           tm_err *err);
+/** It was tried, and this is its mean loss. losses [n_test] */
+void tm__choosing_score(const tm_choosing *c, const double *losses, tm_choice_candidate *one);
+/** By how much a row of c->losses is better than one of c->losses_all, and its standard error. */
+void tm__choosing_compare(const tm_choosing *c, tm_choice_candidate *one);
 /** n_since by the policy's watch; 0 when nothing can be learned to watch. */
 TM_NODISCARD tm_status tm__choosing_change(tm_choosing *c, tm_err *err);
 /** What is wrong with rows makes a window impossible, what is wrong with the machine ends all. */

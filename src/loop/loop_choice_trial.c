@@ -117,9 +117,8 @@ bool tm__choosing_is_of_rows(tm_status st) {
            st == TM_E_USAGE || st == TM_E_INVALID;
 }
 
-/* Losses of rows by a model of others: out [rows of `rows`]. */
-static tm_status answer(tm_choosing *c, tm_table *learned, const tm_bundle *bundle, tm_table *rows,
-                        double *out, tm_err *err) {
+tm_status tm__choosing_answer(tm_choosing *c, tm_table *learned, const tm_bundle *bundle,
+                              tm_table *rows, double *out, tm_err *err) {
     const tm_duel duel = {.rows = rows,
                           .history = {.events = learned,
                                       .sources = c->in->events->sources,
@@ -150,7 +149,7 @@ tm_status tm__choosing_try(tm_choosing *c, tm_table *learn, const tm_row_window 
     tm_status st = tm__train_run(c->ctx, learn, rows, &c->options, &result, err);
     c->ctx->checkpoint = checkpoint;
     st = st == TM_OK ? tm__bundle_load(result.bundle.data, result.bundle.len, &bundle, err) : st;
-    st = st == TM_OK ? answer(c, learn, bundle, rows, out, err) : st;
+    st = st == TM_OK ? tm__choosing_answer(c, learn, bundle, rows, out, err) : st;
     tm__bundle_unref(bundle);
     tm__train_result_done(&result);
     return st;

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-static const char *const kinds[] = {"recipe", "trees", "update"};
+#include "loop/loop_choice.h"
+
+static const char *const kinds[] = {"recipe", "trees", "update", "auto"};
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
@@ -14,8 +16,8 @@ tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
         }
     }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no way to learn again", text);
-    tm_err_hint(err, "Write recipe (learn anew), trees (more of them) or update (leaves or "
-                     "weights move).");
+    tm_err_hint(err, "Write recipe (learn anew), trees (more of them), update (leaves or weights "
+                     "move) or auto (recipe or update).");
     return st;
 }
 
@@ -58,7 +60,7 @@ static bool why_not(const tm_bundle *champion, tm_turn_how how, tm_err *why) {
                                "from.");
         return true;
     }
-    if (how == TM_HOW_UPDATE && !ops->updates) {
+    if ((how == TM_HOW_UPDATE || how == TM_HOW_AUTO) && !ops->updates) {
         (void)TM_FAIL(why, TM_E_UNSUPPORTED,
                       "only boosted trees and lines can be updated, and the champion is %s",
                       name_of(ops));
@@ -97,15 +99,40 @@ tm_status tm__how_choose(tm_retraining *r, tm_err *err) {
         return TM_OK;
     }
     tm_err why = {0};
-    return why_not(r->champion_bundle, how, &why) ? set_kind(r, TM_HOW_RECIPE, &why, err)
-                                                  : set_kind(r, how, NULL, err);
+    if (why_not(r->champion_bundle, how, &why)) {
+        return set_kind(r, TM_HOW_RECIPE, &why, err);
+    }
+    r->how = how;
+    return how == TM_HOW_AUTO ? TM_OK : set_kind(r, how, NULL, err);
+}
+
+bool tm__how_is_window_said(const tm_retraining *r) {
+    const json_t *const window = json_object_get(r->turn.story, "window");
+    tm_window_ask ask = {0};
+    return window != NULL &&
+           tm__window_ask(tm__json_text(window, "asked", "all"), &ask, NULL) == TM_OK &&
+           (ask.rows > 0 || ask.kinds == 1u << TM_ROWS_ALL);
+}
+
+tm_status tm__how_settle(tm_retraining *r, tm_turn_how how, tm_err *err) {
+    json_t *const window = json_object_get(r->turn.story, "window");
+    if (how == TM_HOW_UPDATE && window != NULL && !tm__how_is_window_said(r)) {
+        json_object_set(json_object_get(r->turn.story, "how"), "window", window);
+        json_object_del(r->turn.story, "window");
+        r->window = (tm_row_window){0};
+    }
+    return set_kind(r, how, NULL, err);
 }
 
 tm_status tm__how_fall_back(tm_retraining *r, const tm_err *why, tm_err *err) {
     const json_t *const window = json_object_get(r->turn.story, "window");
+    json_t *const anew = json_object_get(json_object_get(r->turn.story, "how"), "window");
     if (window != NULL && json_object_get(window, "asked") == NULL) {
         json_object_del(r->turn.story, "window");
         r->window = (tm_row_window){0};
+    }
+    if (anew != NULL) {
+        json_object_set(r->turn.story, "window", anew);
     }
     return set_kind(r, TM_HOW_RECIPE, why, err);
 }

@@ -7,6 +7,7 @@
 #include "loop/loop_admit.h"
 #include "loop/loop_choice_priv.h"
 #include "loop/loop_how.h"
+#include "loop/loop_how_choice.h"
 #include "loop/training_told.h"
 #include "model/checkpoint.h"
 #include "source/intake.h"
@@ -74,11 +75,10 @@ static tm_status open_checkpoint(tm_ctx *ctx, const tm_retraining *r, const tm_t
     return st;
 }
 
-static tm_status choose(tm_ctx *ctx, tm_retraining *r, const tm_train_options *options,
-                        const char *asked, tm_err *err) {
+/* Rows that a gate judges by take no part, and are the gap. */
+static tm_choice_input choice_input(const tm_retraining *r, const tm_train_options *options) {
     const uint64_t n_held = tm__table_rows(r->harvest.held);
-    const tm_choice_input in = {
-        .asked = asked,
+    return (tm_choice_input){
         .train = r->harvest.train,
         .n_new = r->harvest.n_new > n_held ? r->harvest.n_new - n_held : 0,
         .n_gap = n_held,
@@ -86,6 +86,12 @@ static tm_status choose(tm_ctx *ctx, tm_retraining *r, const tm_train_options *o
         .events = &r->events,
         .champion = r->champion_bundle,
     };
+}
+
+static tm_status choose(tm_ctx *ctx, tm_retraining *r, const tm_train_options *options,
+                        const char *asked, tm_err *err) {
+    tm_choice_input in = choice_input(r, options);
+    in.asked = asked;
     json_t *told = NULL;
     TM_TRY(tm__choose_window(ctx, &in, &r->window, &told, err));
     json_object_set_new(r->turn.story, "window", told);
@@ -111,17 +117,45 @@ static tm_status choose_window(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     return st;
 }
 
+/* The recipe of one that goes on from the champion. */
+static tm_status read_goes_on(tm_retraining *r, tm_turn_how how, tm_recipe *out, tm_err *err) {
+    json_decref(r->how_recipe);
+    r->how_recipe = NULL;
+    r->how = how;
+    TM_TRY(tm__train_base_recipe(r->champion_bundle, r->recipe, NULL, 0, &r->how_recipe, err));
+    return read_recipe(r, out, err);
+}
+
+/* `auto`: learn anew, with the window that this would have, or update. */
+static tm_status choose_how(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_turn_how how = TM_HOW_RECIPE;
+    tm_recipe recipe;
+    r->how = TM_HOW_RECIPE;
+    TM_TRY(choose_window(ctx, r, err));
+    TM_TRY(read_goes_on(r, TM_HOW_UPDATE, &recipe, err));
+    tm__train_events_use(&r->events, &recipe.options);
+    const tm_how_question question = {.choice = choice_input(r, &recipe.options),
+                                      .window = r->window,
+                                      .is_window_said = tm__how_is_window_said(r)};
+    const tm_status st =
+        tm__how_test(ctx, &question, &how, json_object_get(r->turn.story, "how"), err);
+    tm__recipe_done(&recipe);
+    TM_TRY(st);
+    return tm__how_settle(r, how, err);
+}
+
 /* By the way and the window of the turn. */
 static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
     tm_recipe recipe;
     json_t *optional = NULL;
     TM_TRY(choose_window(ctx, r, err));
-    json_decref(r->how_recipe);
-    r->how_recipe = NULL;
-    if (r->how != TM_HOW_RECIPE) {
-        TM_TRY(tm__train_base_recipe(r->champion_bundle, r->recipe, NULL, 0, &r->how_recipe, err));
+    if (r->how == TM_HOW_RECIPE) {
+        json_decref(r->how_recipe);
+        r->how_recipe = NULL;
+        TM_TRY(read_recipe(r, &recipe, err));
+    } else {
+        TM_TRY(read_goes_on(r, r->how, &recipe, err));
     }
-    TM_TRY(read_recipe(r, &recipe, err));
     const json_t *const story = r->turn.story;
     (void)tm__str_copy(recipe.options.snapshot, sizeof(recipe.options.snapshot),
                        tm__str(tm__json_text(story, "snapshot", "")));
@@ -153,6 +187,9 @@ static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_
 static tm_status fit(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
     tm_err own = {0};
     TM_TRY(tm__how_choose(r, err));
+    if (r->how == TM_HOW_AUTO) {
+        TM_TRY(choose_how(ctx, r, err));
+    }
     tm_status st = fit_so(ctx, r, out, &own);
     if (st != TM_OK && r->how != TM_HOW_RECIPE && tm__choosing_is_of_rows(st)) {
         TM_TRY(tm__how_fall_back(r, &own, err));

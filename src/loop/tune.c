@@ -123,6 +123,7 @@ static tm_replay_plan declared(tm_tuning *t) {
         bool is_there;
         const char *word;
     } others[] = {{!has_window, "window"},
+                  {strcmp(tm__json_text(retrain, "how", "recipe"), "recipe") != 0, "how"},
                   {terms.every_us > 0 && scheduled == 0, "every"},
                   {terms.on_drift, "on: drift"},
                   {terms.on_schema, "on: schema"},

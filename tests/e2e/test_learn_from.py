@@ -72,6 +72,37 @@ def test_an_update_moves_the_weights_of_lines(tm):
     assert turn["how"] == {"asked": "update", "kind": "update", "weight_before": made[0]["continues"]["weight_before"]}
 
 
+def test_a_way_is_chosen_by_a_test(tm):
+    prepare(tm, "how: auto")
+    tm.write("data.csv", csv_text(churn_rows(800)))
+    story = tm("retrain", "churn", "--json").json
+    how = story["how"]
+    assert how["asked"] == "auto" and how["kind"] == "recipe" and how["reason"] == "the new rows are too few to choose by"
+    tm.write("data.csv", csv_text(churn_rows(2400)))
+    how = tm("retrain", "churn", "--json").json["how"]
+    assert [way["kind"] for way in how["tried"]] == ["recipe", "update", "champion"] and all(0 < way["loss"] < 1 for way in how["tried"])
+    told = tm.ok("retrain", "churn", "--turns").out
+    assert f"how      {how['kind']}: on the newest {how['test_rows']} rows the loss is" in told
+    assert tm.ok("train", "--repeat", "churn@3", "--json").json["same"] is True
+
+
+def test_what_the_champion_does_not_read_is_learned_anew(tm):
+    def write(n):
+        """y follows a, and from row 800 on b, which was always 0 before."""
+        rows = [(i * 37 % 101, i * 53 % 103 if i >= 800 else 0) for i in range(n)]
+        tm.write("data.csv", "a,b,y\n" + "".join(f"{a},{b},{'yes' if (b > 51 if i >= 800 else a > 50) else 'no'}\n" for i, (a, b) in enumerate(rows)))
+
+    for learner in ("gbdt", "linear"):
+        write(800)
+        tm.ok("train", "data.csv", "--target", "y", "--name", learner, "--learner", learner, *(["--param", "gbdt.n_trees=20"] if learner == "gbdt" else []))
+        write(4000)
+        story = tm("retrain", learner, "--how", "auto", "--json").json
+        how = story["how"]
+        assert how["kind"] == "recipe" and "window" not in story and "continues" not in tm.ok("model", "show", f"{learner}@2", "--json").json
+        recipe, update = how["tried"][:2]
+        assert recipe["loss"] < update["loss"] and update["better_by"] + 2 * update["error"] < 0, how
+
+
 def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
     tm.write("data.csv", csv_text(churn_rows(400)))
     tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "forest", "--param", "forest.n_trees=10")

@@ -8,12 +8,12 @@
 #include "temp_home.h"
 #include "trained_home.h"
 
-static void a_way_is_one_of_three(void **state) {
-    static const char *const ways[] = {"recipe", "trees", "update"};
+static void a_way_is_one_of_a_list(void **state) {
+    static const char *const ways[] = {"recipe", "trees", "update", "auto"};
     static const char *const none[] = {"", "refit", "updates", "Recipe"};
     tm_turn_how how = TM_HOW_RECIPE;
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         assert_int_equal(tm__how_ask(ways[i], &how, NULL), TM_OK);
         assert_int_equal(how, i);
     }
@@ -96,7 +96,7 @@ static void trees_are_added_to_those_of_the_champion(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_way_is_one_of_three),
+        cmocka_unit_test(a_way_is_one_of_a_list),
         TEST(an_update_learns_what_the_champion_has_not),
         TEST(a_window_that_is_asked_for_is_kept),
         TEST(trees_are_added_to_those_of_the_champion),

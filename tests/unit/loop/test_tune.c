@@ -108,6 +108,23 @@ static void a_declared_window_is_replayed_and_one_that_asks_a_test_is_named(void
     json_decref(tested);
 }
 
+static void a_way_that_is_not_the_recipe_is_named(void **state) {
+    (void)state;
+    const replay_made how = {.is_value = true};
+    static const struct {
+        const char *recipe;
+        size_t n;
+    } cases[] = {{"{\"retrain\": {\"how\": \"recipe\"}}", 0},
+                 {"{\"retrain\": {\"how\": \"auto\"}}", 1}};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *const out = tune(&how, cases[i].recipe, 1, 2000);
+        const json_t *const named = json_object_get(out, "not_replayed");
+        assert_int_equal(json_array_size(named), cases[i].n);
+        assert_true(cases[i].n == 0 || tm__json_has_text(named, "how"));
+        json_decref(out);
+    }
+}
+
 static void the_newest_rows_alone_may_be_looked_at(void **state) {
     (void)state;
     const replay_made how = {.is_value = true};
@@ -145,6 +162,7 @@ int main(void) {
         cmocka_unit_test(with_costs_the_threshold_is_chosen_with_the_rest_and_priced_once),
         cmocka_unit_test(a_schedule_becomes_rows_by_the_rate_of_the_history),
         cmocka_unit_test(a_declared_window_is_replayed_and_one_that_asks_a_test_is_named),
+        cmocka_unit_test(a_way_that_is_not_the_recipe_is_named),
         cmocka_unit_test(the_newest_rows_alone_may_be_looked_at),
         cmocka_unit_test(threads_change_nothing_but_seconds),
     };
