@@ -78,8 +78,7 @@ def main():
                 if options.shuffled:
                     random.Random(1).shuffle(rows)
                     order = []
-                fit = FITS[options.learner] + ["--threshold", "0.5"] * (options.learner == "linear" and len({row[target] for row in rows}) == 2)
-                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *fit], variant, options.parts)
+                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *FITS[options.learner]], variant, options.parts)
                 print(f"{name:<8} {variant:<28} {score[0]:.4f} logloss {score[1]:.4f} {seconds[0]:7.1f} s, {seconds[1]:7.1f} s training, {promoted} promoted  {' '.join(kinds)}", flush=True)
 
 

@@ -351,6 +351,9 @@ typedef struct tm_final {
 TM_NODISCARD tm_status tm__final_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 TM_NODISCARD tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 /* train_update.c */
+/** The threshold of an update that no rule is given for: the base's, where no rows chose that one
+ * or there are none now; false: find it. */
+bool tm__update_threshold(const tm_train_options *options, bool has_validation, double *out);
 /** The base of the options with numbers that moved with the rows (options.is_update). */
 TM_NODISCARD tm_status tm__update_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 void tm__final_done(tm_final *final);

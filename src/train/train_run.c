@@ -52,7 +52,7 @@ typedef struct run {
     double seconds_prepare, seconds_look, seconds_test, seconds_reference;
     tm_threshold_rule rule; /* of the threshold */
     tm_threshold threshold;
-    bool has_validation;
+    bool has_validation, keeps_threshold;
     json_t *leaks, *findings; /* about the rows, known before the search */
     json_t *info;
     json_t *crosses; /* NULL: not looked for */
@@ -202,7 +202,12 @@ static tm_status validation_report(run *r, tm_err *err) {
     r->has_validation = s->valid_pred != NULL;
     if (r->data.task == TM_TASK_BINARY) {
         const tm_called_rows rows = valid_rows(s);
-        TM_TRY(tm__threshold_find(&r->rule, &rows, &r->threshold, err));
+        double kept = 0;
+        r->keeps_threshold = tm__update_threshold(r->options, r->has_validation, &kept);
+        r->threshold = (tm_threshold){.value = kept, .is_reached = true};
+        if (!r->keeps_threshold) {
+            TM_TRY(tm__threshold_find(&r->rule, &rows, &r->threshold, err));
+        }
     }
     if (!r->has_validation) {
         json_object_set_new(r->info, "validation", json_null());
@@ -231,9 +236,16 @@ static void describe_threshold(run *r) {
     }
     const tm_called_rows rows = valid_rows(&r->search);
     json_t *reach = tm__threshold_reach(&r->rule, r->threshold.value, &rows);
-    tm__threshold_reason(&r->rule, &r->threshold, r->has_validation, reason);
+    if (r->keeps_threshold) {
+        (void)snprintf(reason, sizeof(reason), "as before the update");
+    } else {
+        tm__threshold_reason(&r->rule, &r->threshold, r->has_validation, reason);
+    }
     json_t *said = json_pack("{s:o, s:s, s:b}", "value", tm__json_number(r->threshold.value),
                              "reason", reason, "reached", r->threshold.is_reached);
+    if (r->keeps_threshold) {
+        json_object_set_new(said, "kept", json_true());
+    }
     static const char *const names[] = {"precision", "recall", "rate"};
     for (size_t i = 0; i < 3; i++) {
         json_object_set(said, names[i], json_object_get(json_object_get(reach, names[i]), "value"));

@@ -153,6 +153,17 @@ static tm_status fit_all(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
     return st;
 }
 
+bool tm__update_threshold(const tm_train_options *options, bool has_validation, double *out) {
+    if (!options->is_update || options->threshold != NULL) {
+        return false;
+    }
+    const json_t *const before = json_object_get(tm__bundle_info(options->base), "threshold");
+    const bool is_chosen = json_is_object(json_object_get(before, "validation")) &&
+                           !tm__json_bool(before, "kept", false);
+    *out = tm__json_f64(before, "value", 0.5);
+    return before != NULL && (!has_validation || !is_chosen);
+}
+
 tm_status tm__update_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err) {
     tm_candidate *const only = &search->candidates[0];
     before_rows before = {0};

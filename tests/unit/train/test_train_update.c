@@ -116,6 +116,58 @@ static void few_rows_have_nothing_held_out(void **state) {
     updating_done(&u);
 }
 
+/* The threshold of the next update of `base` (its record in *out): on 900 rows, or a window. */
+static double threshold_after(const updating *u, const tm_bundle *base, const char *rule,
+                              uint64_t rows, tm_bundle **out) {
+    tm_train_options options = u->recipe.options;
+    tm_train_result result;
+    options.base = base;
+    options.threshold = rule;
+    options.window = (tm_row_window){.kind = TM_ROWS_SLIDING, .rows = rows};
+    *out = train(u->table, &options, &result);
+    tm__train_result_done(&result);
+    return tm__bundle_threshold(*out);
+}
+
+/* A base that had no rows to find one on is called from one half on, and so are its updates. */
+static void a_threshold_that_no_rows_chose_stays(void **state) {
+    (void)state;
+    updating u;
+    tm_bundle *first = NULL, *second = NULL, *ruled = NULL;
+    updating_init(&u);
+    assert_true(json_is_null(json_object_get(u.base_result.report, "validation")));
+    assert_true(tm__bundle_threshold(u.base) == 0.5);
+    assert_true(threshold_after(&u, u.base, NULL, 900, &first) == 0.5);
+    const json_t *const told = json_object_get(tm__bundle_info(first), "threshold");
+    assert_string_equal(tm__json_text(told, "reason", ""), "as before the update");
+    assert_true(json_is_object(json_object_get(told, "validation")));
+    assert_true(threshold_after(&u, first, NULL, 900, &second) == 0.5);
+    /* A rule is followed. */
+    assert_true(threshold_after(&u, u.base, "recall:0.95", 900, &ruled) != 0.5);
+    tm__bundle_unref(ruled);
+    tm__bundle_unref(second);
+    tm__bundle_unref(first);
+    updating_done(&u);
+}
+
+/* One that rows chose is chosen anew, where there are any. */
+static void a_threshold_that_rows_chose_stays_without_any(void **state) {
+    static const char *const stopping[] = {"gbdt.n_trees=8", "gbdt.early_stopping=8"};
+    (void)state;
+    updating u;
+    tm_bundle *many = NULL, *few = NULL;
+    updating_init_by(&u, "gbdt", stopping);
+    const double before = tm__bundle_threshold(u.base);
+    assert_true(before != 0.5);
+    assert_true(threshold_after(&u, u.base, NULL, 60, &few) == before);
+    (void)threshold_after(&u, u.base, NULL, 900, &many);
+    const json_t *const told = json_object_get(tm__bundle_info(many), "threshold");
+    assert_string_not_equal(tm__json_text(told, "reason", ""), "as before the update");
+    tm__bundle_unref(many);
+    tm__bundle_unref(few);
+    updating_done(&u);
+}
+
 /* Rows that the window leaves out hold the weights, also without any to try it on. */
 static void lines_weigh_the_rows_of_before(void **state) {
     static const uint64_t windows[] = {300, 60};
@@ -179,6 +231,8 @@ int main(void) {
         cmocka_unit_test(the_record_names_the_base_and_the_way),
         cmocka_unit_test(its_features_are_those_of_the_base),
         cmocka_unit_test(few_rows_have_nothing_held_out),
+        cmocka_unit_test(a_threshold_that_no_rows_chose_stays),
+        cmocka_unit_test(a_threshold_that_rows_chose_stays_without_any),
         cmocka_unit_test(lines_weigh_the_rows_of_before),
         cmocka_unit_test(a_record_of_an_update_is_repeated),
         cmocka_unit_test(other_learners_are_refused),
