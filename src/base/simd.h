@@ -43,6 +43,10 @@ TM_NODISCARD tm_status tm__simd_check(tm_err *err);
 /** "plain", "avx2", "avx512". */
 const char *tm__simd_text(tm_simd level);
 
+/* An array that is written before it is read, in code that runs often: builds for use set all
+ * others to 0 first, which takes longer than many a kernel. */
+#define TM_UNSET __attribute__((uninitialized))
+
 #define TM_ALWAYS_INLINE inline __attribute__((always_inline))
 
 #if defined(__x86_64__)

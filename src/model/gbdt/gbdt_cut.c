@@ -53,8 +53,10 @@ void tm__cut_find_ref(const tm_cut_rules *rules, const int64_t *cells, uint32_t 
 static TM_ALWAYS_INLINE void find_loop(const tm_cut_rules *rules, const int64_t *cells,
                                        uint32_t n_bins, tm_cut *best) {
     const tm_cut_rules r = *rules;
-    int64_t sums[BINS_MAX], sum = r.with;
-    double scores[BINS_MAX], most = best->score;
+    TM_UNSET int64_t sums[BINS_MAX];
+    TM_UNSET double scores[BINS_MAX];
+    int64_t sum = r.with;
+    double most = best->score;
     for (uint32_t b = 0; b < n_bins; b++) {
         sum += cells[b];
         sums[b] = sum;
@@ -93,7 +95,14 @@ TM_TARGET_AVX512 static inline __m512i sums_8(__m512i cells) {
     return _mm512_add_epi64(cells, _mm512_alignr_epi64(cells, zero, 4));
 }
 
-/* Eight cuts a step, in registers; a step without a left side that fits asks for no division. */
+/* What a score's dividend has to exceed, for each unit of the divisor, to be over `most`: a little
+ * less than that, so that rounding cannot pass over a cut. Tiny scores have fewer bits. */
+static inline double dividend_of(double most) {
+    return most > 0x1p-900 ? most * (1 - 0x1p-48) : -1;
+}
+
+/* Eight cuts a step, in registers. A step without a left side that fits, or where no score can be
+ * over the best so far, asks for no division. */
 TM_TARGET_AVX512 static void find_avx512(const tm_cut_rules *rules, const int64_t *cells,
                                          uint32_t n_bins, tm_cut *best) {
     const __m512d all_g = _mm512_set1_pd(rules->g), all_h = _mm512_set1_pd(rules->h);
@@ -101,7 +110,7 @@ TM_TARGET_AVX512 static void find_avx512(const tm_cut_rules *rules, const int64_
     const __m512d h_low = _mm512_set1_pd(rules->h_low), h_high = _mm512_set1_pd(rules->h_high);
     const __m512i last = _mm512_set1_epi64(7);
     __m512i before = _mm512_set1_epi64(rules->with);
-    __m512d most = _mm512_set1_pd(best->score);
+    __m512d most = _mm512_set1_pd(best->score), enough = _mm512_set1_pd(dividend_of(best->score));
     for (uint32_t b = 0; b < n_bins; b += 8) {
         const __m512i here = _mm512_loadu_si512(cells + b);
         const __mmask8 in = n_bins - b < 8 ? (__mmask8)((1u << (n_bins - b)) - 1) : 0xFF;
@@ -123,11 +132,16 @@ TM_TARGET_AVX512 static void find_avx512(const tm_cut_rules *rules, const int64_
         const __m512d hr = _mm512_add_pd(_mm512_sub_pd(all_h, h), l2);
         const __m512d above = _mm512_add_pd(_mm512_mul_pd(_mm512_mul_pd(g, g), hr),
                                             _mm512_mul_pd(_mm512_mul_pd(gr, gr), hl));
-        const __m512d score = _mm512_div_pd(above, _mm512_mul_pd(hl, hr));
+        const __m512d below = _mm512_mul_pd(hl, hr);
+        if (_mm512_mask_cmp_pd_mask(fits, above, _mm512_mul_pd(enough, below), _CMP_GT_OQ) == 0) {
+            continue;
+        }
+        const __m512d score = _mm512_div_pd(above, below);
         const __mmask8 better = _mm512_mask_cmp_pd_mask(fits, score, most, _CMP_GT_OQ);
         if (better != 0) {
             const double largest = _mm512_mask_reduce_max_pd(better, score);
             most = _mm512_set1_pd(largest);
+            enough = _mm512_set1_pd(dividend_of(largest));
             const __mmask8 first = _mm512_mask_cmp_pd_mask(better, score, most, _CMP_EQ_OQ);
             const unsigned lane = (unsigned)__builtin_ctz(first);
             int64_t lanes[8];

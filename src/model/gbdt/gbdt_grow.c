@@ -33,6 +33,7 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/simd.h"
 #include "model/gbdt/gbdt_hist.h"
 #include "model/gbdt/gbdt_rows.h"
 #include "model/gbdt/gbdt_split.h"
@@ -323,6 +324,15 @@ typedef struct search_job {
     tm_split_scan scans[2];
 } search_job;
 
+/* Of no leaf yet. */
+static search_job search_of(tm_grower *grower) {
+    return (search_job){.grower = grower,
+                        .leaves = {UINT32_MAX, UINT32_MAX},
+                        .build = UINT32_MAX,
+                        .small = SLOT_NONE,
+                        .large = SLOT_NONE};
+}
+
 static void columns_build(const search_job *job, tm_hist_columns columns) {
     const tm_grower *grower = job->grower;
     int64_t *cells =
@@ -355,8 +365,8 @@ static void bundle_merge(const search_job *job, uint32_t bundle) {
 }
 
 /* Search the columns of a bundle for the best split of one of the leaves. */
-static void bundle_search(const search_job *job, uint32_t at, uint32_t leaf, const int64_t *cells) {
-    tm_grower *grower = job->grower;
+static void bundle_search(tm_grower *grower, tm_split_scan *scan, uint32_t at, uint32_t leaf,
+                          const int64_t *cells) {
     const tm_bins *bins = grower->bins;
     const tm_bundle *bundle = &bins->bundles.bundles[at];
     for (uint32_t member = 0; member < bundle->count; member++) {
@@ -366,36 +376,38 @@ static void bundle_search(const search_job *job, uint32_t at, uint32_t leaf, con
         if (grower->in.columns != NULL && !grower->in.columns[column]) {
             continue;
         }
-        int64_t own[TM_BUNDLE_CODES];
+        TM_UNSET int64_t own[TM_BUNDLE_CODES];
         if (bundle->count > 1) {
             tm__bundle_unfold(&bins->bundles, bundle, column, cells,
                               bins->columns[column].n_bins + 1, own);
         }
-        tm__split_find(&job->scans[leaf], &bins->columns[column], column,
-                       bundle->count > 1 ? own : cells, found);
+        tm__split_find(scan, &bins->columns[column], column, bundle->count > 1 ? own : cells,
+                       found);
     }
 }
 
 /* Columns of leaves that get no slot. */
 static void columns_search(const search_job *job, tm_hist_columns columns, int64_t *cells) {
-    const tm_grower *grower = job->grower;
+    tm_grower *grower = job->grower;
     for (uint32_t i = 0; i < 2; i++) {
         if (job->leaves[i] == UINT32_MAX) {
             continue;
         }
+        tm_split_scan scan = job->scans[i];
         columns_clear(grower, columns, cells);
         for (uint32_t p = 0; p < grower->n_parts; p++) {
             part_add(grower, job->leaves[i], p, columns, cells);
         }
         for (uint32_t j = 0; j < columns.count; j++) {
-            bundle_search(job, columns.first + j, i, cells + (uint64_t)j * grower->bins->stride);
+            bundle_search(grower, &scan, columns.first + j, i,
+                          cells + (uint64_t)j * grower->bins->stride);
         }
     }
 }
 
 static void search_task(void *arg, uint64_t item, uint32_t worker) {
     const search_job *job = arg;
-    const tm_grower *grower = job->grower;
+    tm_grower *grower = job->grower;
     const uint32_t begin = (uint32_t)item * job->per_item;
     const uint32_t left = grower->hist_columns - begin;
     const tm_hist_columns columns = {begin, left < job->per_item ? left : job->per_item};
@@ -403,6 +415,7 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
         columns_search(job, columns, grower->scratch + worker * scratch_cells(grower));
         return;
     }
+    tm_split_scan scans[2] = {job->scans[0], job->scans[1]};
     if (job->build != UINT32_MAX) {
         columns_build(job, columns);
     }
@@ -413,7 +426,7 @@ static void search_task(void *arg, uint64_t item, uint32_t worker) {
         for (uint32_t i = 0; i < 2; i++) {
             if (job->leaves[i] != UINT32_MAX) {
                 const int32_t slot = grower->leaves[job->leaves[i]].slot;
-                bundle_search(job, at, i,
+                bundle_search(grower, &scans[i], at, i,
                               slot_cells(grower, slot) + (uint64_t)at * grower->bins->stride);
             }
         }
@@ -433,7 +446,10 @@ static void search_run(search_job *job) {
         /* An item reads all rows of the leaf: few of them, and aligned to cache lines if wide. */
         work += n_rows * grower->hist_columns;
         job->per_item = grower->hist_columns > WIDE_COLUMNS ? 64 : 16;
-        job->per_item = is_much(work) ? job->per_item : WIDE_COLUMNS;
+    }
+    if (!is_much(work) || tm__pool_threads(grower->pool) == 1) {
+        job->per_item =
+            WIDE_COLUMNS; /* what a column has, the next ones need not search for less */
     }
     for (uint32_t i = 0; i < 2; i++) {
         if (job->leaves[i] != UINT32_MAX) {
@@ -538,11 +554,9 @@ static uint64_t slot_share(tm_grower *grower, int32_t slot, uint64_t count) {
 static void leaf_build_own(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) {
     grow_leaf *l = &grower->leaves[leaf];
     l->slot = slot_take(grower, keep);
-    search_job job = {.grower = grower,
-                      .leaves = {UINT32_MAX, UINT32_MAX},
-                      .build = leaf,
-                      .small = l->slot,
-                      .large = SLOT_NONE};
+    search_job job = search_of(grower);
+    job.build = leaf;
+    job.small = l->slot;
     if (builds_by_rows(grower, l->stats.n_rows)) {
         split_job parts = {.grower = grower, .right = UINT32_MAX, .build = leaf, .slot = l->slot};
         tm__pool_run(grower->pool, grower->n_parts, split_task, &parts);
@@ -566,11 +580,7 @@ static void leaf_build(tm_grower *grower, uint32_t leaf, const grow_leaf *keep) 
 static void sides_search(tm_grower *grower, const uint32_t sides[2], int32_t parent,
                          int32_t built) {
     grow_leaf *small = &grower->leaves[sides[0]], *large = &grower->leaves[sides[1]];
-    search_job job = {.grower = grower,
-                      .leaves = {UINT32_MAX, UINT32_MAX},
-                      .build = UINT32_MAX,
-                      .small = SLOT_NONE,
-                      .large = SLOT_NONE};
+    search_job job = search_of(grower);
     for (uint32_t i = 0; i < 2; i++) {
         const grow_leaf *leaf = &grower->leaves[sides[i]];
         job.leaves[i] = leaf_may_split(grower, leaf) ? sides[i] : UINT32_MAX;
@@ -598,13 +608,9 @@ static void sides_search(tm_grower *grower, const uint32_t sides[2], int32_t par
 }
 
 static void sides_search_direct(tm_grower *grower, const uint32_t sides[2]) {
-    search_job job = {.grower = grower,
-                      .leaves = {UINT32_MAX, UINT32_MAX},
-                      .is_direct = true,
-                      .build = UINT32_MAX,
-                      .small = SLOT_NONE,
-                      .large = SLOT_NONE};
+    search_job job = search_of(grower);
     bool any = false;
+    job.is_direct = true;
     for (uint32_t i = 0; i < 2; i++) {
         if (leaf_may_split(grower, &grower->leaves[sides[i]])) {
             job.leaves[i] = sides[i];
@@ -717,11 +723,8 @@ static void root_open(tm_grower *grower) {
     }
     leaf_build(grower, 0, NULL);
     root->stats.sum = root_sum(grower, root->slot);
-    search_job search = {.grower = grower,
-                         .leaves = {0, UINT32_MAX},
-                         .build = UINT32_MAX,
-                         .small = SLOT_NONE,
-                         .large = SLOT_NONE};
+    search_job search = search_of(grower);
+    search.leaves[0] = 0;
     search_run(&search);
 }
 
@@ -776,7 +779,7 @@ static void sums_task(void *arg, uint64_t part, uint32_t worker) {
         const uint64_t end = tm__deal_end(&grower->rows, begin);
         for (uint64_t row = begin; row < end; row += FIXED_ROWS) {
             const uint32_t n = end - row < FIXED_ROWS ? (uint32_t)(end - row) : FIXED_ROWS;
-            int64_t fixed_g[FIXED_ROWS], fixed_h[FIXED_ROWS];
+            TM_UNSET int64_t fixed_g[FIXED_ROWS], fixed_h[FIXED_ROWS];
             tm__gradients_fixed(g + row, per_g, n, fixed_g);
             tm__gradients_fixed(h + row, per_h, n, fixed_h);
             for (uint32_t i = 0; i < n; i++) {

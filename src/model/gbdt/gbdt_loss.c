@@ -313,7 +313,7 @@ TM_SIMD_KERNEL(more, (const double *by, uint32_t n, double *sum), (by, n, sum));
 static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
     const loss_job *job = arg;
     const uint64_t n_rows = job->loss->n_rows, end = chunk_end(n_rows, chunk);
-    double max[BLOCK], sum[BLOCK], e[BLOCK];
+    TM_UNSET double max[BLOCK], sum[BLOCK], e[BLOCK];
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
@@ -525,7 +525,7 @@ static void softmax_gradients(const row_block *b) {
  */
 static void log_gradients(const row_block *b) {
     const double p = tm__objective_power(&b->loss->spec);
-    double up[BLOCK], down[BLOCK];
+    TM_UNSET double up[BLOCK], down[BLOCK];
 #pragma omp simd
     for (uint32_t i = 0; i < b->n; i++) {
         const double s = b->s[i] > SCORE_MAX ? SCORE_MAX : b->s[i];
@@ -660,7 +660,7 @@ static void gradients_task(void *arg, uint64_t chunk, uint32_t worker) {
     const tm_loss *loss = job->loss;
     tm_gradients *out = job->gradients;
     const uint64_t end = chunk_end(loss->n_rows, chunk);
-    double g[BLOCK], h[BLOCK];
+    TM_UNSET double g[BLOCK], h[BLOCK];
     tm_sum_lanes sums_g = {0}, sums_h = {0};
     (void)worker;
     for (uint64_t row = chunk * TM_LOSS_CHUNK; row < end; row += BLOCK) {
@@ -756,7 +756,7 @@ void tm__gradients_pack(const tm_pack *p, uint32_t n) {
 
 void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint64_t end,
                              int32_t *out) {
-    uint64_t random[BLOCK];
+    TM_UNSET uint64_t random[BLOCK];
     for (uint64_t row = begin; row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
         tm__rng_fill(gradients->key, gradients->row_begin + row, n, random);

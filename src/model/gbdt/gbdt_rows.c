@@ -60,7 +60,8 @@ void tm__leaf_rows_deal(tm_leaf_rows *rows, uint32_t part, const uint64_t *set,
                         const tm_gradients *gradients) {
     const uint64_t step = (uint64_t)rows->n_parts * TM_DEAL_ROWS;
     uint32_t *out = rows->rows[0] + rows->part_begin[part];
-    int32_t *out_packed = rows->packed[0] + rows->part_begin[part], packed[TM_DEAL_ROWS];
+    int32_t *out_packed = rows->packed[0] + rows->part_begin[part];
+    TM_UNSET int32_t packed[TM_DEAL_ROWS];
     uint32_t count = 0;
     for (uint64_t begin = (uint64_t)part * TM_DEAL_ROWS; begin < rows->n_rows; begin += step) {
         const uint64_t end = tm__deal_end(rows, begin);

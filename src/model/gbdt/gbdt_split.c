@@ -48,6 +48,7 @@ enum {
 static const double CATEGORY_SMOOTH = 10; /* in units of the hessian */
 static const double HESSIAN_MIN = 1e-3;   /* of a side, in units of the hessian */
 static const double GAIN_MIN = 1e-9;      /* relative to the score of the leaf: noise of rounding */
+static const double FLOOR_MARGIN = 0x1p-48;
 
 /* The best split of one column so far. */
 typedef struct found {
@@ -89,6 +90,7 @@ tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf
                        .h = tm__packed_h(leaf->sum),
                        .unit_h = rules->unit_h,
                        .min_gain = rules->min_gain,
+                       .floor = -(double)INFINITY,
                        .columns = rules->columns,
                        .has_groups = rules->has_groups,
                        .limits = leaf->limits};
@@ -155,13 +157,21 @@ static bool column_may(const tm_split_scan *s, uint32_t col) {
                                  : (rule->groups & s->limits.groups) != 0;
 }
 
-/* Take a split over when it is the best so far of all columns. */
-static bool take(const tm_split_scan *s, const found *f, tm_split *best) {
+/* What a score has to exceed. */
+static double least_of(const tm_split_scan *s) {
+    return s->floor > s->base ? s->floor : s->base;
+}
+
+/* Take a split over when it is the best so far of all columns. Of equal gains the first column's
+ * counts, and columns may be searched in any order: the floor stays under all scores whose gain
+ * could be rounded to the same. */
+static bool take(tm_split_scan *s, const found *f, tm_split *best) {
     const double gain = (f->score - s->base) * s->gain_unit;
     if (f->left == 0 || !(gain > best->gain && gain > s->min_gain)) {
         return false;
     }
     *best = (tm_split){.gain = gain, .left = f->left};
+    s->floor = fmax(s->floor, f->score - (fabs(f->score) + fabs(s->base)) * FLOOR_MARGIN);
     return true;
 }
 
@@ -205,12 +215,12 @@ static void find_cut(const tm_split_scan *s, int way, int64_t with, const int64_
     }
 }
 
-static void find_numeric(const tm_split_scan *s, const tm_bin_column *column, uint32_t column_index,
+static void find_numeric(tm_split_scan *s, const tm_bin_column *column, uint32_t column_index,
                          const int64_t *cells, tm_split *best) {
     const uint32_t n_bins = column->n_bins;
     const int way = s->columns != NULL ? s->columns[column->col].monotone : 0;
     const int64_t missing = cells[n_bins];
-    tm_cut cut = {.score = s->base};
+    tm_cut cut = {.score = least_of(s)};
     find_cut(s, way, 0, cells, n_bins, &cut);
     const double score_right = cut.score;
     if (missing != 0) {
@@ -303,10 +313,10 @@ static void find_sorted(const tm_split_scan *s, found *f, const category_order *
     }
 }
 
-static void find_categorical(const tm_split_scan *s, uint32_t n_bins, uint32_t column_index,
+static void find_categorical(tm_split_scan *s, uint32_t n_bins, uint32_t column_index,
                              const int64_t *cells, tm_split *best) {
-    found f = {.score = s->base};
-    category items[CATEGORIES_MAX], other[CATEGORIES_MAX];
+    found f = {.score = least_of(s)};
+    TM_UNSET category items[CATEGORIES_MAX], other[CATEGORIES_MAX];
     const double smooth = CATEGORY_SMOOTH / s->unit_h;
     uint32_t n = 0, n_seen = 0;
     tm_tree_set set = {{0}};
@@ -334,7 +344,7 @@ static void find_categorical(const tm_split_scan *s, uint32_t n_bins, uint32_t c
     }
 }
 
-void tm__split_find(const tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
+void tm__split_find(tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
                     const int64_t *cells, tm_split *best) {
     if (!(scan->gain_unit > 0) || !column_may(scan, column->col)) {
         return; /* no row has a weight or a gradient, or a rule forbids it */

@@ -58,6 +58,7 @@ typedef struct tm_split_scan {
     double l1, l2;
     double h_low, h_high; /* least and greatest hessian of a left side */
     double base;          /* score of the leaf, with a margin for rounding */
+    double floor;         /* no split whose score is less is of use: another column has a better */
     double rows_per_h;
     double gain_unit; /* gains are scores times this; 0: no row has a weight */
     double unit_h;
@@ -70,9 +71,10 @@ typedef struct tm_split_scan {
 } tm_split_scan;
 
 tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf *leaf);
-/** Replace *best when this column has a split with a larger gain. cells [n_bins + 1, up to a
- * multiple of 8]. */
-void tm__split_find(const tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
+/** Replace *best when this column has a split with a larger gain, and raise the scan's floor to it;
+ * not when the floor shows that a column searched with this scan before has a still larger one.
+ * cells [n_bins + 1, up to a multiple of 8]. */
+void tm__split_find(tm_split_scan *scan, const tm_bin_column *column, uint32_t column_index,
                     const int64_t *cells, tm_split *best);
 
 tm_split_limits tm__split_limits_root(const tm_split_rules *rules);

@@ -24,6 +24,7 @@
 #include "base/fmath.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/simd.h"
 
 #define BLOCK 256u
 #define LANES 8u
@@ -166,7 +167,8 @@ static void margins(const tm_design *design, const double *theta, uint64_t row, 
 /* ---- losses; z becomes the weighted residual ---- */
 
 static double logistic(const double *y, const double *w, uint64_t n, double *z) {
-    double e[BLOCK], logs[BLOCK], sum = 0.0;
+    TM_UNSET double e[BLOCK], logs[BLOCK];
+    double sum = 0.0;
     for (uint64_t i = 0; i < n; i++) {
         e[i] = -fabs(z[i]);
     }
@@ -194,7 +196,8 @@ static double squared(const double *y, const double *w, uint64_t n, double *z) {
 }
 
 static double softmax(const double *y, const double *w, uint64_t n, size_t k, double *z) {
-    double at_truth[BLOCK], sums[BLOCK], logs[BLOCK], loss = 0.0;
+    TM_UNSET double at_truth[BLOCK], sums[BLOCK], logs[BLOCK];
+    double loss = 0.0;
     for (uint64_t i = 0; i < n; i++) {
         double *const row = z + i * k;
         double top = row[0];

@@ -26,7 +26,7 @@ static double gain_of(const tm_split_rules *rules, int64_t all, int64_t left) {
 
 static void split_find(const tm_split_rules *rules, const tm_bin_column *column,
                        const int64_t *cells, const tm_split_leaf *leaf, tm_split *split) {
-    const tm_split_scan scan = tm__split_scan_of(rules, leaf);
+    tm_split_scan scan = tm__split_scan_of(rules, leaf);
     tm__split_find(&scan, column, 3, cells, split);
 }
 
@@ -158,8 +158,42 @@ static void a_pure_leaf_or_one_with_too_few_rows_is_not_split(void **state) {
     assert_true(split.gain == 0);
 }
 
+/* The columns of a leaf, some of them twice, so that gains are equal: whatever order they are
+ * searched in with one scan, the first of the best is the one that a scan of its own finds. */
+static void one_scan_of_all_columns_finds_the_best_of_them(void **state) {
+    enum { COLUMNS = 8 };
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        const tm_split_rules rules = {.min_rows = 5, .unit_g = 0.01, .unit_h = 1};
+        int64_t cells[COLUMNS][BINS + 8] = {{0}};
+        tm_split_leaf leaf = cells_fill(seed, true, cells[0]);
+        for (uint32_t c = 1; c < COLUMNS; c++) {
+            const uint32_t from = made_random(seed, 300 + c) < 0.4 ? c - 1 : 0;
+            for (uint32_t b = 0; b <= BINS; b++) { /* the same rows in another order of bins */
+                cells[c][b] = cells[from][from == 0 ? (b * (c + 1)) % (BINS + 1) : b];
+            }
+        }
+        tm_split_scan one = tm__split_scan_of(&rules, &leaf);
+        tm_split own[COLUMNS] = {{0}}, with_one[COLUMNS] = {{0}};
+        for (uint32_t i = 0; i < COLUMNS; i++) {
+            const uint32_t c = seed % 2 == 0 ? i : COLUMNS - 1 - i;
+            const tm_bin_column column = {.n_bins = BINS, .is_categorical = (seed + c) % 5 == 0};
+            split_find(&rules, &column, cells[c], &leaf, &own[c]);
+            tm__split_find(&one, &column, 3, cells[c], &with_one[c]);
+        }
+        uint32_t best = 0, best_with_one = 0;
+        for (uint32_t c = 1; c < COLUMNS; c++) {
+            best = own[c].gain > own[best].gain ? c : best;
+            best_with_one = with_one[c].gain > with_one[best_with_one].gain ? c : best_with_one;
+        }
+        assert_int_equal(best, best_with_one);
+        assert_memory_equal(&own[best], &with_one[best], sizeof(tm_split));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_scan_of_all_columns_finds_the_best_of_them),
         cmocka_unit_test(a_number_gets_the_best_of_all_cuts_and_directions),
         cmocka_unit_test(few_categories_are_tried_one_against_the_rest),
         cmocka_unit_test(many_categories_are_grouped_by_their_gradients),

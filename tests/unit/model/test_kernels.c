@@ -96,10 +96,22 @@ static tm_cut_rules cut_of(const inputs *in, int64_t *cells, tm_cut *best) {
                           .h_high = rint(h * (1 - in->b / 4)) - 1};
 }
 
+/* The best score so far lies a few units of the last place under or over the best cut's. */
+static void begin_near_the_best(const inputs *in, const tm_cut_rules *rules, const int64_t *cells,
+                                tm_cut *best) {
+    tm_cut cut = {0};
+    tm__cut_find_ref(rules, cells, in->n % 257, &cut);
+    for (uint64_t i = 0; in->n % 7 > 2 && i < in->random[3] % 9; i++) {
+        cut.score = nextafter(cut.score, in->n % 7 < 5 ? 0 : (double)INFINITY);
+    }
+    best->score = in->n % 7 > 1 ? cut.score : best->score;
+}
+
 static void cut_fast(const inputs *in, void *out) {
     int64_t cells[264];
     tm_cut best;
     const tm_cut_rules rules = cut_of(in, cells, &best);
+    begin_near_the_best(in, &rules, cells, &best);
     tm__cut_find(&rules, cells, in->n % 257, &best);
     memcpy(out, &best.score, 8);
     memcpy((char *)out + 8, &best.left, 8);
@@ -110,6 +122,7 @@ static void cut_plain(const inputs *in, void *out) {
     int64_t cells[264];
     tm_cut best;
     const tm_cut_rules rules = cut_of(in, cells, &best);
+    begin_near_the_best(in, &rules, cells, &best);
     tm__cut_find_ref(&rules, cells, in->n % 257, &best);
     memcpy(out, &best.score, 8);
     memcpy((char *)out + 8, &best.left, 8);
