@@ -2,6 +2,7 @@
 /* Words of the command become one turn of the loop, and a turn's story becomes words. */
 #include <string.h>
 
+#include "base/comm.h"
 #include "cli/cli.h"
 #include "cli/gate_load.h"
 #include "cli/model_args.h"
@@ -296,6 +297,13 @@ tm_status cmd_retrain(tm_cli *cli, tm_err *err) {
     };
     if (tm__cli_flag(cli, "turns")) {
         return tell_turns(cli, err);
+    }
+    if (tm__comm_is_rank()) { /* each would begin a turn of its own */
+        const tm_status refused =
+            TM_FAIL(err, TM_E_UNSUPPORTED, "retrain is not for ranks of mpirun");
+        tm_err_hint(err, "It learns with the threads of one machine. 'tidemill train' learns over "
+                         "ranks, and makes a version of the model, too.");
+        return refused;
     }
     tm_status st = tm__cli_size(cli, "training-memory", &options.memory_max, err);
     st = st == TM_OK ? tm__gate_load_open(cli, options.model, &load, err) : st;

@@ -103,6 +103,14 @@ def test_what_the_champion_does_not_read_is_learned_anew(tm):
         assert recipe["loss"] < update["loss"] and update["better_by"] + 2 * update["error"] < 0, how
 
 
+def test_ranks_begin_no_turn(tm):
+    prepare(tm)
+    for how in ("recipe", "update"):
+        refused = tm("retrain", "churn", "--how", how, env={"OMPI_COMM_WORLD_SIZE": "2"})
+        assert refused.code == 2 and "retrain is not for ranks of mpirun" in refused.err, refused.err
+    assert tm.ok("retrain", "churn", "--turns", env={"OMPI_COMM_WORLD_SIZE": "2"}).out == "no retraining yet\n"
+
+
 def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
     tm.write("data.csv", csv_text(churn_rows(400)))
     tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "forest", "--param", "forest.n_trees=10")
