@@ -110,7 +110,7 @@ static tm_status look(const tm_label_guard *guard, const json_t *states, json_t 
     const tm_origins_ask ask = {.model = guard->model,
                                 .from_us = guard->now_us - LOOK_BACK_US,
                                 .until_us = INT64_MAX, /* a clock that jumped back hides nothing */
-                                .delay_us = delay_us};
+                                .owed_until_us = guard->now_us - delay_us};
     json_t *found = NULL, *entry = NULL;
     size_t i = 0;
     TM_TRY(tm__label_origins(guard->monitor, guard->bundle, &ask, &found, err));
@@ -135,20 +135,25 @@ tm_status tm__label_guard_look(const tm_label_guard *guard, json_t **out, tm_err
 /* Where labels come for one decision alone, the model never hears of its other mistakes. */
 static json_t *find_hidden(const json_t *coverage) {
     const json_t *entry = NULL, *least = NULL;
-    double most = 0;
+    double most_apart = 0;
     size_t i = 0;
     json_array_foreach((json_t *)(uintptr_t)coverage, i, entry) {
-        const double share = tm__json_f64(entry, "share", 0);
-        if (tm__json_i64(entry, "answers", 0) >= HIDDEN_ANSWERS) {
-            most = share > most ? share : most;
-            least = least == NULL || share < tm__json_f64(least, "share", 0) ? entry : least;
+        const json_t *const beside = json_object_get(entry, "beside");
+        const double share = tm__json_f64(beside, "share", 0);
+        const double others = tm__json_f64(beside, "others", 0);
+        const bool has_many = tm__json_i64(beside, "answers", 0) >= HIDDEN_ANSWERS &&
+                              tm__json_i64(beside, "other_answers", 0) >= HIDDEN_ANSWERS;
+        if (has_many && share * HIDDEN_TIMES < others && others - share > most_apart) {
+            most_apart = others - share;
+            least = entry;
         }
     }
-    const double share = tm__json_f64(least, "share", 0);
-    return least == NULL || share >= most / HIDDEN_TIMES
+    const json_t *const beside = json_object_get(least, "beside");
+    return least == NULL
                ? json_null()
-               : json_pack("{s:O, s:o, s:o}", "decision", json_object_get(least, "decision"),
-                           "share", tm__json_number(share), "others", tm__json_number(most));
+               : json_pack("{s:O, s:O, s:O}", "decision", json_object_get(least, "decision"),
+                           "share", json_object_get(beside, "share"), "others",
+                           json_object_get(beside, "others"));
 }
 
 json_t *tm__label_guard_feedback(const json_t *found) {

@@ -48,8 +48,9 @@ TM_NODISCARD tm_status tm__label_guard_found(tm_registry *registry, const char *
 
 /** Where the model teaches itself, of what was found: {"copies": [ORIGIN], "hidden": {"decision",
  * "share", "others"} or null}: whose labels repeat its answers, and the decision (of 100 answers at
- * the least) whose answers get labels not a tenth as often as those of another. NULL where neither
- * is; otherwise a new reference. Threads: any. */
+ * the least, beside as many others) whose answers get labels not a tenth as often as the other
+ * decisions of the same versions. NULL where neither is; otherwise a new reference. Threads: any.
+ */
 json_t *tm__label_guard_feedback(const json_t *found);
 
 /** Look, quarantine what is found wrong, and give the origins that are quarantined now as an array

@@ -13,11 +13,19 @@
 #include "monitor/monitor_walk.h"
 
 #define NAME_MAX 80u
-#define COVERED_MAX 64u /* classes that coverage is told of */
+#define COVERED_MAX 64u  /* classes that coverage is told of */
+#define VERSIONS_MAX 64u /* that are told apart; the last one is all others */
 
 typedef struct covered {
     uint64_t n, n_labelled;
 } covered;
+
+/* A version of before, with other decisions, may have had other labels or none: decisions are
+ * compared within one. */
+typedef struct covered_version {
+    uint32_t version;
+    covered by_decision[COVERED_MAX];
+} covered_version;
 
 /* Labels of decisions that were drawn, and of those that were made. */
 typedef struct explored {
@@ -33,7 +41,8 @@ typedef struct reading {
     uint32_t n_names;
     tm_origin_label *labels; /* [n_max], a ring once it is full */
     uint64_t n, n_max, n_seen;
-    covered by_decision[COVERED_MAX];
+    covered_version *versions; /* [VERSIONS_MAX] */
+    uint32_t n_versions;
     explored explored;
 } reading;
 
@@ -121,6 +130,17 @@ static void count_explored(explored *e, const tm_walk_row *row, const tm_bundle 
     }
 }
 
+static covered *find_covered(reading *r, uint32_t version, uint32_t decision) {
+    uint32_t i = 0;
+    while (i < r->n_versions && r->versions[i].version != version) {
+        i++;
+    }
+    if (i == r->n_versions && i < VERSIONS_MAX) {
+        r->versions[r->n_versions++].version = version;
+    }
+    return &r->versions[i < VERSIONS_MAX ? i : VERSIONS_MAX - 1].by_decision[decision];
+}
+
 static tm_status look(void *arg, const tm_walk_row *row, tm_err *err) {
     reading *const r = arg;
     tm_origin_label label;
@@ -128,15 +148,16 @@ static tm_status look(void *arg, const tm_walk_row *row, tm_err *err) {
         return TM_OK; /* of a version with other classes */
     }
     if (tm__bundle_task(r->bundle) != TM_TASK_REGRESSION &&
-        row->at_us <= r->ask->until_us - r->ask->delay_us) {
+        (r->ask->owed_until_us == 0 || row->at_us <= r->ask->owed_until_us)) {
         const double share = tm__explored_share(row->arm);
         const uint32_t made = tm__bundle_decide(r->bundle, row->outputs);
         const uint32_t k =
             share > 0 ? tm__explored_class(row->id, tm__bundle_classes(r->bundle)) : made;
         count_explored(&r->explored, row, r->bundle, made, share);
         if (k < COVERED_MAX) {
-            r->by_decision[k].n++;
-            r->by_decision[k].n_labelled += row->label != NULL;
+            covered *const c = find_covered(r, row->version, k);
+            c->n++;
+            c->n_labelled += row->label != NULL;
         }
     }
     if (row->label == NULL || !fill(r, row, &label)) {
@@ -174,23 +195,59 @@ static json_t *origins_to_json(const char *const *names, uint32_t n_names,
     return list;
 }
 
+static json_t *rate_to_json(uint64_t n, uint64_t of) {
+    return of > 0 ? tm__json_number((double)n / (double)of) : json_null();
+}
+
+static covered all_of(const covered_version *version) {
+    covered all = {0};
+    for (uint32_t k = 0; k < COVERED_MAX; k++) {
+        all.n += version->by_decision[k].n;
+        all.n_labelled += version->by_decision[k].n_labelled;
+    }
+    return all;
+}
+
+/* Answers of versions that decided otherwise, too, and the share of labels that they would have if
+ * each was labelled as often as the other decisions of its version. */
+static json_t *beside_to_json(const reading *r, uint32_t decision) {
+    covered own = {0};
+    uint64_t n_others = 0;
+    double expected = 0;
+    for (uint32_t i = 0; i < r->n_versions; i++) {
+        const covered all = all_of(&r->versions[i]), *const c =
+                                                         &r->versions[i].by_decision[decision];
+        const uint64_t n = all.n - c->n;
+        if (n > 0 && c->n > 0) {
+            own.n += c->n;
+            own.n_labelled += c->n_labelled;
+            n_others += n;
+            expected += (double)c->n * (double)(all.n_labelled - c->n_labelled) / (double)n;
+        }
+    }
+    return own.n == 0 ? json_null()
+                      : json_pack("{s:I, s:o, s:I, s:o}", "answers", (json_int_t)own.n, "share",
+                                  rate_to_json(own.n_labelled, own.n), "other_answers",
+                                  (json_int_t)n_others, "others",
+                                  tm__json_number(expected / (double)own.n));
+}
+
 static json_t *coverage_to_json(const reading *r) {
     json_t *list = json_array();
     const uint32_t n_classes = tm__bundle_classes(r->bundle);
     for (uint32_t k = 0; k < n_classes && k < COVERED_MAX; k++) {
-        const covered *const c = &r->by_decision[k];
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:I, s:I, s:o}", "decision", tm__bundle_class(r->bundle, k), "answers",
-                      (json_int_t)c->n, "labelled", (json_int_t)c->n_labelled, "share",
-                      c->n > 0 ? tm__json_number((double)c->n_labelled / (double)c->n)
-                               : json_null()));
+        covered c = {0};
+        for (uint32_t i = 0; i < r->n_versions; i++) {
+            c.n += r->versions[i].by_decision[k].n;
+            c.n_labelled += r->versions[i].by_decision[k].n_labelled;
+        }
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:o, s:o}", "decision",
+                                              tm__bundle_class(r->bundle, k), "answers",
+                                              (json_int_t)c.n, "labelled", (json_int_t)c.n_labelled,
+                                              "share", rate_to_json(c.n_labelled, c.n), "beside",
+                                              beside_to_json(r, k)));
     }
     return list;
-}
-
-static json_t *rate_to_json(uint64_t n, uint64_t of) {
-    return of > 0 ? tm__json_number((double)n / (double)of) : json_null();
 }
 
 /* A draw is wrong for all but one of n_classes, whatever is right. */
@@ -259,12 +316,14 @@ tm_status tm__label_origins(tm_monitor *monitor, const tm_bundle *bundle, const 
         .model = ask->model, .from_us = ask->from_us, .until_us = ask->until_us};
     *out = NULL;
     r.names = tm__mem_zalloc(TM_ORIGINS_MAX, sizeof(*r.names));
-    tm_status st = r.names == NULL ? no_memory(err)
+    r.versions = tm__mem_zalloc(VERSIONS_MAX, sizeof(*r.versions));
+    tm_status st = r.names == NULL || r.versions == NULL ? no_memory(err)
                    : tm__bundle_task(bundle) == TM_TASK_RANKING
                        ? TM_OK
                        : tm__monitor_walk(monitor, &walk, look, &r, err);
     st = st == TM_OK ? judge(&r, out, err) : st;
     tm__mem_free(r.labels);
     tm__mem_free(r.names);
+    tm__mem_free(r.versions);
     return st;
 }

@@ -14,13 +14,15 @@
 typedef struct tm_origins_ask {
     const char *model;
     int64_t from_us, until_us; /* answers given: from, up to */
-    int64_t delay_us;          /* answers younger than this before until_us owe no label yet */
+    int64_t owed_until_us;     /* answers given later owe no label yet; 0: all do */
 } tm_origins_ask;
 
 /**
  * {"model", "labels", "origins": [{"origin", "labels", "others", "wrong": {"share", "low", "high"},
  * "copied": {"share", "low", "high"}, "verdict": "too few", "fine", "wrong" or "copies"}],
- * "coverage": [{"decision", "answers", "labelled", "share"}] by what was decided (classes only),
+ * "coverage": [{"decision", "answers", "labelled", "share", "beside": {"answers", "share",
+ * "other_answers", "others"}}] by what was decided (classes only; beside: of versions that decided
+ * otherwise, too, with the share that labels of their other decisions lead to expect; null: none),
  * "explored": null where no decisions were drawn (explored.h), else {"share", "answers",
  * "labelled", "wrong": share of these for which the model would have decided wrongly, "costs": what
  * the draws add to the share of wrong decisions, "others", "others_wrong": of labels that were not

@@ -137,6 +137,41 @@ static void labels_in_quarantine_are_neither_learned_nor_judged_by(void **state)
     tm__registry_close(registry);
 }
 
+static json_t *coverage(int64_t answers, double share, int64_t others, double expected) {
+    return json_pack("{s:[], s:[{s:s, s:{s:I, s:f, s:I, s:f}}, {s:s, s:n}]}", "origins", "coverage",
+                     "decision", "no", "beside", "answers", (json_int_t)answers, "share", share,
+                     "other_answers", (json_int_t)others, "others", expected, "decision", "yes",
+                     "beside");
+}
+
+static void a_decision_is_hidden_beside_others_of_its_versions(void **state) {
+    static const struct {
+        int64_t answers, others;
+        double share, expected;
+        bool is_hidden;
+    } cases[] = {
+        {100, 100, 0.0, 0.5, true},   {1000, 200, 0.049, 0.5, true},
+        {100, 100, 0.05, 0.5, false}, {99, 100, 0.0, 0.5, false}, /* too few of either */
+        {100, 99, 0.0, 0.5, false},   {100, 100, 0.0, 0.0, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *const found =
+            coverage(cases[i].answers, cases[i].share, cases[i].others, cases[i].expected);
+        json_t *const told = tm__label_guard_feedback(found);
+        if ((told != NULL) != cases[i].is_hidden) {
+            fail_msg("case %zu", i);
+        }
+        if (told != NULL) {
+            const json_t *const hidden = json_object_get(told, "hidden");
+            assert_string_equal(tm__json_text(hidden, "decision", ""), "no");
+            assert_true(tm__json_f64(hidden, "others", 0) == 0.5);
+        }
+        json_decref(told);
+        json_decref(found);
+    }
+}
+
 #define HOME(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
@@ -144,6 +179,7 @@ int main(void) {
         HOME(who_is_found_wrong_is_quarantined_once),
         HOME(who_is_trusted_stays_trusted),
         HOME(labels_in_quarantine_are_neither_learned_nor_judged_by),
+        cmocka_unit_test(a_decision_is_hidden_beside_others_of_its_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
