@@ -3,7 +3,7 @@
  * One pass over a design: margins, losses, residuals, gradient.
  *
  *   chunk of rows (>= 4096, at most 64 of them) -> blocks of 256 rows
- *     margins   z[256 x k] column by column, then terms
+ *     margins   z[k x 256] column by column, then terms
  *     residuals r = w * dloss/dz, in place of z
  *     gradient  dense slots into the chunk's own sums; terms later from all residuals, by term
  *
@@ -25,9 +25,9 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/simd.h"
+#include "model/linear/linear_kernel.h"
 
-#define BLOCK 256u
-#define LANES 8u
+#define BLOCK TM_LINEAR_BLOCK
 #define CHUNK_MIN 4096u
 #define CHUNKS_MAX 64u
 #define SUMS_MAX (UINT64_C(1) << 25) /* doubles in all chunks' sums: 256 MiB */
@@ -40,13 +40,17 @@ struct tm_loss {
     size_t n_sums;     /* of a chunk: dense slots and the intercept, times outputs */
     double *sums;      /* [n_chunks x n_sums] */
     double *losses;    /* [n_chunks] */
-    double *scratch;   /* [n_threads x BLOCK x n_outputs] margins, then residuals */
+    double *scratch;   /* [n_threads x scratch_size()] margins, then residuals; those by row */
     double *residuals; /* [n_rows x n_outputs], NULL without terms */
     bool is_shared;    /* large enough to be divided over ranks */
     uint64_t first;    /* of the chunks of this rank */
     const double *theta;
     double *gradient; /* of the pass that runs; NULL: loss only */
 };
+
+static size_t scratch_size(size_t n_outputs) {
+    return n_outputs * BLOCK + (n_outputs > 1 ? tm__linear_row_lanes(n_outputs) * BLOCK : 0);
+}
 
 tm_loss *tm__loss_create(const tm_ctx *ctx, const tm_design *design) {
     const size_t k = design->n_outputs;
@@ -68,7 +72,7 @@ tm_loss *tm__loss_create(const tm_ctx *ctx, const tm_design *design) {
     self->n_chunks = (uint32_t)((design->n_rows + self->chunk_rows - 1) / self->chunk_rows);
     self->sums = tm__mem_alloc(self->n_chunks * self->n_sums, sizeof(double));
     self->losses = tm__mem_alloc(self->n_chunks, sizeof(double));
-    self->scratch = tm__mem_alloc(tm__pool_threads(ctx->pool) * BLOCK * k, sizeof(double));
+    self->scratch = tm__mem_alloc(tm__pool_threads(ctx->pool) * scratch_size(k), sizeof(double));
     if (design->term_starts != NULL) {
         self->residuals = tm__mem_alloc(design->n_rows * k, sizeof(double));
     }
@@ -90,27 +94,36 @@ void tm__loss_free(tm_loss *loss) {
     }
 }
 
-/* ---- margins ---- */
+/* ---- margins: z [n_outputs x BLOCK] ---- */
+
+/* Columns of numbers from j on that come one behind the other, without missing values between. */
+static uint32_t run_of_numbers(const tm_design *design, uint32_t j) {
+    uint32_t n = 0;
+    while (n < TM_LINEAR_RUN && j + n < design->code->n_cols && design->numbers[j + n] != NULL &&
+           design->missing[j + n] == NULL) {
+        n++;
+    }
+    return n;
+}
+
+static void widen_run(const tm_design *design, uint32_t j, uint64_t row, uint64_t n, double *out) {
+    for (uint32_t c = 0; c < TM_LINEAR_RUN; c++) {
+        tm__linear_widen(design->numbers[j + c] + row, n, out + c * BLOCK);
+    }
+}
 
 static void add_number(const float *x, const double *theta, uint64_t n, size_t k, double *z) {
-    if (k == 1) {
-        const double slope = theta[0];
+    for (size_t o = 0; o < k; o++) {
         for (uint64_t i = 0; i < n; i++) {
-            z[i] += slope * (double)x[i];
-        }
-        return;
-    }
-    for (uint64_t i = 0; i < n; i++) {
-        for (size_t o = 0; o < k; o++) {
-            z[i * k + o] += theta[o] * (double)x[i];
+            z[o * BLOCK + i] += theta[o] * (double)x[i];
         }
     }
 }
 
 static void add_code(const uint32_t *codes, const double *theta, uint64_t n, size_t k, double *z) {
-    for (uint64_t i = 0; i < n; i++) {
-        for (size_t o = 0; o < k; o++) {
-            z[i * k + o] += theta[codes[i] * k + o];
+    for (size_t o = 0; o < k; o++) {
+        for (uint64_t i = 0; i < n; i++) {
+            z[o * BLOCK + i] += theta[codes[i] * k + o];
         }
     }
 }
@@ -119,7 +132,7 @@ static void add_missing(const uint8_t *missing, const double *theta, uint64_t n,
                         double *z) {
     for (uint64_t i = 0; i < n; i++) {
         for (size_t o = 0; missing[i] != 0 && o < k; o++) {
-            z[i * k + o] += theta[o];
+            z[o * BLOCK + i] += theta[o];
         }
     }
 }
@@ -132,7 +145,7 @@ static void add_terms(const tm_design *design, const double *theta, uint64_t row
         for (uint64_t e = design->starts[row + i]; e < design->starts[row + i + 1]; e++) {
             const double value = (double)design->values[e];
             for (size_t o = 0; o < k; o++) {
-                z[i * k + o] += value * first[design->terms[e] * k + o];
+                z[o * BLOCK + i] += value * first[design->terms[e] * k + o];
             }
         }
     }
@@ -143,15 +156,22 @@ static void margins(const tm_design *design, const double *theta, uint64_t row, 
     const tm_linear_code *code = design->code;
     const size_t k = design->n_outputs;
     const double *bias = theta + ((size_t)code->n_dense + code->n_active) * k;
-    for (uint64_t i = 0; i < n; i++) {
-        for (size_t o = 0; o < k; o++) {
-            z[i * k + o] = bias[o];
+    TM_UNSET double x[TM_LINEAR_RUN * BLOCK];
+    for (size_t o = 0; o < k; o++) {
+        for (uint64_t i = 0; i < n; i++) {
+            z[o * BLOCK + i] = bias[o];
         }
     }
     for (uint32_t j = 0; j < code->n_cols; j++) {
         const double *first = theta + code->cols[j].slot * k;
         if (design->codes[j] != NULL) {
             add_code(design->codes[j] + row, first, n, k, z);
+            continue;
+        }
+        if (run_of_numbers(design, j) == TM_LINEAR_RUN) {
+            widen_run(design, j, row, n, x);
+            tm__linear_add_run(x, first, n, k, z);
+            j += TM_LINEAR_RUN - 1;
             continue;
         }
         add_number(design->numbers[j] + row, first, n, k, z);
@@ -196,33 +216,22 @@ static double squared(const double *y, const double *w, uint64_t n, double *z) {
 }
 
 static double softmax(const double *y, const double *w, uint64_t n, size_t k, double *z) {
-    TM_UNSET double at_truth[BLOCK], sums[BLOCK], logs[BLOCK];
+    TM_UNSET double at_truth[BLOCK], top[BLOCK], sums[BLOCK], logs[BLOCK];
     double loss = 0.0;
+    tm__linear_below_top(n, k, top, z);
     for (uint64_t i = 0; i < n; i++) {
-        double *const row = z + i * k;
-        double top = row[0];
-        for (size_t o = 1; o < k; o++) {
-            top = row[o] > top ? row[o] : top;
-        }
-        at_truth[i] = row[(size_t)y[i]] - top;
-        for (size_t o = 0; o < k; o++) {
-            row[o] -= top;
-        }
+        at_truth[i] = z[(size_t)y[i] * BLOCK + i];
     }
-    tm__exp_array(z, z, n * k);
-    for (uint64_t i = 0; i < n; i++) {
-        sums[i] = 0.0;
-        for (size_t o = 0; o < k; o++) {
-            sums[i] += z[i * k + o];
-        }
+    for (size_t o = 0; o < k; o++) {
+        tm__exp_array(z + o * BLOCK, z + o * BLOCK, n);
     }
+    tm__linear_sum_outputs(z, n, k, sums);
     tm__log_array(sums, logs, n);
     for (uint64_t i = 0; i < n; i++) {
-        double *const row = z + i * k;
         loss += w[i] * (logs[i] - at_truth[i]);
-        for (size_t o = 0; o < k; o++) {
-            row[o] = w[i] * (row[o] / sums[i] - (o == (size_t)y[i] ? 1.0 : 0.0));
-        }
+    }
+    for (size_t o = 0; o < k; o++) {
+        tm__linear_class_residuals(&(tm_class_rows){y, w, sums, (double)o}, n, z + o * BLOCK);
     }
     return loss;
 }
@@ -241,62 +250,67 @@ static double residuals(const tm_design *design, uint64_t row, uint64_t n, doubl
 
 /* ---- gradients ---- */
 
-/* Sum of r[i] * x[i] in eight lanes that the source fixes. */
-static double dot_lanes(const float *x, const double *r, uint64_t n) {
-    double lanes[LANES] = {0};
-    uint64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (uint32_t l = 0; l < LANES; l++) {
-            lanes[l] += r[i + l] * (double)x[i + l];
+static void gather_codes(const uint32_t *codes, const double *r, uint64_t n, size_t k,
+                         double *sums) {
+    for (size_t o = 0; o < k; o++) {
+        for (uint64_t i = 0; i < n; i++) {
+            sums[codes[i] * k + o] += r[o * BLOCK + i];
         }
     }
-    for (uint32_t l = 0; i < n; i++, l++) {
-        lanes[l] += r[i] * (double)x[i];
-    }
-    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
-           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }
 
+static void gather_missing(const uint8_t *missing, const double *r, uint64_t n, size_t k,
+                           double *sums) {
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t o = 0; missing[i] != 0 && o < k; o++) {
+            sums[o] += r[o * BLOCK + i];
+        }
+    }
+}
+
+/* A number: of one output in lanes of rows, of more row by row. */
 static void gather_number(const float *x, const double *r, uint64_t n, size_t k, double *sums) {
     if (k == 1) {
-        sums[0] += dot_lanes(x, r, n);
+        sums[0] += tm__linear_dot(x, r, n);
         return;
     }
-    for (uint64_t i = 0; i < n; i++) {
-        for (size_t o = 0; o < k; o++) {
-            sums[o] += r[i * k + o] * (double)x[i];
+    for (size_t o = 0; o < k; o++) {
+        for (uint64_t i = 0; i < n; i++) {
+            sums[o] += r[o * BLOCK + i] * (double)x[i];
         }
     }
 }
 
+/* by_row: r once more, as tm__linear_gather_run() takes it; read with more outputs than one. */
 static void gather_dense(const tm_design *design, uint64_t row, uint64_t n, const double *r,
-                         double *sums) {
+                         const double *by_row, double *sums) {
     const tm_linear_code *code = design->code;
     const size_t k = design->n_outputs;
+    TM_UNSET double x[TM_LINEAR_RUN * BLOCK];
     for (uint32_t j = 0; j < code->n_cols; j++) {
         double *first = sums + code->cols[j].slot * k;
         if (design->codes[j] != NULL) {
-            const uint32_t *codes = design->codes[j] + row;
-            for (uint64_t i = 0; i < n; i++) {
-                for (size_t o = 0; o < k; o++) {
-                    first[codes[i] * k + o] += r[i * k + o];
-                }
-            }
+            gather_codes(design->codes[j] + row, r, n, k, first);
+            continue;
+        }
+        if (k > 1 && run_of_numbers(design, j) == TM_LINEAR_RUN) {
+            widen_run(design, j, row, n, x);
+            tm__linear_gather_run(x, by_row, n, k, first);
+            j += TM_LINEAR_RUN - 1;
             continue;
         }
         gather_number(design->numbers[j] + row, r, n, k, first);
-        const uint8_t *missing = design->missing[j] == NULL ? NULL : design->missing[j] + row;
-        for (uint64_t i = 0; missing != NULL && i < n; i++) {
-            for (size_t o = 0; missing[i] != 0 && o < k; o++) {
-                first[k + o] += r[i * k + o];
-            }
+        if (design->missing[j] != NULL) {
+            gather_missing(design->missing[j] + row, r, n, k, first + k);
         }
     }
     double *bias = sums + code->n_dense * k;
+    if (k > 1) {
+        tm__linear_sum_rows(by_row, n, k, bias);
+        return;
+    }
     for (uint64_t i = 0; i < n; i++) {
-        for (size_t o = 0; o < k; o++) {
-            bias[o] += r[i * k + o];
-        }
+        bias[0] += r[i];
     }
 }
 
@@ -308,7 +322,7 @@ static void pass_chunk(void *arg, uint64_t item, uint32_t worker) {
     const uint64_t from = chunk * self->chunk_rows, last = from + self->chunk_rows;
     const uint64_t end = last < design->n_rows ? last : design->n_rows;
     double *sums = self->sums + chunk * self->n_sums;
-    double *z = self->scratch + worker * BLOCK * k;
+    double *z = self->scratch + worker * scratch_size(k), *by_row = z + k * BLOCK;
     double loss = 0.0;
     if (self->gradient != NULL) {
         memset(sums, 0, self->n_sums * sizeof(double));
@@ -320,9 +334,12 @@ static void pass_chunk(void *arg, uint64_t item, uint32_t worker) {
         if (self->gradient == NULL) {
             continue;
         }
-        gather_dense(design, row, n, z, sums);
-        if (self->residuals != NULL) {
-            memcpy(self->residuals + row * k, z, n * k * sizeof(double));
+        if (k > 1) {
+            tm__linear_by_row(z, n, k, by_row);
+        }
+        gather_dense(design, row, n, z, by_row, sums);
+        for (uint64_t i = 0; self->residuals != NULL && i < n * k; i++) {
+            self->residuals[row * k + i] = z[i % k * BLOCK + i / k];
         }
     }
     self->losses[chunk] = loss;

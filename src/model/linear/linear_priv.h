@@ -4,6 +4,7 @@
  *
  *   linear_design.c   view -> design: rows chosen, columns scaled, levels and terms as slots
  *   linear_loss.c     design, theta -> loss and gradient
+ *   linear_kernel.c   its innermost loops, as vectors
  *   linear_solve.c    the minimum of loss + penalty, all coefficients at a time
  *   linear_curve.c    few coefficients: their curvature together, for fewer steps
  *   linear_descent.c  the same minimum, one coefficient at a time

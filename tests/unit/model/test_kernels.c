@@ -13,6 +13,7 @@
 #include "model/gbdt/gbdt_cut.h"
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_rows.h"
+#include "model/linear/linear_kernel.h"
 #include "model/mlp/mlp_kernel.h"
 #include "model/mlp/mlp_matrix.h"
 #include "model/tree/tree.h"
@@ -322,7 +323,43 @@ static void product_plain(const inputs *in, void *out) {
     tm__product_ref(&p);
 }
 
+/* Numbers that are finite, a block's room for each column; 1 to 9 outputs. */
+static size_t line_of(const inputs *in, double *x, double *z, double *sums) {
+    const size_t k = 1 + in->n % 9;
+    for (size_t i = 0; i < TM_LINEAR_RUN * TM_LINEAR_BLOCK; i++) {
+        x[i] = (double)in->f[(i * 7) % N_MAX] * (i % 5 == 0 ? 1e9 : 1);
+    }
+    for (size_t i = 0; i < 9 * TM_LINEAR_BLOCK; i++) {
+        z[i] = in->y[(i * 5) % N_MAX];
+    }
+    memcpy(sums, in->y, 9 * TM_LINEAR_RUN * sizeof(double));
+    return k;
+}
+
+static void line_by(bool is_plain, const inputs *in, void *out) {
+    static double x[TM_LINEAR_RUN * TM_LINEAR_BLOCK], z[9 * TM_LINEAR_BLOCK];
+    static double by_row[16 * TM_LINEAR_BLOCK];
+    double *const sums = out;
+    const uint64_t n = in->n % (TM_LINEAR_BLOCK + 1);
+    const size_t k = line_of(in, x, z, sums);
+    (is_plain ? tm__linear_add_run_ref : tm__linear_add_run)(x, in->y, n, k, z);
+    tm__linear_by_row(z, n, k, by_row);
+    (is_plain ? tm__linear_gather_run_ref : tm__linear_gather_run)(x, by_row, n, k, sums);
+    sums[9 * TM_LINEAR_RUN] =
+        (is_plain ? tm__linear_dot_ref : tm__linear_dot)(in->f, z + (k - 1) * TM_LINEAR_BLOCK, n);
+    memcpy(sums + 9 * TM_LINEAR_RUN + 1, z + (k - 1) * TM_LINEAR_BLOCK, n * sizeof(double));
+}
+
+static void line_fast(const inputs *in, void *out) {
+    line_by(false, in, out);
+}
+
+static void line_plain(const inputs *in, void *out) {
+    line_by(true, in, out);
+}
+
 static const kernel kernels[] = {
+    {"margins and gradients of lines", line_fast, line_plain},
     {"units of a network", units_fast, units_plain},
     {"step of a network", adam_fast, adam_plain},
     {"product of matrices", product_fast, product_plain},
