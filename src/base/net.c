@@ -67,6 +67,11 @@ static tm_status fail_address(const char *address, tm_err *err) {
     return st;
 }
 
+tm_status tm__net_check(const char *address, tm_err *err) {
+    endpoint at;
+    return parse_endpoint(address, &at) ? TM_OK : fail_address(address, err);
+}
+
 static tm_status fail_socket(const char *verb, const char *address, int number, tm_err *err) {
     char why[TM_ERRNO_TEXT];
     const tm_status st = TM_FAIL(err, number == EADDRINUSE ? TM_E_CONFLICT : TM_E_UNAVAILABLE,

@@ -17,6 +17,9 @@
  * gets the address in use. */
 TM_NODISCARD tm_status tm__net_listen(const char *address, int *out_fd, char *out_addr,
                                       size_t addr_size, tm_err *err);
+/** TM_E_USAGE for a text that is no address of one of these forms, whether or not it can be bound.
+ */
+TM_NODISCARD tm_status tm__net_check(const char *address, tm_err *err);
 /** True when an address text binds loopback or a unix socket only. */
 bool tm__net_is_loopback(const char *address);
 /* Addresses "10.0.0.0/8" or "fd00::/8"; without a length, one address. */

@@ -177,6 +177,9 @@ const char *tm__str_nearest(tm_str name, const char *const *names, uint32_t n) {
     const char *nearest = NULL;
     uint32_t least = limit + 1;
     for (uint32_t i = 0; i < n; i++) {
+        if (tm__str_is_nocase(name, names[i])) {
+            return names[i];
+        }
         const uint32_t distance = tm__str_distance(name, tm__str(names[i]), limit);
         /* A name that shares nothing is no near miss, however short both are. */
         if (distance < least && distance < name.len) {

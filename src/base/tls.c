@@ -107,6 +107,10 @@ static tm_status fail_file(const tm_tls_api *api, const char *what, const char *
                 is_missing       ? "there is no such file"
                 : reason != NULL ? reason
                                  : "it is not in PEM format");
+    if (!is_missing) {
+        tm_err_hint(err, "It must be PEM text, which has a line like -----BEGIN CERTIFICATE----- "
+                         "or -----BEGIN PRIVATE KEY-----.");
+    }
     api->ERR_clear_error();
     return st;
 }

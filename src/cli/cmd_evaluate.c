@@ -29,6 +29,16 @@ static void print_columns(tm_cli *cli, const json_t *worth) {
     tm__cli_table_print(cli, &table);
 }
 
+static void warn_unseen(tm_cli *cli, const tm_place *place, const json_t *scores) {
+    char n[32], of[32];
+    const int64_t n_unseen = tm__json_i64(json_object_get(scores, "unseen"), "rows", 0);
+    if (n_unseen > 0) {
+        tm__cli_warn(cli, "%s of %s rows have a target that '%s' never saw: they count as wrong",
+                     tm__count_text(n_unseen, n),
+                     tm__count_text(tm__json_i64(scores, "n_rows", 0), of), place->version.model);
+    }
+}
+
 tm_status cmd_evaluate(tm_cli *cli, tm_err *err) {
     tm_ctx ctx = {0};
     tm_place place = {0};
@@ -72,6 +82,9 @@ tm_status cmd_evaluate(tm_cli *cli, tm_err *err) {
         if (worth != NULL) {
             print_columns(cli, worth);
         }
+    }
+    if (st == TM_OK) {
+        warn_unseen(cli, &place, scores);
     }
     json_decref(scores);
     json_decref(worth);

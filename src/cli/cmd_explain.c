@@ -51,6 +51,17 @@ static tm_status cell_from_json(const json_t *value, const char *name, tm_cell *
     return TM_OK;
 }
 
+static void hint_column(const tm_schema *schema, const char *name, tm_err *err) {
+    const char *names[TM_MAX_COLS];
+    for (uint32_t c = 0; c < schema->n_cols; c++) {
+        names[c] = schema->cols[c].name;
+    }
+    const char *const near = tm__str_nearest(tm__str(name), names, schema->n_cols);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", near);
+    }
+}
+
 static tm_status cells_from_row(const tm_schema *schema, const json_t *row, tm_cell *cells,
                                 char (*texts)[32], tm_err *err) {
     const char *name = NULL;
@@ -58,7 +69,9 @@ static tm_status cells_from_row(const tm_schema *schema, const json_t *row, tm_c
     bool coerced = false;
     json_object_foreach((json_t *)(uintptr_t)row, name, value) {
         if (tm__schema_find(schema, tm__str(name)) == UINT32_MAX) {
-            return TM_FAIL(err, TM_E_DATA, "the model reads no column '%s'", name);
+            (void)TM_FAIL(err, TM_E_DATA, "the model reads no column '%s'", name);
+            hint_column(schema, name, err);
+            return TM_E_DATA;
         }
     }
     for (uint32_t c = 0; c < schema->n_cols; c++) {

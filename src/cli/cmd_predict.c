@@ -179,7 +179,12 @@ static tm_status open_out(prediction *p, const char *path, tm_err *err) {
     }
     size_t len;
     p->temp = (char *)tm__buf_take(&temp, &len);
-    return tm__file_open(p->temp, TM_OPEN_TRUNCATE, &p->file, err);
+    const tm_status st = tm__file_open(p->temp, TM_OPEN_TRUNCATE, &p->file, err);
+    if (st == TM_E_NOT_FOUND) { /* its own name says nothing to who gave the other */
+        (void)TM_FAIL(err, st, "cannot write '%s': there is no such folder", path);
+        tm_err_hint(err, "Make the folder, or name another file with --out.");
+    }
+    return st;
 }
 
 /* Parquet from the CSV that is complete; it takes the place of temp. */

@@ -43,6 +43,14 @@ tm_status cmd_init(tm_cli *cli, tm_err *err) {
     return st;
 }
 
+static tm_status read_file(const char *path, tm_project *out, tm_err *err) {
+    const tm_status st = tm__project_read(path, out, err);
+    if (st == TM_E_NOT_FOUND && tm__fs_info(path).kind == TM_PATH_NONE) {
+        tm_err_hint(err, "Write one with 'tidemill init', or name another with --file.");
+    }
+    return st;
+}
+
 /* "late: gate: better than champion by 0.002" lines of what differs between file and home. */
 typedef struct difference {
     bool is_new, recipe, gate;
@@ -478,7 +486,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
 
 tm_status cmd_apply(tm_cli *cli, tm_err *err) {
     tm_project project = {0};
-    TM_TRY(tm__project_read(tm__cli_text(cli, "file"), &project, err));
+    TM_TRY(read_file(tm__cli_text(cli, "file"), &project, err));
     const tm_status st = apply_all(cli, &project, err);
     tm__project_done(&project);
     return st;
@@ -546,7 +554,7 @@ tm_status cmd_check(tm_cli *cli, tm_err *err) {
     tm_project project = {0};
     uint32_t n_different = 0;
     const char *path = tm__cli_text(cli, "file");
-    TM_TRY(tm__project_read(path, &project, err));
+    TM_TRY(read_file(path, &project, err));
     json_t *unfed = NULL;
     tm_status st = count_differences(cli, &project, &n_different, err);
     st = st == TM_OK ? say_unfed(cli, &project, &unfed, err) : st;

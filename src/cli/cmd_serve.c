@@ -167,6 +167,10 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
                  : tm__server_has_tls(server)      ? "https://"
                                                    : "http://",
                  address);
+    if (tm__server_routes(server) == 0) {
+        tm__cli_note(cli, "no model is in '%s' yet: it is served as soon as it is trained",
+                     tm__home_name(cli->home));
+    }
     const tm_status st = tm__server_run(server, &signal, err);
     tm__server_close(server);
     return st;

@@ -178,7 +178,7 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key
         if (strcmp(key->name, "split") == 0) {
             st = tm__split_parse(text, &split, err);
         } else if (strcmp(key->name, "metric") == 0 && tm__metric_find(text) == NULL) {
-            st = TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", text);
+            st = tm__yaml_bad_metric(r, node, text, err);
         }
         if (st != TM_OK) {
             if (err != NULL) {
@@ -311,10 +311,13 @@ static tm_status read_model(tm_yaml *r, const yaml_node_t *name, const yaml_node
     }
     TM_TRY(st);
     TM_TRY(tm__json_check(err)); /* what memory ran out for is not what the file lacks */
-    static const char *const needed[][2] = {{"source", "from"}, {"target", "target"}};
+    static const char *const needed[][3] = {
+        {"source", "from", "Say which rows it learns from: a file, a source, or a SELECT."},
+        {"target", "target", "Say which column it predicts."}};
     for (uint32_t i = 0; i < 2; i++) {
         if (json_object_get(model->recipe, needed[i][0]) == NULL) {
             (void)TM_FAIL(err, TM_E_DATA, "model '%s' has no '%s'", model->name, needed[i][1]);
+            tm_err_hint(err, "%s", needed[i][2]);
             tm__yaml_at(r, name, err);
             return TM_E_DATA;
         }
@@ -417,6 +420,16 @@ static tm_status folder_of(const char *path, char **out, tm_err *err) {
     return TM_OK;
 }
 
+/* A tab where blanks are wanted is what YAML refuses most often, and nobody sees it. */
+static void hint_yaml(tm_str text, const yaml_parser_t *parser, tm_err *err) {
+    const size_t at = parser->problem_mark.index;
+    if (parser->error == YAML_SCANNER_ERROR && at < text.len && text.ptr[at] == '\t') {
+        tm_err_hint(err, "Indent by blanks: YAML takes no tab there.");
+    } else if (parser->error == YAML_READER_ERROR) {
+        tm_err_hint(err, "The file must be UTF-8.");
+    }
+}
+
 tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_project *out,
                             tm_err *err) {
     tm_project project = {0};
@@ -434,6 +447,7 @@ tm_status tm__project_parse(tm_str text, const char *path, const char *dir, tm_p
     } else if (!is_loaded) {
         st = TM_FAIL(err, TM_E_DATA, "the file is no YAML: %s",
                      parser.problem != NULL ? parser.problem : "cannot be read");
+        hint_yaml(text, &parser, err);
         tm_err_at(err, path, parser.problem_mark.line + 1,
                   (uint32_t)parser.problem_mark.column + 1);
     } else {

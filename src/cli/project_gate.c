@@ -38,9 +38,7 @@ static tm_status read_floors(tm_yaml *r, const yaml_node_t *map, const char *key
         tm_gate_floor *const floor = &out[(*out_n)++];
         (void)tm__str_copy(floor->metric, sizeof(floor->metric), tm__yaml_scalar(p.key));
         if (tm__metric_find(floor->metric) == NULL) {
-            (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", floor->metric);
-            tm__yaml_at(r, p.key, err);
-            return TM_E_DATA;
+            return tm__yaml_bad_metric(r, p.key, floor->metric, err);
         }
         st = read_number(r, p.value, floor->metric, &floor->value, err);
     }

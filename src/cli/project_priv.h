@@ -45,6 +45,9 @@ TM_NODISCARD tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, 
                                      tm_err *err);
 TM_NODISCARD tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node,
                                           const char *key, const char *wanted, tm_err *err);
+/** Same of a metric that is none, with the one that is nearest. */
+TM_NODISCARD tm_status tm__yaml_bad_metric(const tm_yaml *r, const yaml_node_t *node,
+                                           const char *name, tm_err *err);
 
 /** sources: {NAME: {...}} */
 TM_NODISCARD tm_status tm__project_read_sources(tm_yaml *r, const yaml_node_t *map,

@@ -44,7 +44,7 @@ static tm_status read_words(tm_yaml *r, const yaml_node_t *value, json_t *list, 
             k++;
         }
         if (k == N_WORDS) {
-            return tm__yaml_bad_value(r, node, "on", "of drift, performance and schema", err);
+            return tm__yaml_bad_value(r, node, "on", "one of drift, performance and schema", err);
         }
         json_array_append_new(list, json_string(words[k]));
     }

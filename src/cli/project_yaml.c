@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/project_priv.h"
+#include "metric/metric.h"
 
 #define KEYS_MAX 1000u /* of one map: models, or what a model says */
 
@@ -162,6 +163,22 @@ tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, char **out, t
 tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node, const char *key,
                              const char *wanted, tm_err *err) {
     (void)TM_FAIL(err, TM_E_DATA, "'%s' wants %s", key, wanted);
+    tm__yaml_at(r, node, err);
+    return TM_E_DATA;
+}
+
+tm_status tm__yaml_bad_metric(const tm_yaml *r, const yaml_node_t *node, const char *name,
+                              tm_err *err) {
+    const char *names[32];
+    uint32_t n = 0;
+    for (const tm_metric_ops *const *m = tm__metric_list(); m[n] != NULL && n < 32; n++) {
+        names[n] = m[n]->name;
+    }
+    const char *const near = tm__str_nearest(tm__str(name), names, n);
+    (void)TM_FAIL(err, TM_E_DATA, "unknown metric '%s'", name);
+    if (near != NULL) {
+        tm_err_hint(err, "Did you mean '%s'?", near);
+    }
     tm__yaml_at(r, node, err);
     return TM_E_DATA;
 }

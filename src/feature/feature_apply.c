@@ -84,6 +84,21 @@ static tm_status feed_convert(tm_feed *feed, const tm_schema_column *want, const
     return TM_OK;
 }
 
+/* A column of the table that the program does not read and whose name is nearly this one; or NULL.
+ */
+static const char *nearest_unread(const tm_program *program, const tm_table *table,
+                                  const char *name) {
+    const char *names[TM_MAX_COLS];
+    uint32_t n = 0;
+    for (uint32_t c = 0; c < tm__table_cols(table); c++) {
+        const char *const one = tm__table_column(table, c)->name;
+        if (tm__schema_find(&program->schema, tm__str(one)) == UINT32_MAX) {
+            names[n++] = one;
+        }
+    }
+    return tm__str_nearest(tm__str(name), names, n);
+}
+
 static tm_status feed_open(const tm_program *program, const tm_table *table, uint32_t input,
                            tm_feed *feed, tm_err *err) {
     const tm_schema_column *want = &program->schema.cols[input];
@@ -93,7 +108,12 @@ static tm_status feed_open(const tm_program *program, const tm_table *table, uin
             return TM_OK;
         }
         const tm_status status = TM_FAIL(err, TM_E_DATA, "column '%s' is missing", want->name);
-        tm_err_hint(err, "Give the column, it had a value in every training row.");
+        const char *const near = nearest_unread(program, table, want->name);
+        if (near != NULL) {
+            tm_err_hint(err, "Rename '%s' if it is meant; each training row had a value.", near);
+        } else {
+            tm_err_hint(err, "Give the column, it had a value in every training row.");
+        }
         return status;
     }
     const tm_column *have = tm__table_column(table, col);

@@ -277,8 +277,10 @@ static tm_status check_options(const tm_table *table, const tm_replay_options *o
     }
     const uint64_t n_rows = tm__table_rows(table);
     if (n_rows < ROWS_MIN || n_rows > UINT32_MAX) {
-        return TM_FAIL(err, TM_E_DATA, "a replay wants %u to %u rows, not %llu", ROWS_MIN,
-                       UINT32_MAX, (unsigned long long)n_rows);
+        const bool is_few = n_rows < ROWS_MIN;
+        return TM_FAIL(err, TM_E_DATA, "a replay wants at %s %u rows, not %llu",
+                       is_few ? "least" : "most", is_few ? ROWS_MIN : UINT32_MAX,
+                       (unsigned long long)n_rows);
     }
     return TM_OK;
 }

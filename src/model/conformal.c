@@ -137,7 +137,9 @@ tm_status tm__conformal_find(const tm_conformal *self, double level, tm_conforma
         return st;
     }
     if (!(level > 0.0 && level < 1.0)) {
-        return TM_FAIL(err, TM_E_USAGE, "an interval's level lies between 0 and 1");
+        (void)TM_FAIL(err, TM_E_USAGE, "an interval's level lies between 0 and 1");
+        tm_err_hint(err, "0.9 gives what holds nine of ten true values.");
+        return TM_E_USAGE;
     }
     /* (n + 1) 0.9 may come out a hair above a whole number: that is no further rank. */
     const double missed = (1.0 - level) / sides;

@@ -411,8 +411,12 @@ static tm_status find_number(tm_registry *registry, int64_t model_id, tm_str nam
     uint32_t found = 0;
     TM_TRY(tm__registry_alias(registry, model_id, alias, &found, err));
     if (found == 0) {
-        const tm_status st = TM_FAIL(err, TM_E_NOT_FOUND, "there is no alias '%s'", alias);
-        tm_err_hint(err, "Name a version number, 'champion' or 'challenger' after the '@'.");
+        const bool is_known = strcmp(alias, "challenger") == 0 || strcmp(alias, "champion") == 0;
+        const tm_status st = is_known
+                                 ? TM_FAIL(err, TM_E_NOT_FOUND, "the model has no %s", alias)
+                                 : TM_FAIL(err, TM_E_NOT_FOUND, "there is no alias '%s'", alias);
+        tm_err_hint(err, is_known ? "Name a version number; 'tidemill model show' lists them."
+                                  : "Name a version number, 'champion' or 'challenger'.");
         return st;
     }
     *out_number = found;

@@ -108,6 +108,7 @@ static tm_status take_names(tm_door *door, const tm_serve_options *o, tm_err *er
 
 static tm_status check_options(const tm_serve_options *o, bool has_key, tm_err *err) {
     static const char make_key[] = "Make a key with 'tidemill key create', or listen on 127.0.0.1.";
+    TM_TRY(tm__net_check(o->listen, err));
     const bool is_open = !tm__net_is_loopback(o->listen);
     const bool has_tls = o->tls_cert != NULL;
     if ((o->tls_cert == NULL) != (o->tls_key == NULL) || (o->tls_client_ca != NULL && !has_tls)) {

@@ -71,6 +71,8 @@ TM_NODISCARD tm_status tm__server_open(const tm_home *home, const tm_serve_optio
 /** Address in use, "127.0.0.1:8080". */
 const char *tm__server_address(const tm_server *server);
 bool tm__server_has_tls(const tm_server *server);
+/** Number of routes that answer now. Any thread. */
+uint32_t tm__server_routes(tm_server *server);
 /** Serve until SIGINT or SIGTERM (SIGHUP: look at the home and open the access log anew): readyz
  * fails, requests in flight end, then it returns the signal's number in *out_signal. */
 TM_NODISCARD tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err);

@@ -131,15 +131,19 @@ static void take_signals(tm_server *server, int *signal) {
     }
 }
 
+uint32_t tm__server_routes(tm_server *server) {
+    tm__mutex_lock(server->refresh_lock);
+    const uint32_t n = server->latest->n;
+    tm__mutex_unlock(server->refresh_lock);
+    return n;
+}
+
 tm_status tm__server_run(tm_server *server, int *out_signal, tm_err *err) {
     int signal = 0;
     (void)err;
-    tm__mutex_lock(server->refresh_lock);
-    const uint32_t n_routes = server->latest->n;
-    tm__mutex_unlock(server->refresh_lock);
     tm_log_event(server->log, TM_INFO, "server.started",
-                 TM_FT("address", tm__door_address(server->door)), TM_FI("routes", n_routes),
-                 TM_FI("threads", server->n_workers));
+                 TM_FT("address", tm__door_address(server->door)),
+                 TM_FI("routes", tm__server_routes(server)), TM_FI("threads", server->n_workers));
     do {
         tm_poll_event events[EVENTS_MAX];
         const uint32_t n = tm__poller_wait(server->poller, events, EVENTS_MAX,

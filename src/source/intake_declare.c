@@ -228,8 +228,8 @@ tm_status tm__source_declared_columns(const json_t *spec, bool has_rows, tm_inta
 /* ---- Comparing ---- */
 
 static tm_status fixed(const tm_intake_add *add, const char *what, const char *hint, tm_err *err) {
-    const tm_status st =
-        TM_FAIL(err, TM_E_CONFLICT, "source '%s' is there with another %s", add->name, what);
+    const tm_status st = TM_FAIL(
+        err, TM_E_CONFLICT, "source '%s' is there, and not with the same '%s'", add->name, what);
     tm_err_hint(err, "%s", hint);
     return st;
 }

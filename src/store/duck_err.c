@@ -130,6 +130,18 @@ static void set_place(const char *sql, int64_t position, tm_err *err) {
     tm_err_at(err, "query", line, col);
 }
 
+/* Tables of the engine itself come near many names, and nobody means them. */
+static bool is_system(const char *names) {
+    static const char *const prefixes[] = {"pg_", "sqlite_", "duckdb_", "information_schema"};
+    const char *const bare = names[0] == '"' ? names + 1 : names;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(bare, prefixes[i], strlen(prefixes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static tm_status fail_quoted(const kind *k, const char *text, const char *candidates, tm_err *err) {
     char line[200], name[200];
     if (take_until(after_last(text, "No files found that match the pattern \""), "\"\n", name,
@@ -146,9 +158,11 @@ static tm_status fail_quoted(const kind *k, const char *text, const char *candid
     }
     plain_line(text, line, sizeof(line));
     (void)TM_FAIL(err, k->status, "%s", line);
-    if (candidates != NULL && candidates[0] != '\0') {
+    if (candidates != NULL && candidates[0] != '\0' && !is_system(candidates)) {
         plain_line(candidates, name, sizeof(name));
         tm_err_hint(err, "Did you mean %s?", name);
+    } else if (strncmp(line, "table with name ", 16) == 0) {
+        tm_err_hint(err, "Name a file in quotes, as FROM 'rows.csv', or a source of the home.");
     } else if (k->hint != NULL) {
         tm_err_hint(err, "%s", k->hint);
     }

@@ -97,8 +97,12 @@ static tm_status fit_bool(const tm_schema_column *column, tm_cell *cell, tm_err 
     return TM_OK;
 }
 
-static const char *no_number(tm_str text) {
-    return tm__str_is_number(text) ? " of a number larger than a double" : " that is not a number";
+static tm_status no_number(const tm_schema_column *column, tm_str text, tm_err *err) {
+    const bool is_large = tm__str_is_number(text);
+    (void)misfit(column, TM_TYPE_TEXT,
+                 is_large ? " of a number larger than a double" : " that is not a number", err);
+    tm_err_hint(err, "Give a number, or none (null, an empty cell) where it is not known.");
+    return TM_E_DATA;
 }
 
 static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *err) {
@@ -111,7 +115,7 @@ static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *
             return TM_OK;
         }
         if (!tm__str_to_f64(bare, &number)) {
-            return misfit(column, cell->type, no_number(bare), err);
+            return no_number(column, bare, err);
         }
     } else if (cell->type != TM_TYPE_FLOAT && cell->type != TM_TYPE_BOOL) {
         return misfit(column, cell->type, "", err);
@@ -134,7 +138,7 @@ static tm_status fit_float(const tm_schema_column *column, tm_cell *cell, tm_err
     if (cell->type == TM_TYPE_TEXT) {
         const tm_str bare = tm__str_trim(cell->text);
         if (!tm__str_to_f64(bare, &value)) {
-            return misfit(column, cell->type, no_number(bare), err);
+            return no_number(column, bare, err);
         }
     } else if (cell->type != TM_TYPE_INT && cell->type != TM_TYPE_BOOL) {
         return misfit(column, cell->type, "", err);

@@ -250,12 +250,12 @@ static tm_status join_columns(tm_table_builder *builder, const joining *j, tm_er
         const tm_column *const c = &j->a->cols[j->cols[i]];
         const tm_column *d = find_other(j, i);
         if (d == NULL && !j->is_loose) {
-            return TM_FAIL(err, TM_E_DATA, "the rows to add lack column '%s'", c->name);
+            return TM_FAIL(err, TM_E_DATA, "rows lack column '%s'", c->name);
         }
         d = d == NULL ? c : d;
         const tm_type type = joint_type(c->type, d->type);
         if (type == TM_TYPE_NONE) {
-            return TM_FAIL(err, TM_E_DATA, "column '%s' is %s, but %s in the rows to add", c->name,
+            return TM_FAIL(err, TM_E_DATA, "column '%s' is %s, but %s in other rows", c->name,
                            tm__type_noun(c->type), tm__type_noun(d->type));
         }
         TM_TRY(type == TM_TYPE_TEXT && c->dict == d->dict

@@ -302,7 +302,8 @@ TM_NODISCARD tm_status tm__train_checkpoint_open(const tm_train_options *options
                                                  uint64_t every_ns, struct tm_checkpoint **out,
                                                  tm_err *err);
 
-/** Score a bundle on a table that has the target: metric report. New reference in *out. */
+/** Score a bundle on a table that has the target: metric report, and {"unseen": {"rows"}} where
+ * rows are of a class that training did not have. New reference in *out. */
 TM_NODISCARD tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle,
                                           const tm_table *table, json_t **out, tm_err *err);
 /** [{"column","share"}] of what the model learned, most first. New reference. */

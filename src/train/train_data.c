@@ -3,6 +3,7 @@
 #include "train/train_priv.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -154,6 +155,11 @@ tm_status tm__train_data_init(tm_train_data *data, tm_table *table, tm_table *te
     data->gap_us = (int64_t)options->gap_ms * 1000;
     if (test != NULL) {
         st = tm__table_concat(table, test, &data->table, err);
+        if (st == TM_E_DATA && err != NULL) {
+            char what[sizeof(err->message)];
+            (void)tm__str_copy(what, sizeof(what), tm__str(err->message));
+            (void)snprintf(err->message, sizeof(err->message), "the test rows: %.200s", what);
+        }
     } else {
         data->table = tm__table_ref(table);
     }

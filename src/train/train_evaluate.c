@@ -42,8 +42,10 @@ tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table, doubl
     const uint32_t col = tm__table_find(table, tm__bundle_target(bundle));
     const bool is_value = tm__bundle_classes(bundle) == 0;
     if (col == UINT32_MAX) {
-        return TM_FAIL(err, TM_E_DATA, "the data has no target column '%s'",
-                       tm__bundle_target(bundle));
+        (void)TM_FAIL(err, TM_E_DATA, "the data has no target column '%s'",
+                      tm__bundle_target(bundle));
+        tm__table_hint_column(table, tm__bundle_target(bundle), err);
+        return TM_E_DATA;
     }
     const tm_column *column = tm__table_column(table, col);
     if (is_value && column->codes != NULL) {
@@ -111,6 +113,17 @@ tm_status tm__queries_of_bundle(const tm_bundle *bundle, const tm_table *table, 
     return st;
 }
 
+/* Beside the scores, where rows are of a class that training did not have: they count as wrong. */
+static void put_unseen(json_t *scores, const double *y, uint64_t n, uint32_t n_classes) {
+    uint64_t n_unseen = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        n_unseen += n_classes > 0 && y[i] == (double)n_classes;
+    }
+    if (n_unseen > 0) {
+        json_object_set_new(scores, "unseen", json_pack("{s:I}", "rows", (json_int_t)n_unseen));
+    }
+}
+
 tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_table *table,
                              json_t **out, tm_err *err) {
     double *y = NULL;
@@ -145,6 +158,9 @@ tm_status tm__train_evaluate(tm_ctx *ctx, const tm_bundle *bundle, const tm_tabl
         .threshold = tm__bundle_threshold(bundle),
     };
     st = tm__metric_report(&in, out, err);
+    if (st == TM_OK) {
+        put_unseen(*out, y, n, in.n_classes);
+    }
 out:
     tm__mem_free(y);
     tm__mem_free(rows);

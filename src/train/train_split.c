@@ -402,8 +402,9 @@ tm_status tm__train_split_rows(tm_train_data *data, const tm_train_options *opti
         TM_TRY(draw_one(data, options, err));
     }
     if (data->n_train < 10) {
-        const tm_status st = TM_FAIL(err, TM_E_DATA, "%llu rows are left to learn from",
-                                     (unsigned long long)data->n_train);
+        const tm_status st =
+            TM_FAIL(err, TM_E_DATA, "%llu row%s left to learn from",
+                    (unsigned long long)data->n_train, data->n_train == 1 ? " is" : "s are");
         tm_err_hint(err, "At least 10 rows with a target are needed; look at --split and at the "
                          "missing targets.");
         return st;

@@ -173,13 +173,19 @@ static tm_status refuse_singles(uint32_t n, uint64_t n_values, const char *name,
     return TM_E_DATA;
 }
 
+static tm_status fail_missing(const char *name, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_DATA, "the target '%s' is missing in every row", name);
+    tm_err_hint(err, "Give rows whose target is known, or name another column.");
+    return st;
+}
+
 static tm_status check_class_count(const tm_train_data *data, uint32_t n, bool many,
                                    const tm_column *column, tm_err *err) {
     const char *const name = column->name;
     const uint64_t n_values = data->n_rows - column->n_missing;
     tm_status st = TM_OK;
     if (n == 0) {
-        return TM_FAIL(err, TM_E_DATA, "the target '%s' is missing in every row", name);
+        return fail_missing(name, err);
     }
     if (many) {
         st = TM_FAIL(err, TM_E_DATA, "the target '%s' has more than %u classes", name,
@@ -234,7 +240,7 @@ static tm_status fit_values(tm_train_data *data, const tm_column *column, tm_err
     double first = tm__nan();
     bool varies = false;
     if (column->n_missing == data->n_rows) { /* of any type: no value shows one */
-        return TM_FAIL(err, TM_E_DATA, "the target '%s' is missing in every row", column->name);
+        return fail_missing(column->name, err);
     }
     if (column->type == TM_TYPE_TEXT) {
         const tm_status st =
@@ -265,7 +271,7 @@ static tm_status fit_values(tm_train_data *data, const tm_column *column, tm_err
         first = isnan(first) ? value : first;
     }
     if (isnan(first)) {
-        return TM_FAIL(err, TM_E_DATA, "the target '%s' is missing in every row", column->name);
+        return fail_missing(column->name, err);
     }
     if (!varies) {
         const tm_status st = TM_FAIL(

@@ -127,6 +127,95 @@ def test_wrong_words(tm, words, code, pattern):
     assert result.err.startswith("error: ")
 
 
+@pytest.fixture(name="model")
+def fixture_model(tm):
+    """A model of churn.csv, and what of it a message shall not need."""
+    tm.write("churn.csv", GOOD)
+    assert train(tm, "churn.csv", "--name", "m").code == 0
+    return tm
+
+
+def renamed(old, new):
+    head, rows = GOOD.split("\n", 1)
+    return "\n".join([",".join(new if name == old else name for name in head.split(",")), rows])
+
+
+def says(result, code, *words):
+    assert result.code == code, f"exit {result.code}:\n{result.err}{result.out}"
+    for word in words:
+        assert word in result.err, f"no {word!r} in:\n{result.err}"
+
+
+def test_a_column_under_another_name_is_told(model):
+    column = GOOD.split("\n", 1)[0].split(",")[1]
+    assert column != "churned"
+    model.write("d.csv", renamed(column, column.upper()))
+    says(model("evaluate", "m", "d.csv"), 7, f"column '{column}' is missing", f"hint: Rename '{column.upper()}'")
+    model.write("d.csv", renamed("churned", "Churned"))
+    says(model("evaluate", "m", "d.csv"), 7, "no target column 'churned'", "hint: Did you mean 'Churned'?")
+    says(model("explain", "m", f'{{"{column}_": 1}}'), 7, f"no column '{column}_'", f"hint: Did you mean '{column}'?")
+
+
+def test_a_text_where_a_number_belongs_gets_a_hint(tm):
+    tm.write("d.csv", "a,t\n" + "".join(f"{i % 13},{'yes' if i % 13 > 6 else 'no'}\n" for i in range(100)))
+    assert train(tm, "d.csv", "--name", "m", target="t").code == 0
+    tm.write("e.csv", "a\n3\nhidden\n")
+    result = tm("predict", "m", "e.csv")
+    says(result, 7, "column 'a' wants an int, got a text that is not a number", "at e.csv:3:1", "hint: Give a number, or none")
+    assert "hidden" not in result.err
+
+
+def test_targets_that_the_model_never_saw_are_counted(tm):
+    rows = [(i % 13, "yes" if i % 13 > 6 else "no") for i in range(100)]
+    tm.write("d.csv", "a,t\n" + "".join(f"{a},{t}\n" for a, t in rows))
+    assert train(tm, "d.csv", "--name", "m", target="t").code == 0
+    tm.write("e.csv", "a,t\n" + "".join(f"{a},{t.upper() if i < 4 else t}\n" for i, (a, t) in enumerate(rows)))
+    says(tm("evaluate", "m", "e.csv"), 0, "warning: 4 of 100 rows have a target that 'm' never saw")
+    assert tm.ok("evaluate", "m", "e.csv", "--json").json["scores"]["unseen"] == {"rows": 4}
+    assert tm.ok("evaluate", "m", "d.csv").err == ""
+
+
+@pytest.mark.parametrize("words, code, told", [
+    (["predict", "m@challenger", "churn.csv"], 3, ["the model has no challenger", "model show"]),
+    (["predict", "m@best", "churn.csv"], 3, ["no alias 'best'", "'champion' or 'challenger'"]),
+    (["predict", "m", "churn.csv", "--interval", "9"], 2, ["between 0 and 1", "hint: 0.9"]),
+    (["predict", "m", "churn.csv", "-o", "no/such/out.csv"], 3, ["cannot write 'no/such/out.csv':"]),
+    (["serve", "--listen", "127.0.0.1:99999"], 2, ["'127.0.0.1:99999' is not an address", "HOST:PORT"]),
+    (["serve", "--listen", "localhost"], 2, ["'localhost' is not an address", "HOST:PORT"]),
+    (["serve", "--listen", "0.0.0.0:8443"], 4, ["is not loopback", "key create"]),
+    (["serve", "--tls-cert", "churn.csv", "--tls-key", "churn.csv"], 7, ["cannot use", "'churn.csv'", "hint: It must be PEM"]),
+    (["train", "--sql", "SELECT * FROM churn", "--target", "churned"], 2, ["churn does not exist", "FROM 'rows.csv'"]),
+    (["train", "churn.csv", "--test", "short.csv", "--target", "churned"], 7, ["the test rows: ", "lack column"]),
+    (["replay", "tiny.csv", "--target", "a"], 7, ["at least 10 rows, not 2"]),
+    (["check"], 3, ["tidemill.yaml", "tidemill init"]),
+])
+def test_a_mistake_is_told_with_what_to_do(model, words, code, told):
+    model.write("short.csv", "churned\nyes\nno\n")
+    model.write("tiny.csv", "a,b\n1,2\n3,4\n")
+    result = model(*words, timeout=20)
+    says(result, code, "error: ", *told)
+    assert result.out == "" and not list(model.folder.glob("*.tmp-*"))
+
+
+@pytest.mark.parametrize("text, place, told", [
+    ("models:\n\tm: {from: a.csv}\n", "2:1", ["Indent by blanks"]),
+    ("models:\n  m: {from: a.csv}\n", "2:3", ["'m' has no 'target'", "hint: Say which column"]),
+    ("models:\n  m: {target: t}\n", "2:3", ["'m' has no 'from'", "hint: Say which rows"]),
+    ("models:\n  m: {from: a.csv, target: t, metric: acu}\n", "2:39", ["unknown metric 'acu'", "Did you mean 'auc'?"]),
+    ("models:\n  m: {from: a.csv, target: t, gate: {min: {Auc: 1}}}\n", "2:44", ["unknown metric 'Auc'", "Did you mean 'auc'?"]),
+    ("models:\n  m: {from: a.csv, target: t, retrain: {on: [dirft]}}\n", "2:46", ["'on' wants one of drift, performance and schema"]),
+])
+def test_a_mistake_in_the_project_file_is_told_with_its_place(tm, text, place, told):
+    tm.write("tidemill.yaml", text)
+    says(tm("check"), 7, f"at tidemill.yaml:{place}", *told)
+
+
+def test_a_server_without_a_model_says_so(tm, serve):
+    server = serve()
+    server.stop()
+    assert "no model is in '.tidemill' yet" in (tm.folder / f"server-{server.port}.log").read_text(encoding="utf-8")
+
+
 def test_an_unknown_level_of_vector_instructions(tm):
     result = tm("version", env={"TIDEMILL_SIMD": "sse9"})
     assert result.code == 2 and result.out == ""

@@ -34,7 +34,7 @@ REFUSED = [
     ("every column constant", table(60, ("x", "z", "y"), x=lambda _: 3, z=lambda _: "a"), [], 7, "no column has anything to learn from"),
     ("every column missing", table(60, ("x", "z", "y"), x=lambda _: "", z=lambda _: ""), [], 7, "no column has anything to learn from"),
     ("one row", table(1, ("x", "y")), [], 7, "has the same value in every row"),
-    ("two rows", table(2, ("x", "y")), [], 7, "rows are left to learn from"),
+    ("two rows", table(2, ("x", "y")), [], 7, "left to learn from"),
     ("every target missing", table(60, ("x", "y"), y=lambda _: ""), [], 7, "is missing in every row"),
     ("an infinite target", table(60, ("x", "y"), y=lambda i: "inf" if i == 20 else i / 7), [], 7, "the target 'y' is infinite"),
     ("a target beyond squares", table(60, ("x", "y"), y=lambda i: 1e301 if i == 20 else i / 7), [], 2, "row 21"),

@@ -30,7 +30,7 @@ def table(head, rows):
 # name: (table, options, part of the error or None)
 CASES = {
     "one row": (table("a,b,y", [(1, 2, 1)]), [], "the same value in every row"),
-    "two rows": (table("a,b,y", [(1, 2, 1), (2, 3, 0)]), [], "rows are left to learn from"),
+    "two rows": (table("a,b,y", [(1, 2, 1), (2, 3, 0)]), [], "left to learn from"),
     "one column": (table("y", [(i % 2,) for i in SOME]), [], "no column to learn from"),
     "all missing": (table("a,b,y", [("", "", i % 2) for i in SOME]), [], "no column has anything to learn from"),
     "a constant column alone": (table("a,y", [("c", i % 2) for i in SOME]), [], "no column has anything to learn from"),
@@ -55,7 +55,7 @@ CASES = {
     "each value once": (table("k,a,y", [(f"k{i:05d}q", r(), coin()) for i in range(2000)]), [], None),
     "two classes where there are three": (table("a,y", [(r(), "pqr"[i % 3]) for i in SOME]), ["--task", "binary"], "has 3 classes, not two"),
     "a class for each row": (table("a,y", [(r(), f"k{i}") for i in range(3000)]), [], "more than 1000 classes"),
-    "all of one day": (table("t,a,y", [("2024-01-01", r(), coin()) for _ in SOME]), ["--time", "t"], "rows are left to learn from"),
+    "all of one day": (table("t,a,y", [("2024-01-01", r(), coin()) for _ in SOME]), ["--time", "t"], "left to learn from"),
 }
 FINITE = {"auc", "logloss", "rmse", "brier", "mae", "accuracy"}
 

@@ -205,7 +205,7 @@ static void what_a_source_reads_cannot_be_changed(void **state) {
     json_decref(changes);
     add.n_keys = 0;
     assert_int_equal(tm__source_compare(home, &add, &change, &changes, &err), TM_E_CONFLICT);
-    assert_non_null(strstr(err.message, "another key"));
+    assert_non_null(strstr(err.message, "not with the same 'key'"));
     json_decref(same);
     json_decref(spec);
 }

@@ -139,9 +139,9 @@ static void tables_that_do_not_fit_are_not_joined(void **state) {
     tm_table *out = NULL;
     tm_err err = {0};
     assert_int_equal(tm__table_concat(a, other_type, &out, &err), TM_E_DATA);
-    assert_string_equal(err.message, "column 'v' is an int, but a text in the rows to add");
+    assert_string_equal(err.message, "column 'v' is an int, but a text in other rows");
     assert_int_equal(tm__table_concat(a, other_name, &out, &err), TM_E_DATA);
-    assert_string_equal(err.message, "the rows to add lack column 'v'");
+    assert_string_equal(err.message, "rows lack column 'v'");
     assert_null(out);
     tm__table_unref(a);
     tm__table_unref(other_type);
