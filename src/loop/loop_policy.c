@@ -16,7 +16,8 @@
 #define SURE 2.0 /* standard errors by which a fit that pays is told from chance */
 #define RARE 4.0 /* an arm without a say waits so many times as long, */
 #define LEADS 0.6
-#define LEADER 0.3 /* one that leads so much shorter */
+#define LEADER 0.3 /* one that leads so much shorter, */
+#define KEEN 0.35  /* one that has so much to say as short as can be, within its work */
 #define SAY_OF_ARMS 0.1
 #define RULES_MEMORY 20000.0 /* labels */
 #define RULES_BLOCK 250u
@@ -140,7 +141,18 @@ static double share_of(const tm_policy *self, uint32_t i, double weight, uint64_
     return self->terms.arms[i].step_share * (double)n_learned * say;
 }
 
+/* Whether an arm that leads may go on learning as often as labels allow. */
+static bool is_keen(const tm_policy *self, uint32_t i, double weight) {
+    const tm_policy_arm *const arm = &self->arms[i];
+    return weight >= KEEN && self->terms.arms[i].keen_work > 0.0 &&
+           arm->gain >= self->terms.pays * arm->lost &&
+           (double)(self->work - self->work_begun) <= self->keen_work;
+}
+
 static double step_of(const tm_policy *self, uint32_t i, double weight, uint64_t n_learned) {
+    if (is_keen(self, i, weight)) {
+        return (double)self->terms.step_min;
+    }
     const double share = share_of(self, i, weight, n_learned);
     double step = self->arms[i].step * (weight < self->terms.say_min ? RARE : 1.0);
     step = step > (double)self->terms.step_max ? (double)self->terms.step_max : step;
@@ -210,15 +222,40 @@ static void say_among_arms(const tm_policy *self, double *shares) {
     }
 }
 
-uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
+/* What the keen arm that has most to say would have taken with a fit at each step_min labels. */
+static void allow_work(tm_policy *self, uint64_t n_known, const double *shares) {
+    uint32_t best = self->terms.n_arms;
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        const bool is_more = best == self->terms.n_arms || shares[i] > shares[best];
+        best = self->terms.arms[i].keen_work > 0.0 && is_more ? i : best;
+    }
+    if (best < self->terms.n_arms && n_known > self->allowed_at && self->arms[best].is_fitted) {
+        self->keen_work += (double)(n_known - self->allowed_at) / (double)self->terms.step_min *
+                           (double)self->arms[best].work * self->terms.arms[best].keen_work;
+    }
+    self->allowed_at = n_known;
+}
+
+/* By which fits are due. */
+static void say_of_arms(const tm_policy *self, double *out) {
     tm_blend_shares shares;
-    uint32_t n = 0;
     tm__policy_shares(self, &shares);
-    say_among_arms(self, shares.both);
+    for (uint32_t i = 0; i < self->terms.n_arms; i++) {
+        out[i] = self->terms.is_said_by_arms ? 0.5 * (shares.sets[0][i] + shares.sets[1][i])
+                                             : shares.both[i];
+    }
+    say_among_arms(self, out);
+}
+
+uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
+    double say[TM_POLICY_ARMS_MAX];
+    uint32_t n = 0;
+    say_of_arms(self, say);
+    allow_work(self, n_known, say);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         out[n] = (tm_policy_fit){
             .arm = i, .begin = window_begin(self, &self->terms.arms[i], n_known), .end = n_known};
-        n += is_due(self, i, shares.both[i], &out[n]) ? 1 : 0;
+        n += is_due(self, i, say[i], &out[n]) ? 1 : 0;
     }
     return n;
 }
@@ -240,7 +277,9 @@ void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work)
     arm->is_fitted = true;
     arm->end = fit->end;
     arm->n_fits++;
+    arm->work = work;
     self->work += work;
+    self->work_begun += fit->why == TM_POLICY_BEGIN ? work : 0;
     if (arm->n_gain < GAIN_ROWS) {
         return;
     }

@@ -34,6 +34,10 @@ typedef struct tm_policy_arm_terms {
     /* A fit must save so many times as much; 0: once. Of one above 1 a change is no reason by
      * itself, and its first step is twice as long */
     double costs;
+    /* With much to say, and while its fits pay at all, it learns each step_min labels, as long as
+     * all fits but the first ones took less work than so many of its own at each step_min; 0: never
+     */
+    double keen_work;
 } tm_policy_arm_terms;
 
 typedef struct tm_policy_terms {
@@ -49,6 +53,7 @@ typedef struct tm_policy_terms {
     uint64_t fast_memory, slow_memory; /* of the blend */
     double pays;             /* share of an arm's loss that a fit must save to be worth its time */
     double say_min;          /* an arm of less weight is fitted a quarter as often */
+    bool is_said_by_arms;    /* fits ask their shares among themselves alone */
     uint64_t work_per_label; /* budget of all fits, in units of work; 0: none */
 } tm_policy_terms;
 
@@ -89,6 +94,7 @@ typedef struct tm_policy_arm {
     /* The same of what the last fits saved, of its squares, of what was lost beside it, of rows */
     double gain, gain_spread, lost, n_gain;
     uint64_t n_fits;
+    uint64_t work; /* of the last one */
 } tm_policy_arm;
 
 /* Plain data; copy and keep it at will. */
@@ -105,7 +111,9 @@ typedef struct tm_policy {
     uint64_t change_at; /* the label since which errors are higher */
     uint64_t alarm_at;  /* labels known when that was found */
     uint64_t n_changes;
-    uint64_t work;
+    uint64_t work, work_begun; /* of all fits; of each arm's first one */
+    double keen_work;          /* that keen arms may go up to, */
+    uint64_t allowed_at;       /* counted so far */
 } tm_policy;
 
 void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);
@@ -114,7 +122,7 @@ void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);
 void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label);
 /** The fits that are due with so many labels known: out [n_arms], an arm's one at the most. Returns
  * their number. */
-uint32_t tm__policy_due(const tm_policy *self, uint64_t n_known, tm_policy_fit *out);
+uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out);
 /** Whose answers count: the mean by shares (TM_POLICY_TOGETHER) or, where that was surely wrong by
  * more, the rule that was so by least. So the score stays beside that of the best rule. */
 uint32_t tm__policy_leader(const tm_policy *self);

@@ -11,10 +11,10 @@ static const char *const few_of_classes[] = {TREES_OF_CLASSES("25", "0.2", "8"),
 static const char *const few[] = {TREES("25", "0.2", "8"), NULL};
 /* What the last third of the trees moves seldom changes which class is likeliest, */
 static const char *const many_of_classes[] = {TREES_OF_CLASSES("40", "0.2", "15"), NULL};
-static const char *const many[] = {TREES("60", "0.15", "15"), NULL};
+static const char *const many[] = {TREES("30", "0.3", "20"), NULL};
 /* but of many classes, and of values, the error goes on falling with trees and rows. */
 static const char *const whole_of_classes[] = {TREES_OF_CLASSES("100", "0.1", "31"), NULL};
-static const char *const whole[] = {TREES("120", "0.1", "31"), NULL};
+static const char *const whole[] = {TREES("30", "0.3", "20"), NULL};
 static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
                                     "solver",   "newton", NULL};
 
@@ -43,8 +43,12 @@ static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(many_of
 static const tm_replay_arm of_many_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(whole_of_classes)};
 static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
     QUICK_ARMS(few),
-    {"many trees of 5,000", "gbdt", many, {.window = 5000, .step_share = 0.1, .costs = 4.0}, 0.0},
-    {"many trees of all", "gbdt", whole, {.step_share = 0.27, .costs = 4.0}, 0.0},
+    {"many trees of 5,000",
+     "gbdt",
+     many,
+     {.window = 5000, .step_share = 0.1, .costs = 2.0, .keen_work = 1.5},
+     0.0},
+    {"many trees of all", "gbdt", whole, {.step_share = 0.1, .costs = 2.0, .keen_work = 1.5}, 0.0},
 };
 
 const tm_replay_arm *tm__replay_arm_get(const tm_replay_stream *stream, uint32_t arm) {
@@ -56,7 +60,7 @@ const tm_replay_arm *tm__replay_arm_get(const tm_replay_stream *stream, uint32_t
 const char *tm__replay_member_name(const tm_replay_stream *stream, uint32_t member) {
     static const char *const others[TM_REPLAY_OTHERS] = {
         "last label",  "one period ago", "most frequent", "recalled, 1",
-        "recalled, 2", "recalled, 3",    "recalled, 4",
+        "recalled, 2", "recalled, 3",    "recalled, 4",   "the mean, amended",
     };
     return member < TM_REPLAY_ARMS ? tm__replay_arm_get(stream, member)->name
                                    : others[member - TM_REPLAY_ARMS];
@@ -65,7 +69,7 @@ const char *tm__replay_member_name(const tm_replay_stream *stream, uint32_t memb
 tm_policy_terms tm__replay_terms(const tm_replay_stream *stream) {
     tm_policy_terms terms = {
         .n_arms = TM_REPLAY_ARMS,
-        .n_others = TM_REPLAY_OTHERS,
+        .n_others = TM_REPLAY_OTHERS - (stream->is_classes ? 1 : 0), /* only values are amended */
         .n_rules = TM_REPLAY_RULES,
         .step = 500,
         .step_min = 500,
@@ -77,6 +81,7 @@ tm_policy_terms tm__replay_terms(const tm_replay_stream *stream) {
         .eta = 0.08,
         .pays = 0.01,
         .say_min = 0.05,
+        .is_said_by_arms = !stream->is_classes,
     };
     for (uint32_t i = 0; i < TM_REPLAY_ARMS; i++) {
         terms.arms[i] = tm__replay_arm_get(stream, i)->terms;

@@ -12,7 +12,7 @@
 #define TM_REPLAY_ARMS 7u
 #define TM_REPLAY_ARM_SINCE 4u /* the one that learns since the last change */
 #define TM_REPLAY_RECALLED 4u
-#define TM_REPLAY_OTHERS (TM_REPLAY_RULES + TM_REPLAY_RECALLED)
+#define TM_REPLAY_OTHERS (TM_REPLAY_RULES + TM_REPLAY_RECALLED + 1u) /* and the mean, amended */
 
 typedef struct tm_replay_arm {
     const char *name, *learner;

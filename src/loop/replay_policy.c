@@ -14,9 +14,10 @@
 #include "loop/replay_policy_priv.h"
 
 #define TURNS_MAX 1000u
-#define WARM_SHARE 3u    /* one of so many labels of the first part */
-#define WARM_MIN 200u    /* or none */
-#define RECALLED_USE 0.3 /* of one that had the say in a world */
+#define WARM_SHARE 3u      /* one of so many labels of the first part */
+#define WARM_MIN 200u      /* or none */
+#define AMEND_MEMORY 700.0 /* labels */
+#define RECALLED_USE 0.3   /* of one that had the say in a world */
 
 /* ---- fits ---- */
 
@@ -121,6 +122,7 @@ static tm_status answer_tick(tm_replay_running *r, uint64_t begin, uint64_t end,
     }
     const uint32_t leader = tm__policy_leader(&r->policy), k = r->stream->n_outputs;
     tm__policy_shares(&r->policy, shares);
+    tm__replay_amend(r, shares, begin, end);
     for (uint64_t row = begin; row < end; row++) {
         tm__replay_answer_of_all(r, row, shares->both, r->room);
         r->together[row] = r->run->answers[row] = tm__replay_pick(r->stream, r->room);
@@ -143,7 +145,7 @@ static tm_status answer_tick(tm_replay_running *r, uint64_t begin, uint64_t end,
 /* The place that was of least use. */
 static uint32_t place_of_least_use(const tm_replay_running *r) {
     uint32_t best = FIRST_RECALLED;
-    for (uint32_t i = FIRST_RECALLED; i < N_MEMBERS; i++) {
+    for (uint32_t i = FIRST_RECALLED; i < FIRST_RECALLED + TM_REPLAY_RECALLED; i++) {
         if (r->arms[i].now == NULL) {
             return i;
         }
@@ -160,7 +162,7 @@ static void recall_before_change(tm_replay_running *r) {
         return;
     }
     r->n_recalled = r->policy.n_changes;
-    for (uint32_t i = FIRST_RECALLED; i < N_MEMBERS; i++) {
+    for (uint32_t i = FIRST_RECALLED; i < FIRST_RECALLED + TM_REPLAY_RECALLED; i++) {
         if (r->arms[i].now == r->arms[TM_REPLAY_ARM_SINCE].now || use[i] > RECALLED_USE) {
             return;
         }
@@ -191,6 +193,9 @@ static tm_status run_rows(tm_replay_running *r, tm_err *err) {
     for (uint32_t i = 0; i < TM_REPLAY_RULES; i++) {
         tm__policy_join(&r->policy, i);
     }
+    if (!s->is_classes) {
+        tm__policy_join(&r->policy, AMENDED - (uint32_t)N_ARMS);
+    }
     TM_TRY(warm_up(r, err));
     for (uint64_t row = s->first; row < s->n_rows;) {
         const uint64_t end = row + TICK_ROWS < s->n_rows ? row + TICK_ROWS : s->n_rows;
@@ -214,6 +219,10 @@ static tm_status prepare(tm_replay_running *r, const tm_replay_options *options,
     bool ok = true;
     r->room = tm__mem_alloc((uint64_t)TICK_ROWS * r->stream->n_outputs, sizeof(*r->room));
     r->together = tm__mem_alloc(r->stream->n_rows, sizeof(*r->together));
+    r->base = tm__mem_alloc(r->stream->n_rows, sizeof(*r->base));
+    r->amend_terms = tm__mem_zalloc(r->stream->n_rows, TM_AMEND_TERMS * sizeof(*r->amend_terms));
+    r->lag = tm__replay_lag(r->stream, options);
+    tm__amend_init(&r->amend, AMEND_MEMORY);
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
         r->arms[i].answers = tm__mem_alloc(n, sizeof(float));
         r->arms[i].answers_before = tm__mem_alloc(n, sizeof(float));
@@ -223,11 +232,13 @@ static tm_status prepare(tm_replay_running *r, const tm_replay_options *options,
     r->warm_begin = r->warm_end - r->warm_end / WARM_SHARE;
     r->warm_begin = r->warm_end - r->warm_begin < WARM_MIN ? r->warm_end : r->warm_begin;
     r->shares = tm__mem_zalloc(r->stream->n_rows / TICK_ROWS + 2, sizeof(*r->shares));
-    if (!ok || r->room == NULL || r->together == NULL || r->shares == NULL) {
+    if (!ok || r->room == NULL || r->together == NULL || r->base == NULL ||
+        r->amend_terms == NULL || r->shares == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the answers of a replay");
     }
     for (uint64_t row = 0; row < r->stream->n_rows; row++) {
         r->together[row] = tm__nan();
+        r->base[row] = tm__nan();
     }
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
         for (uint64_t k = 0; k < n; k++) {
@@ -244,7 +255,7 @@ static json_t *tell_arms(const tm_replay_running *r) {
     tm_blend_shares shares;
     json_t *const list = json_array();
     tm__policy_shares(&r->policy, &shares);
-    for (uint32_t i = 0; i < N_MEMBERS; i++) {
+    for (uint32_t i = 0; i < r->policy.blend.n; i++) {
         json_array_append_new(
             list,
             json_pack("{s:s, s:s, s:I, s:f, s:f, s:f}", "arm", tm__replay_member_name(r->stream, i),
@@ -298,6 +309,8 @@ tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
     tm__mem_free(r->shares);
     tm__mem_free(r->room);
     tm__mem_free(r->together);
+    tm__mem_free(r->base);
+    tm__mem_free(r->amend_terms);
     tm__mem_free(r);
     return st;
 }

@@ -4,6 +4,7 @@
 #ifndef TM_LOOP_REPLAY_POLICY_PRIV_H
 #define TM_LOOP_REPLAY_POLICY_PRIV_H
 
+#include "loop/loop_amend.h"
 #include "loop/loop_policy.h"
 #include "loop/replay_arms.h"
 
@@ -13,6 +14,7 @@
 #define N_OTHERS TM_REPLAY_OTHERS
 #define N_MEMBERS (N_ARMS + N_OTHERS)
 #define FIRST_RECALLED (N_ARMS + TM_REPLAY_RULES)
+#define AMENDED (N_MEMBERS - 1u) /* of values only */
 
 /* A model that several places may answer by. */
 typedef struct tm_replay_held {
@@ -43,6 +45,11 @@ typedef struct tm_replay_running {
     uint64_t n_why[3];
     uint64_t n_recalled; /* changes whose models were put by */
     double *room;        /* [TICK_ROWS x n_outputs] */
+    tm_amend amend;
+    uint64_t lag;        /* rows of a period; 0: none */
+    double late_off;     /* mean of what the newest answers known were off */
+    double *base;        /* [n_rows] of values, the mean of learned arms; NaN: none */
+    double *amend_terms; /* [n_rows x TM_AMEND_TERMS] */
 } tm_replay_running;
 
 /** The shares by which a row was answered. */
@@ -50,6 +57,10 @@ tm_blend_shares *tm__replay_shares_at(const tm_replay_running *r, uint64_t row);
 /** The mean by shares of those that answered a row: out [n_outputs]. */
 void tm__replay_answer_of_all(const tm_replay_running *r, uint64_t row, const double *shares,
                               double *out);
+/** What of late says of the answers of rows, after those of the arms. */
+void tm__replay_amend(tm_replay_running *r, const tm_blend_shares *shares, uint64_t begin,
+                      uint64_t end);
+void tm__replay_note_off(tm_replay_running *r, uint64_t row);
 /** Tell the policy of labels, the first `known` of which are known now. */
 void tm__replay_tell_labels(tm_replay_running *r, uint64_t known);
 

@@ -10,6 +10,7 @@
  *   replay_arms.c     who answers in the policy
  *   replay_policy.c   the policy over the stream
  *   replay_truth.c    what labels say of its answers
+ *   replay_amend.c    what they say of its next answers of values
  *   replay_plan.c     one model after the other: schedules, triggers, a gate
  *   replay.c          static and schedules; all of them, as JSON
  *   tune.c            what is declared beside other settings

@@ -80,24 +80,24 @@ static double off_of(const tm_replay_running *r, uint64_t row, double answer, ui
 
 /* What each was off, class by class; who gave no answer was off by what all together were. */
 static void note_products(const tm_replay_running *r, uint64_t row, tm_policy_label *label) {
-    const uint32_t k = r->stream->n_outputs;
+    const uint32_t k = r->stream->n_outputs, n = r->policy.blend.n;
     double off[N_MEMBERS + 1];
     tm__replay_answer_of_all(r, row, label->shares.both, r->room);
     memset(label->products, 0, sizeof(label->products));
     label->together = loss_of(r, r->room, row);
     for (uint32_t c = 0; c < k; c++) {
-        off[N_MEMBERS] = off_of(r, row, r->room[c], c);
-        for (uint32_t i = 0; i < N_MEMBERS; i++) {
+        off[n] = off_of(r, row, r->room[c], c);
+        for (uint32_t i = 0; i < n; i++) {
             const double a = (double)r->arms[i].answers[row * k + c];
-            off[i] = a == a ? off_of(r, row, a, c) : off[N_MEMBERS];
+            off[i] = a == a ? off_of(r, row, a, c) : off[n];
         }
-        for (uint32_t i = 0; i <= N_MEMBERS; i++) {
+        for (uint32_t i = 0; i <= n; i++) {
             for (uint32_t j = 0; j <= i; j++) {
                 label->products[i][j] += off[i] * off[j];
             }
         }
     }
-    for (uint32_t i = 0; i <= N_MEMBERS; i++) {
+    for (uint32_t i = 0; i <= n; i++) {
         for (uint32_t j = 0; j < i; j++) {
             label->products[j][i] = label->products[i][j];
         }
@@ -139,6 +139,7 @@ void tm__replay_tell_labels(tm_replay_running *r, uint64_t known) {
         }
         if (!s->is_classes) {
             know_error(r, row);
+            tm__replay_note_off(r, row);
         }
         label.champion = champion_error(r, row);
         for (uint32_t i = 0; i < N_MEMBERS; i++) {

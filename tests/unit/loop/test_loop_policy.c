@@ -294,6 +294,34 @@ static void what_may_be_chance_does_not_pay(void **state) {
     assert_true(policy.arms[1].step == 250.0);
 }
 
+/* It learns at each step_min labels while it leads, as often as its work allows. */
+static void a_keen_arm_learns_as_often_as_its_work_allows(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        tm_policy policy;
+        tm_policy_terms keen = terms;
+        tm_policy_fit due[TM_POLICY_ARMS_MAX];
+        const uint32_t want[] = {1, 10, 5};
+        const double work[] = {0.0, 1.0, 0.5};
+        keen.is_said_by_arms = true;
+        keen.step_max = 100000;
+        keen.arms[0].keen_work = work[i];
+        tm__policy_init(&policy, &keen);
+        policy.arms[0].step = policy.arms[1].step = 100000.0;
+        assert_int_equal(tm__policy_due(&policy, 1000, due), 2);
+        tm__policy_fitted(&policy, &due[0], 10);
+        tm__policy_fitted(&policy, &due[1], 70);
+        for (uint64_t known = 1010; known <= 3500; known += 10) {
+            if (tm__policy_due(&policy, known, due) > 0) {
+                assert_int_equal(due[0].arm, 0);
+                tm__policy_fitted(&policy, &due[0], 10);
+            }
+        }
+        assert_in_range(policy.arms[0].n_fits, want[i], want[i] + 2);
+        assert_int_equal(policy.arms[1].n_fits, 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_arm_learns_at_first_and_none_twice),
@@ -308,6 +336,7 @@ int main(void) {
         cmocka_unit_test(the_budget_holds_fits),
         cmocka_unit_test(a_dear_arm_waits_for_its_step_also_after_a_change),
         cmocka_unit_test(what_may_be_chance_does_not_pay),
+        cmocka_unit_test(a_keen_arm_learns_as_often_as_its_work_allows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,8 @@ static void rows_that_nobody_answered_or_labelled_tell_nothing(void **state) {
     assert_int_equal(c.r.policy.n_labels, 2);
     const tm_blend_sums *const sums = &c.r.policy.blend.slow;
     assert_true(sums->products[0][0] == 0.0 && sums->products[1][1] > 3.9);
-    const double all = sums->products[N_MEMBERS][N_MEMBERS];
+    const uint32_t n = c.r.policy.blend.n;
+    const double all = sums->products[n][n];
     assert_true(fabs(sums->products[5][5] - all) < 1e-9 && all > 0.2); /* as all together */
 }
 
