@@ -8,8 +8,8 @@
 #include "model/gbdt/gbdt_loss.h"
 
 enum {
-    AHEAD = 40,        /* rows from a prefetch to its use */
-    NEAR_COLUMNS = 32, /* whose cells are about what the first cache holds */
+    AHEAD = 40,            /* rows from a prefetch to its use */
+    NEAR_CELLS = 32 * 256, /* about what the first cache holds */
     /* More go by tiles: the cells of a tile's columns stay in the first cache, the bins of its rows
      * in the second. */
     TILE_COLUMNS = 16,
@@ -110,7 +110,7 @@ static void columns_add(const tm_hist_source *source, tm_hist_columns columns, t
 
 void tm__hist_add(const tm_hist_source *source, tm_hist_columns columns, tm_hist_rows rows,
                   int64_t *cells) {
-    if (columns.count <= NEAR_COLUMNS) {
+    if (columns.count * source->stride <= NEAR_CELLS) {
         columns_add(source, columns, rows, cells);
         return;
     }

@@ -327,8 +327,9 @@ static void norms_task(void *arg, uint64_t chunk, uint32_t worker) {
             tm__exp_array(e, e, n);
             more(e, n, sum);
         }
+        tm__log_array(sum, e, n);
         for (uint32_t i = 0; i < n; i++) {
-            job->norms_out[row + i] = max[i] + tm__log(sum[i]);
+            job->norms_out[row + i] = max[i] + e[i];
         }
     }
 }
