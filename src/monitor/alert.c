@@ -244,9 +244,7 @@ tm_status tm__alert_raise(tm_drift_store *store, const tm_alert_raise *raise, bo
     tm_status st = has_key && has_detail ? tm__db_begin(db, err)
                                          : TM_FAIL(err, TM_E_NOMEM, "no memory for an alert");
     if (st == TM_OK) {
-        st = raise_locked(db, raise, &key, &detail, &told, err);
-        st = st == TM_OK ? tm__db_commit(db, err) : st;
-        tm__db_rollback(db);
+        st = tm__db_end(db, raise_locked(db, raise, &key, &detail, &told, err), err);
     }
     tm__buf_done(&key);
     tm__buf_done(&detail);
@@ -351,10 +349,7 @@ static tm_status move_locked(tm_db *db, const tm_alert_move *move, tm_err *err) 
 tm_status tm__alert_move(tm_drift_store *store, const tm_alert_move *move, tm_err *err) {
     tm_db *const db = tm__drift_store_db(store);
     TM_TRY(tm__db_begin(db, err));
-    tm_status st = move_locked(db, move, err);
-    st = st == TM_OK ? tm__db_commit(db, err) : st;
-    tm__db_rollback(db);
-    return st;
+    return tm__db_end(db, move_locked(db, move, err), err);
 }
 
 /* ---- by itself ---- */

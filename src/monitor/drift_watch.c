@@ -203,9 +203,7 @@ static tm_status keep(tm_drift_watch *self, int64_t now_us, tm_err *err) {
     TM_TRY(tm__teller_store(self->teller, &store, err));
     tm_db *const db = tm__drift_store_db(store);
     TM_TRY(tm__db_begin(db, err));
-    tm_status st = keep_all_locked(self, store, now_us, err);
-    st = st == TM_OK ? tm__db_commit(db, err) : st;
-    tm__db_rollback(db);
+    const tm_status st = tm__db_end(db, keep_all_locked(self, store, now_us, err), err);
     for (watched *w = self->versions; st == TM_OK && w != NULL; w = w->next) {
         if (is_due(self, w, now_us)) {
             tm__counts_reset(&w->unsaved);

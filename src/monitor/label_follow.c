@@ -136,12 +136,7 @@ tm_status tm__label_follow_put(tm_label_follow *follow, const tm_followed *befor
         TM_TRY(tm__label_check(&labels[i], i, err));
     }
     TM_TRY(tm__db_begin(follow->db, err));
-    const tm_status st = put_locked(follow->db, before, labels, n, &after, err);
-    if (st != TM_OK) {
-        tm__db_rollback(follow->db);
-        return st;
-    }
-    TM_TRY(tm__db_commit(follow->db, err));
+    TM_TRY(tm__db_end(follow->db, put_locked(follow->db, before, labels, n, &after, err), err));
     *io_after = after;
     return TM_OK;
 }

@@ -11,12 +11,7 @@
 
 static tm_status note_wipe(tm_db *db, tm_err *err) {
     TM_TRY(tm__db_begin(db, err));
-    const tm_status st = tm__log_set_number_locked(db, "must_vacuum", 1, err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, tm__log_set_number_locked(db, "must_vacuum", 1, err), err);
 }
 
 /* Noted before a cell is sealed, so that a command that is stopped goes on with it. */
@@ -43,12 +38,7 @@ static tm_status wipe(tm_db *db, tm_err *err) {
 static tm_status renew_lookup(tm_db *db, tm_err *err) {
     TM_TRY(note_wipe(db, err));
     TM_TRY(tm__db_begin(db, err));
-    const tm_status st = tm__log_lookup_more_locked(db, err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, tm__log_lookup_more_locked(db, err), err);
 }
 
 static tm_status walk_lookup(tm_db *db, const char *key, bool is_renewing, uint64_t *out_n,

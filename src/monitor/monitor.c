@@ -45,10 +45,8 @@ static tm_status read_sample_key(tm_monitor *monitor, tm_err *err) {
         tm__random_bytes(&key, sizeof(key));
         key |= 1;
         TM_TRY(tm__db_begin(monitor->writer, err));
-        tm_status st = tm__log_set_number_locked(monitor->writer, "sample_key", key, err);
-        st = st == TM_OK ? tm__db_commit(monitor->writer, err) : st;
-        tm__db_rollback(monitor->writer);
-        TM_TRY(st);
+        TM_TRY(tm__db_end(monitor->writer,
+                          tm__log_set_number_locked(monitor->writer, "sample_key", key, err), err));
     }
     monitor->sample_key = (uint64_t)key;
     return TM_OK;

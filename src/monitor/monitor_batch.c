@@ -119,12 +119,7 @@ static tm_status add_locked(tm_job_log *log, uint32_t n, tm_err *err) {
 /* n answers of log->runs in one transaction. */
 static tm_status write_piece(tm_job_log *log, uint32_t n, tm_err *err) {
     TM_TRY(tm__db_begin(log->db, err));
-    tm_status st = add_locked(log, n, err);
-    if (st == TM_OK) {
-        st = tm__db_commit(log->db, err);
-    } else {
-        tm__db_rollback(log->db);
-    }
+    const tm_status st = tm__db_end(log->db, add_locked(log, n, err), err);
     if (st != TM_OK) {
         log->stream->row_id = 0; /* its row may be gone with the transaction */
         return st;

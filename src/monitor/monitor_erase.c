@@ -214,12 +214,7 @@ tm_status tm__log_erase(const tm_home *home, const tm_log_erasure *erasure, tm_l
     tm__block_init(&c.block, c.db);
     tm_status st = tm__db_begin(c.db, err);
     if (st == TM_OK) {
-        st = erase_locked(&c, err);
-        if (st == TM_OK) {
-            st = tm__db_commit(c.db, err);
-        } else {
-            tm__db_rollback(c.db);
-        }
+        st = tm__db_end(c.db, erase_locked(&c, err), err);
     }
     tm__block_done(&c.block);
     st = st == TM_OK ? tm__log_vacuum(c.db, err) : st;

@@ -39,12 +39,7 @@ static tm_status add_piece_locked(tm_db *db, const tm_label *labels, uint64_t n,
 static tm_status add_piece(tm_db *db, const tm_label *labels, uint64_t n, tm_label_result *out,
                            tm_err *err) {
     TM_TRY(tm__db_begin(db, err));
-    const tm_status st = add_piece_locked(db, labels, n, out, err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, add_piece_locked(db, labels, n, out, err), err);
 }
 
 /* ---- answers that are still queued ---- */
@@ -173,12 +168,7 @@ static tm_status expire_locked(tm_db *db, int64_t before_us, uint64_t *out_n, tm
 
 static tm_status expire_piece(tm_db *db, int64_t before_us, uint64_t *out_n, tm_err *err) {
     TM_TRY(tm__db_begin(db, err));
-    const tm_status st = expire_locked(db, before_us, out_n, err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, expire_locked(db, before_us, out_n, err), err);
 }
 
 tm_status tm__monitor_labels_expire(const tm_home *home, int64_t before_us, uint64_t *out_n,

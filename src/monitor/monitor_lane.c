@@ -189,10 +189,8 @@ tm_status tm__lanes_settle(tm_monitor *monitor, tm_err *err) {
         if (taken > there) {
             by.n[TM_LANE_DROPPED] = by.n[TM_LANE_KILLED] = taken - there;
             TM_TRY(tm__db_begin(monitor->writer, err));
-            tm_status st = tm__lane_count_locked(monitor->writer, lane->model, &by, err);
-            st = st == TM_OK ? tm__db_commit(monitor->writer, err) : st;
-            tm__db_rollback(monitor->writer);
-            TM_TRY(st);
+            TM_TRY(tm__db_end(monitor->writer,
+                              tm__lane_count_locked(monitor->writer, lane->model, &by, err), err));
         }
         lane->kept.n[TM_LANE_DROPPED] += by.n[TM_LANE_DROPPED];
         lane->kept.n[TM_LANE_KILLED] += by.n[TM_LANE_KILLED];

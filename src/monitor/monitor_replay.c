@@ -46,12 +46,8 @@ static tm_status replay_locked(tm_monitor *monitor, tm_work *work, const tm_spil
 static tm_status replay_piece(tm_monitor *monitor, tm_work *work, const tm_spill_piece *piece,
                               tm_tally *tally, tm_err *err) {
     TM_TRY(tm__db_begin(monitor->writer, err));
-    tm_status st = replay_locked(monitor, work, piece, tally, err);
-    if (st == TM_OK) {
-        st = tm__db_commit(monitor->writer, err);
-    } else {
-        tm__db_rollback(monitor->writer);
-    }
+    const tm_status st =
+        tm__db_end(monitor->writer, replay_locked(monitor, work, piece, tally, err), err);
     if (st != TM_OK) {
         tm__work_forget_streams(work);
     }

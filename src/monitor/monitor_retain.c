@@ -105,12 +105,7 @@ static tm_status retain(tm_db *db, tm_lane_notes *notes, tm_lane_note *note,
         note->by.n[TM_LANE_REMOVED] = out->n_answers;
         st = tm__lane_notes_save_locked(db, notes, err);
     }
-    if (st == TM_OK) {
-        st = tm__db_commit(db, err);
-    } else {
-        tm__db_rollback(db);
-    }
-    return st;
+    return tm__db_end(db, st, err);
 }
 
 /* Called and returns with the lock held. */

@@ -97,12 +97,7 @@ void tm__work_forget_streams(const tm_work *work) {
 static tm_status batch_write(tm_monitor *monitor, tm_work *work, tm_tally *tally, tm_err *err) {
     tm_status st = tm__db_begin(monitor->writer, err);
     if (st == TM_OK) {
-        st = batch_write_locked(monitor, work, tally, err);
-        if (st == TM_OK) {
-            st = tm__db_commit(monitor->writer, err);
-        } else {
-            tm__db_rollback(monitor->writer);
-        }
+        st = tm__db_end(monitor->writer, batch_write_locked(monitor, work, tally, err), err);
     }
     monitor->must_look = st != TM_OK;
     if (st != TM_OK) {

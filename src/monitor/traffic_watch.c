@@ -131,9 +131,8 @@ static tm_status save(watched *w, tm_drift_store *store, tm_err *err) {
     }
     tm_db *const db = tm__drift_store_db(store);
     TM_TRY(tm__db_begin(db, err));
-    tm_status st = tm__traffic_store_add_locked(store, w->route, &w->unsaved, err);
-    st = st == TM_OK ? tm__db_commit(db, err) : st;
-    tm__db_rollback(db);
+    const tm_status st =
+        tm__db_end(db, tm__traffic_store_add_locked(store, w->route, &w->unsaved, err), err);
     if (st == TM_OK) {
         w->unsaved = (tm_traffic_hour){.at_us = w->unsaved.at_us};
     }

@@ -212,12 +212,7 @@ tm_status tm__registry_transact(tm_registry *registry,
                                 tm_status (*fn)(tm_registry *registry, void *arg, tm_err *err),
                                 void *arg, tm_err *err) {
     TM_TRY(tm__db_begin(registry->db, err));
-    const tm_status st = fn(registry, arg, err);
-    if (st != TM_OK) {
-        tm__db_rollback(registry->db);
-        return st;
-    }
-    TM_TRY(tm__db_commit(registry->db, err));
+    TM_TRY(tm__db_end(registry->db, fn(registry, arg, err), err));
     tm__anchor(registry, false);
     return TM_OK;
 }

@@ -186,9 +186,7 @@ static tm_status keep_in(keeping *k, const uint64_t *now, const uint64_t *names,
     TM_TRY(tm__db_begin(db, err));
     tm_status st = add_columns_locked(k, now, err);
     st = st == TM_OK ? add_names_locked(k, names, others, err) : st;
-    st = st == TM_OK ? tm__db_commit(db, err) : st;
-    tm__db_rollback(db);
-    return st;
+    return tm__db_end(db, st, err);
 }
 
 static tm_status keep(const tm_served *served, tm_teller *teller, int64_t now_us, tm_err *err) {

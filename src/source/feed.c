@@ -172,11 +172,7 @@ tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *f
                               (tm__home_shares_intake(home) && /* another home said so */
                                strcmp(source.status, "stopped") == 0));
         st = st == TM_OK && !is_said ? outcome_locked(db, &source, failure, err) : st;
-        if (st == TM_OK) {
-            st = tm__db_commit(db, err);
-        } else {
-            tm__db_rollback(db);
-        }
+        st = tm__db_end(db, st, err);
     }
     tm__source_row_done(&source);
     tm__db_close(db);

@@ -119,12 +119,7 @@ static tm_status join_locked(tm_share *s, tm_err *err) {
 static tm_status in_transaction(tm_share *s, tm_status (*what)(tm_share *s, tm_err *err),
                                 tm_err *err) {
     TM_TRY(tm__db_begin(s->db, err));
-    const tm_status st = what(s, err);
-    if (st != TM_OK) {
-        tm__db_rollback(s->db);
-        return st;
-    }
-    return tm__db_commit(s->db, err);
+    return tm__db_end(s->db, what(s, err), err);
 }
 
 void tm__share_free(tm_share *s) {
@@ -288,11 +283,7 @@ tm_status tm__share_give(tm_share *s, uint32_t part, tm_err *err) {
     const tm_status st =
         run(s, "UPDATE share SET reader = 0 WHERE source = ?1 AND part = ?2 AND reader = ?3",
             (int64_t)part, s->number, err);
-    if (st != TM_OK) {
-        tm__db_rollback(s->db);
-        return st;
-    }
-    return tm__db_commit(s->db, err);
+    return tm__db_end(s->db, st, err);
 }
 
 /* ---- Blocks ---- */

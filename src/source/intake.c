@@ -148,11 +148,7 @@ static tm_status group_write(tm_intake *intake, ticket *tickets, tm_err *err) {
     for (ticket *t = tickets; st == TM_OK && t != NULL; t = t->next) {
         st = ticket_write_locked(intake, t, err);
     }
-    if (st != TM_OK) {
-        tm__db_rollback(intake->writer);
-        return st;
-    }
-    return tm__db_commit(intake->writer, err);
+    return tm__db_end(intake->writer, st, err);
 }
 
 /* ---- The writer's thread ---- */

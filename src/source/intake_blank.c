@@ -244,11 +244,7 @@ static tm_status publish(blanking *b, const segment *s, const tm_segment *file, 
     TM_TRY(tm__db_begin(b->db, err));
     tm_status st = file != NULL ? rename_locked(b, s, file, err) : TM_OK;
     st = st == TM_OK ? note_blanked_locked(b, s->seq, names, err) : st;
-    if (st != TM_OK) {
-        tm__db_rollback(b->db);
-        return st;
-    }
-    return tm__db_commit(b->db, err);
+    return tm__db_end(b->db, st, err);
 }
 
 /* Until an hour from now nobody collects the old file. */

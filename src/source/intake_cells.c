@@ -21,11 +21,7 @@ static tm_status more_keys(tm_db *db, tm_err *err) {
                     TM_LOOKUP_MORE "UPDATE pushes SET key = lookup_text_again(key),"
                                    " body = lookup_rows(body, lookup_count() - 1)",
                     err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, st, err);
 }
 
 typedef struct tm_source_name {

@@ -543,11 +543,7 @@ tm_status tm__source_declare(const tm_home *home, const tm_intake_add *add, tm_e
     if (st == TM_OK) {
         st = tm__intake_db_source(db, add->name, &source, err);
         st = st == TM_OK ? declare_locked(db, &source, add, err) : st;
-        if (st == TM_OK) {
-            st = tm__db_commit(db, err);
-        } else {
-            tm__db_rollback(db);
-        }
+        st = tm__db_end(db, st, err);
     }
     tm__source_row_done(&source);
     tm__db_close(db);

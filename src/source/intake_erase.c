@@ -248,12 +248,7 @@ static tm_status replace_locked(erasing *e, const segment *s, tm_err *err) {
 
 static tm_status replace(erasing *e, const segment *s, tm_err *err) {
     TM_TRY(tm__db_begin(e->db, err));
-    const tm_status st = replace_locked(e, s, err);
-    if (st != TM_OK) {
-        tm__db_rollback(e->db);
-        return st;
-    }
-    return tm__db_commit(e->db, err);
+    return tm__db_end(e->db, replace_locked(e, s, err), err);
 }
 
 static tm_status erase_segment(erasing *e, segment *s, tm_err *err) {

@@ -225,11 +225,7 @@ static tm_status commit(tm_intake_pull *pull, const tm_source_put *put, const tm
         st =
             tm__intake_db_set_mark_locked(pull->db, pull->source.id, block->item, block->mark, err);
     }
-    if (st != TM_OK) {
-        tm__db_rollback(pull->db);
-        return st;
-    }
-    return tm__db_commit(pull->db, err);
+    return tm__db_end(pull->db, st, err);
 }
 
 /* Another process that makes segments of them has done so when it is in conflict with us. */
@@ -301,12 +297,8 @@ static tm_status put_table(tm_intake_pull *pull, const tm_feed_block *block, tm_
 
 static tm_status stop(tm_intake_pull *pull, const tm_rows *rows, tm_err *err) {
     TM_TRY(tm__db_begin(pull->db, err));
-    const tm_status st = tm__source_writer_stop_locked(pull->writer, pull->db, rows, err);
-    if (st != TM_OK) {
-        tm__db_rollback(pull->db);
-        return st;
-    }
-    TM_TRY(tm__db_commit(pull->db, err));
+    TM_TRY(tm__db_end(pull->db, tm__source_writer_stop_locked(pull->writer, pull->db, rows, err),
+                      err));
     return tm__stopped(pull->source.name, &rows->stop, err);
 }
 

@@ -421,11 +421,7 @@ static tm_status chunk(replay *r, kept *row, bool *out_more, tm_err *err) {
             st = replay_locked(r, row, err);
         }
     }
-    if (st == TM_OK) {
-        st = tm__db_commit(r->db, err);
-    } else {
-        tm__db_rollback(r->db);
-    }
+    st = tm__db_end(r->db, st, err);
     if (is_taking) {
         tm__source_writer_settle(r->writer, st == TM_OK);
     }

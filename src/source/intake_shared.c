@@ -109,12 +109,7 @@ static tm_status number_locked(tm_db *db, const char *there, const char *path, c
 static tm_status give_number(tm_db *db, const char *there, const char *path, char out[ID_BYTES],
                              tm_err *err) {
     TM_TRY(tm__db_begin(db, err));
-    const tm_status st = number_locked(db, there, path, out, err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, number_locked(db, there, path, out, err), err);
 }
 
 static tm_status write_id(tm_db *db, const char *dir, const char *path, const char *id,

@@ -72,12 +72,7 @@ tm_status tm__intake_add(const tm_home *home, const tm_intake_add *add, tm_err *
         st = tm__db_begin(db, err);
     }
     if (st == TM_OK) {
-        st = add_locked(db, add, columns, err);
-        if (st == TM_OK) {
-            st = tm__db_commit(db, err);
-        } else {
-            tm__db_rollback(db);
-        }
+        st = tm__db_end(db, add_locked(db, add, columns, err), err);
     }
     tm__intake_columns_unref(columns);
     tm__db_close(db);
@@ -115,12 +110,7 @@ tm_status tm__intake_remove(const tm_home *home, const char *name, tm_err *err) 
     TM_TRY(tm__intake_db_open_there(home, true, &db, err));
     tm_status st = tm__db_begin(db, err);
     if (st == TM_OK) {
-        st = remove_locked(db, name, err);
-        if (st == TM_OK) {
-            st = tm__db_commit(db, err);
-        } else {
-            tm__db_rollback(db);
-        }
+        st = tm__db_end(db, remove_locked(db, name, err), err);
     }
     tm__db_close(db);
     return st;
@@ -327,11 +317,7 @@ static tm_status change(const tm_home *home, const char *name, const json_t *mem
     if (st == TM_OK) {
         st = tm__intake_db_source(db, name, &source, err);
         st = st == TM_OK ? how(db, &source, members, err) : st;
-        if (st == TM_OK) {
-            st = tm__db_commit(db, err);
-        } else {
-            tm__db_rollback(db);
-        }
+        st = tm__db_end(db, st, err);
     }
     tm__source_row_done(&source);
     tm__db_close(db);

@@ -427,11 +427,7 @@ static tm_status publish(tm_intake_place *p, const tm_portion *portion, const tm
     if (st == TM_OK) {
         st = tm__intake_db_add_segment_locked(p->db, p->source.id, segment, err);
     }
-    if (st != TM_OK) {
-        tm__db_rollback(p->db);
-        return st;
-    }
-    return tm__db_commit(p->db, err);
+    return tm__db_end(p->db, st, err);
 }
 
 static tm_status make_segment(tm_ctx *ctx, tm_intake_place *p, const tm_portion *portion,

@@ -258,11 +258,7 @@ static tm_status store_run(tm_source_writer *w, tm_db *db, const tm_run_put *put
     if (st == TM_OK) {
         st = tm__intake_db_add_run_locked(db, w->id, put, NULL);
     }
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, NULL);
+    return tm__db_end(db, st, NULL);
 }
 
 /* Recent keys to a run. What fails is tried again with the next group; the set is right meanwhile,
@@ -428,11 +424,7 @@ static tm_status save_once(tm_source_writer *w, tm_db *db) {
     if (st == TM_OK) {
         st = save_history_locked(w, db, true, NULL);
     }
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, NULL);
+    return tm__db_end(db, st, NULL);
 }
 
 tm_status tm__source_writer_save(tm_source_writer *w, tm_db *db) {

@@ -295,6 +295,14 @@ void tm__db_rollback(tm_db *db) {
     db->ops->rollback(db);
 }
 
+tm_status tm__db_end(tm_db *db, tm_status st, tm_err *err) {
+    if (st == TM_OK) {
+        return tm__db_commit(db, err);
+    }
+    tm__db_rollback(db);
+    return st;
+}
+
 bool tm__db_is_in_transaction(const tm_db *db) {
     return db->ops->is_in_transaction(db);
 }

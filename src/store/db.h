@@ -62,6 +62,9 @@ void *tm__db_migration_arg(const tm_db *db);
 TM_NODISCARD tm_status tm__db_begin(tm_db *db, tm_err *err);
 TM_NODISCARD tm_status tm__db_commit(tm_db *db, tm_err *err);
 void tm__db_rollback(tm_db *db);
+/** The end of a transaction in which st came of the work: commit if it is TM_OK, else roll back and
+ * return it. */
+TM_NODISCARD tm_status tm__db_end(tm_db *db, tm_status st, tm_err *err);
 /** From now on each transaction that is to write is refused (TM_E_CONFLICT), in its beginning and
  * under the lock that keeps other writers out, unless sql (a literal, one row) gives this value; so
  * a writer whose time is over changes nothing. sql NULL: none is. In SQLite it is asked only of

@@ -312,12 +312,7 @@ tm_status tm__db_copy_parts(tm_db *from, tm_db *to, const tm_db_part *parts, tm_
     TM_TRY(tm__db_begin_read(from, err));
     tm_status st = tm__db_begin(to, err);
     if (st == TM_OK) {
-        st = copy_locked(&m, parts, err);
-        if (st == TM_OK) {
-            st = tm__db_commit(to, err);
-        } else {
-            tm__db_rollback(to);
-        }
+        st = tm__db_end(to, copy_locked(&m, parts, err), err);
     }
     tm__db_rollback(from);
     return st;

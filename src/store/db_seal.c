@@ -228,12 +228,7 @@ static tm_status renew_some_locked(tm_db *db, const tm_sealed_column *column, co
 static tm_status renew_some(tm_db *db, const tm_sealed_column *column, const char *key,
                             int64_t *io_last, tm_err *err) {
     TM_TRY(tm__db_begin(db, err));
-    const tm_status st = renew_some_locked(db, column, key, io_last, err);
-    if (st != TM_OK) {
-        tm__db_rollback(db);
-        return st;
-    }
-    return tm__db_commit(db, err);
+    return tm__db_end(db, renew_some_locked(db, column, key, io_last, err), err);
 }
 
 tm_status tm__db_seal_wipe(tm_db *db, tm_err *err) {

@@ -134,6 +134,20 @@ static void a_rolled_back_transaction_leaves_nothing(void **state) {
     tm__db_close(db);
 }
 
+static void a_transaction_ends_as_its_work_did(void **state) {
+    (void)state;
+    tm_db *db = db_case_open(&db_case_make);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tm__db_begin(db, NULL), TM_OK);
+        assert_int_equal(db_case_insert(db, i == 0 ? "a" : "b", NULL), TM_OK);
+        const tm_status st = i == 0 ? TM_E_DATA : TM_OK;
+        assert_int_equal(tm__db_end(db, st, NULL), st);
+        assert_false(tm__db_is_in_transaction(db));
+        assert_int_equal(db_case_number(db, "SELECT count(*) FROM t"), i);
+    }
+    tm__db_close(db);
+}
+
 static void data_version_moves_with_the_commits_of_others(void **state) {
     (void)state;
     tm_db *a = db_case_open(&db_case_make), *b = db_case_open(&db_case_make);
@@ -344,6 +358,7 @@ int main(void) {
         TEST(a_statement_in_use_may_be_started_again),
         TEST(a_loop_over_rows_ends_with_them_or_with_a_failure),
         TEST(a_rolled_back_transaction_leaves_nothing),
+        TEST(a_transaction_ends_as_its_work_did),
         TEST(data_version_moves_with_the_commits_of_others),
         TEST(a_second_equal_name_is_a_conflict),
         TEST(behind_a_fence_nothing_is_written),
