@@ -48,27 +48,27 @@ static bool reads_source(const json_t *recipe, const char *source) {
     return does;
 }
 
-/* Names of the models that retrain from a source. */
+typedef struct readers {
+    const char *source;
+    json_t *models; /* names of those that retrain from it */
+} readers;
+
+static tm_status add_reader(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    const readers *const r = arg;
+    json_t *recipe = NULL;
+    TM_TRY(tm__registry_recipe(registry, model, &recipe, err));
+    if (reads_source(recipe, r->source)) {
+        json_array_append_new(r->models, json_string(model));
+    }
+    json_decref(recipe);
+    return TM_OK;
+}
+
 static tm_status find_models(const tm_home *home, const char *source, json_t *out, tm_err *err) {
     tm_registry *registry = NULL;
-    json_t *models = NULL;
-    size_t i = 0;
-    const json_t *model = NULL;
+    readers r = {source, out};
     TM_TRY(tm__registry_open(home, &registry, err));
-    tm_status st = tm__registry_models(registry, &models, err);
-    json_array_foreach(models, i, model) {
-        const char *name = tm__json_text(model, "model", "");
-        json_t *recipe = NULL;
-        if (st != TM_OK) {
-            break;
-        }
-        st = tm__registry_recipe(registry, name, &recipe, err);
-        if (st == TM_OK && reads_source(recipe, source)) {
-            json_array_append_new(out, json_string(name));
-        }
-        json_decref(recipe);
-    }
-    json_decref(models);
+    const tm_status st = tm__registry_each_model(registry, add_reader, &r, err);
     tm__registry_close(registry);
     return st;
 }

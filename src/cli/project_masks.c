@@ -59,63 +59,49 @@ bool tm__project_tells(const json_t *info, const char *source, const char *colum
 }
 
 typedef struct masked {
-    tm_registry *registry;
     const char *source, *column, *policy;
+    json_t *numbers; /* versions of one model, the oldest first */
     json_t *out;
 } masked;
 
-static tm_status look_model(const masked *m, const char *model, tm_err *err) {
-    json_t *versions = NULL, *numbers = json_array();
-    const json_t *one = NULL;
-    size_t i = 0;
-    tm_status st = tm__registry_versions(m->registry, model, &versions, err);
-    json_array_foreach(versions, i, one) {
-        char name[TM_MAX_NAME + 16];
-        tm_version version = {0};
-        (void)snprintf(name, sizeof(name), "%s@%lld", model,
-                       (long long)tm__json_i64(one, "version", 0));
-        st = st == TM_OK ? tm__registry_find(m->registry, name, &version, err) : st;
-        if (st == TM_OK && strcmp(version.state, "collected") != 0 &&
-            tm__project_tells(version.info, m->source, m->column, m->policy)) {
-            json_array_insert_new(numbers, 0, json_integer((json_int_t)version.number));
-        }
-        tm__version_done(&version);
-    }
-    if (json_array_size(numbers) > 0) {
-        json_array_append_new(m->out, json_pack("{s:s, s:O, s:s, s:s, s:s}", "model", model,
-                                                "versions", numbers, "source", m->source, "column",
-                                                m->column, "policy", m->policy));
-    }
-    json_decref(versions);
-    json_decref(numbers);
-    return st;
-}
-
-static tm_status look_column(const masked *m, const json_t *models, tm_err *err) {
-    size_t i = 0;
-    const json_t *one = NULL;
-    json_array_foreach(models, i, one) {
-        TM_TRY(look_model(m, tm__json_text(one, "model", ""), err));
+static tm_status look_version(void *arg, const tm_version *version, tm_err *err) {
+    const masked *const m = arg;
+    (void)err;
+    if (strcmp(version->state, "collected") != 0 &&
+        tm__project_tells(version->info, m->source, m->column, m->policy)) {
+        json_array_insert_new(m->numbers, 0, json_integer((json_int_t)version->number));
     }
     return TM_OK;
 }
 
+static tm_status look_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    masked *const m = arg;
+    m->numbers = json_array();
+    const tm_status st = tm__registry_each_version(registry, model, look_version, m, err);
+    if (json_array_size(m->numbers) > 0) {
+        json_array_append_new(m->out, json_pack("{s:s, s:O, s:s, s:s, s:s}", "model", model,
+                                                "versions", m->numbers, "source", m->source,
+                                                "column", m->column, "policy", m->policy));
+    }
+    json_decref(m->numbers);
+    return st;
+}
+
 tm_status tm__project_unmasked(tm_registry *registry, const tm_project *project, json_t **out,
                                tm_err *err) {
-    json_t *models = NULL, *list = json_array();
-    tm_status st = tm__registry_models(registry, &models, err);
+    json_t *list = json_array();
+    tm_status st = TM_OK;
     for (uint32_t i = 0; st == TM_OK && i < project->n_sources; i++) {
         const json_t *const spec = project->sources[i].spec;
         const char *name = NULL;
         json_t *column = NULL;
         json_object_foreach(json_object_get(spec, "columns"), name, column) {
             const char *const policy = tm__json_text(column, "policy", "");
-            const masked m = {registry, project->sources[i].name, name, policy, list};
+            masked m = {project->sources[i].name, name, policy, NULL, list};
             if (st == TM_OK && strncmp(policy, "mask", 4) == 0) {
-                st = look_column(&m, models, err);
+                st = tm__registry_each_model(registry, look_model, &m, err);
             }
         }
     }
-    json_decref(models);
     return tm__json_give(st, list, out, err);
 }

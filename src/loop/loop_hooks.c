@@ -57,11 +57,12 @@ static bool is_told(const sending *s, const char *model, const char *name) {
            strcmp(s->only, name) == 0 || strcmp(s->only, mark) == 0;
 }
 
-static tm_status send_model(sending *s, const char *model, tm_err *err) {
+static tm_status send_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    sending *const s = arg;
     json_t *recipe = NULL;
     const json_t *receiver = NULL;
     size_t i = 0;
-    TM_TRY(tm__registry_recipe(s->registry, model, &recipe, err));
+    TM_TRY(tm__registry_recipe(registry, model, &recipe, err));
     tm_status st = TM_OK;
     json_array_foreach(json_object_get(recipe, "webhooks"), i, receiver) {
         bool more = is_told(s, model, tm__json_text(receiver, "name", ""));
@@ -75,15 +76,8 @@ static tm_status send_model(sending *s, const char *model, tm_err *err) {
 
 tm_status tm__hooks_deliver(const tm_home *home, const char *only, json_t **out, tm_err *err) {
     sending s = {.only = only};
-    json_t *models = NULL;
-    const json_t *model = NULL;
-    size_t i = 0;
     TM_TRY(tm__registry_open(home, &s.registry, err));
-    tm_status st = tm__registry_models(s.registry, &models, err);
-    json_array_foreach(models, i, model) {
-        st = st == TM_OK ? send_model(&s, tm__json_text(model, "model", ""), err) : st;
-    }
-    json_decref(models);
+    tm_status st = tm__registry_each_model(s.registry, send_model, &s, err);
     tm__registry_close(s.registry);
     if (st == TM_OK) {
         *out =

@@ -81,7 +81,8 @@ static tm_status add(tm_registry *registry, const char *name, tm_kept *kept, tm_
     return st;
 }
 
-static tm_status add_model(tm_registry *registry, const char *model, tm_kept *kept, tm_err *err) {
+static tm_status add_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    tm_kept *const kept = arg;
     char name[TM_MAX_NAME + 24];
     uint32_t earlier = 0;
     TM_TRY(add(registry, model, kept, err));
@@ -95,16 +96,8 @@ static tm_status add_model(tm_registry *registry, const char *model, tm_kept *ke
 }
 
 tm_status tm__kept_read(tm_registry *registry, tm_kept *out, tm_err *err) {
-    json_t *models = NULL;
-    const json_t *model = NULL;
-    size_t i = 0;
     tm_kept kept = {0};
-    TM_TRY(tm__registry_models(registry, &models, err));
-    tm_status st = TM_OK;
-    json_array_foreach(models, i, model) {
-        st = st == TM_OK ? add_model(registry, tm__json_text(model, "model", ""), &kept, err) : st;
-    }
-    json_decref(models);
+    const tm_status st = tm__registry_each_model(registry, add_model, &kept, err);
     if (st != TM_OK) {
         tm__kept_done(&kept);
         return st;

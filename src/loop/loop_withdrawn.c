@@ -188,26 +188,32 @@ tm_status tm__withdrawn_left_of(tm_ctx *ctx, const tm_home *home, const tm_versi
     return st;
 }
 
+typedef struct leaving_all {
+    tm_ctx *ctx;
+    const tm_home *home;
+    json_t *list;
+} leaving_all;
+
+static tm_status add_champion(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    const leaving_all *const l = arg;
+    tm_version champion = {0};
+    json_t *entry = NULL;
+    tm_status st = TM_OK;
+    if (tm__registry_find(registry, model, &champion, NULL) == TM_OK) {
+        st = tm__withdrawn_left_of(l->ctx, l->home, &champion, &entry, err);
+    }
+    if (entry != NULL) {
+        json_array_append_new(l->list, entry);
+    }
+    tm__version_done(&champion);
+    return st;
+}
+
 tm_status tm__withdrawn_left(tm_ctx *ctx, const tm_home *home, tm_registry *registry, json_t **out,
                              tm_err *err) {
-    json_t *models = NULL, *list = json_array();
-    const json_t *one = NULL;
-    size_t i = 0;
-    tm_status st = tm__registry_models(registry, &models, err);
-    json_array_foreach(models, i, one) {
-        tm_version champion = {0};
-        json_t *entry = NULL;
-        const char *const model = tm__json_text(one, "model", "");
-        if (st == TM_OK && tm__registry_find(registry, model, &champion, NULL) == TM_OK) {
-            st = tm__withdrawn_left_of(ctx, home, &champion, &entry, err);
-        }
-        if (entry != NULL) {
-            json_array_append_new(list, entry);
-        }
-        tm__version_done(&champion);
-    }
-    json_decref(models);
-    return tm__json_give(st, list, out, err);
+    leaving_all l = {ctx, home, json_array()};
+    const tm_status st = tm__registry_each_model(registry, add_champion, &l, err);
+    return tm__json_give(st, l.list, out, err);
 }
 
 /* ---- Without them ---- */

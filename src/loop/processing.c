@@ -210,42 +210,20 @@ static tm_status put_from(const records *r, const tm_version *version, const jso
                           : put_other(r, version, "unknown", version->model, err);
 }
 
-static tm_status take_version(const records *r, const char *model, int64_t number, tm_err *err) {
-    char name[TM_MAX_NAME + 16];
-    tm_version version = {0};
+static tm_status take_version(void *arg, const tm_version *version, tm_err *err) {
+    const records *const r = arg;
+    const json_t *const recipe = json_object_get(version->info, "recipe");
     const char *event = NULL;
     json_t *from = NULL;
-    (void)snprintf(name, sizeof(name), "%s@%lld", model, (long long)number);
-    TM_TRY(tm__registry_find(r->registry, name, &version, err));
-    const json_t *const recipe = json_object_get(version.info, "recipe");
-    tm_status st = put_from(r, &version, json_object_get(recipe, "source"), err);
+    tm_status st = put_from(r, version, json_object_get(recipe, "source"), err);
     json_object_foreach(json_object_get(recipe, "events"), event, from) {
-        st = st == TM_OK ? put_from(r, &version, from, err) : st;
+        st = st == TM_OK ? put_from(r, version, from, err) : st;
     }
-    tm__version_done(&version);
     return st;
 }
 
-static tm_status take_models(const records *r, tm_err *err) {
-    json_t *models = NULL;
-    size_t i = 0;
-    const json_t *one = NULL;
-    TM_TRY(tm__registry_models(r->registry, &models, err));
-    tm_status st = TM_OK;
-    json_array_foreach(models, i, one) {
-        const char *const model = tm__json_text(one, "model", "");
-        json_t *versions = NULL;
-        size_t k = 0;
-        const json_t *version = NULL;
-        st = st == TM_OK ? tm__registry_versions(r->registry, model, &versions, err) : st;
-        json_array_foreach(versions, k, version) {
-            st =
-                st == TM_OK ? take_version(r, model, tm__json_i64(version, "version", 0), err) : st;
-        }
-        json_decref(versions);
-    }
-    json_decref(models);
-    return st;
+static tm_status take_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    return tm__registry_each_version(registry, model, take_version, arg, err);
 }
 
 /* ---- Recipients ---- */
@@ -300,7 +278,7 @@ tm_status tm__processing(tm_ctx *ctx, const tm_home *home, tm_registry *registry
         .ctx = ctx, .home = home, .registry = registry, .sets = json_object_get(all, "data")};
     tm_status st = tm__json_check(err);
     st = st == TM_OK ? take_sources(&r, err) : st;
-    st = st == TM_OK ? take_models(&r, err) : st;
+    st = st == TM_OK ? tm__registry_each_model(registry, take_model, &r, err) : st;
     st = st == TM_OK ? tm__registry_routes(registry, take_route, &r, err) : st;
     st = st == TM_OK ? take_sinks(&r, err) : st;
     st = st == TM_OK ? tm__processing_home(home, registry, all, err) : st;

@@ -43,26 +43,17 @@ static json_t *at_json(const tally *t) {
 
 /* ---- Logs ---- */
 
-static tm_status take_logs(tm_registry *registry, json_t *out, tm_err *err) {
-    json_t *models = NULL;
-    size_t i = 0;
-    const json_t *one = NULL;
-    TM_TRY(tm__registry_models(registry, &models, err));
-    tm_status st = TM_OK;
-    json_array_foreach(models, i, one) {
-        const char *const model = tm__json_text(one, "model", "");
-        tm_log_terms terms = tm__log_terms_default;
-        json_t *log = NULL;
-        st = st == TM_OK ? tm__registry_recipe_member(registry, model, "log", &log, err) : st;
-        tm__log_terms_read(log, &terms);
-        json_array_append_new(
-            out,
-            json_pack("{s:s, s:o}", "model", model, "keep_seconds",
-                      terms.keep_us > 0 ? json_integer(terms.keep_us / 1000000) : json_null()));
-        json_decref(log);
-    }
-    json_decref(models);
-    return st;
+static tm_status take_log(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    json_t *const out = arg;
+    json_t *log = NULL;
+    tm_log_terms terms = tm__log_terms_default;
+    TM_TRY(tm__registry_recipe_member(registry, model, "log", &log, err));
+    tm__log_terms_read(log, &terms);
+    json_array_append_new(
+        out, json_pack("{s:s, s:o}", "model", model, "keep_seconds",
+                       terms.keep_us > 0 ? json_integer(terms.keep_us / 1000000) : json_null()));
+    json_decref(log);
+    return TM_OK;
 }
 
 /* ---- Recipients ---- */
@@ -150,7 +141,7 @@ tm_status tm__processing_home(const tm_home *home, tm_registry *registry, json_t
     json_object_set_new(records, "answers", answers);
     json_object_set_new(records, "recipients", recipients);
     TM_TRY(tm__json_check(err));
-    TM_TRY(take_logs(registry, answers, err));
+    TM_TRY(tm__registry_each_model(registry, take_log, answers, err));
     TM_TRY(take_receivers(registry, json_object_get(recipients, "receivers"), err));
     TM_TRY(take_exports(registry, json_object_get(recipients, "exports"), err));
     TM_TRY(take_security(home, registry, records, err));

@@ -34,6 +34,7 @@ typedef struct finding {
     tm_registry *registry;
     const tm_subject_ask *ask;
     json_t *sources, *versions, *answers, *delivered, *rest; /* borrowed from the result */
+    tm_monitor *monitor;                                     /* NULL: there is no log */
     uint64_t n_answers;
     tm_buf text;
 } finding;
@@ -197,41 +198,26 @@ static void leave_out_events(finding *f, const tm_version *version) {
     }
 }
 
-static tm_status look_in_version(finding *f, const char *model, int64_t number, tm_err *err) {
-    char name[TM_MAX_NAME + 16];
-    tm_version version = {0};
+/* Rows of one that was collected went with it. */
+static tm_status look_in_version(void *arg, const tm_version *version, tm_err *err) {
+    finding *const f = arg;
+    const char *const test = tm__json_text(version->info, "test_snapshot", "");
     json_t *columns = NULL;
-    (void)snprintf(name, sizeof(name), "%s@%lld", model, (long long)number);
-    TM_TRY(tm__registry_find(f->registry, name, &version, err));
-    const char *const test = tm__json_text(version.info, "test_snapshot", "");
-    tm_status st = tm__subject_columns_of_version(f->home, &version, &columns, err);
-    if (st == TM_OK) {
-        leave_out_events(f, &version);
+    if (strcmp(version->state, "collected") == 0) {
+        return TM_OK;
     }
-    if (st == TM_OK && json_array_size(columns) == 0) {
+    TM_TRY(tm__subject_columns_of_version(f->home, version, &columns, err));
+    tm_status st = TM_OK;
+    leave_out_events(f, version);
+    if (json_array_size(columns) == 0) {
+        char name[TM_MAX_NAME + 16];
+        (void)snprintf(name, sizeof(name), "%s@%u", version->model, version->number);
         leave_out(f, "version", name, "it was trained without an entity column");
-    } else if (st == TM_OK) {
-        st = look_in_snapshot(f, &version, version.snapshot, columns, err);
-        st = st == TM_OK ? look_in_snapshot(f, &version, test, columns, err) : st;
+    } else {
+        st = look_in_snapshot(f, version, version->snapshot, columns, err);
+        st = st == TM_OK ? look_in_snapshot(f, version, test, columns, err) : st;
     }
     json_decref(columns);
-    tm__version_done(&version);
-    return st;
-}
-
-static tm_status look_in_versions(finding *f, const char *model, tm_err *err) {
-    json_t *list = NULL;
-    size_t i = 0;
-    const json_t *one = NULL;
-    TM_TRY(tm__registry_versions(f->registry, model, &list, err));
-    tm_status st = TM_OK;
-    json_array_foreach(list, i, one) {
-        const bool is_gone = strcmp(tm__json_text(one, "state", ""), "collected") == 0;
-        st = st == TM_OK && !is_gone
-                 ? look_in_version(f, model, tm__json_i64(one, "version", 0), err)
-                 : st; /* rows of one that was collected went with it */
-    }
-    json_decref(list);
     return st;
 }
 
@@ -338,10 +324,10 @@ static tm_status take_answer(void *arg, const tm_walk_row *row, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status look_in_answers(finding *f, tm_monitor *monitor, const char *model, tm_err *err) {
+static tm_status look_in_answers(finding *f, const char *model, tm_err *err) {
     walking w = {.f = f, .model = model};
     const tm_walk_options options = {.model = model, .from_us = INT64_MIN, .until_us = INT64_MAX};
-    const tm_status st = tm__monitor_walk(monitor, &options, take_answer, &w, err);
+    const tm_status st = tm__monitor_walk(f->monitor, &options, take_answer, &w, err);
     json_decref(w.columns);
     if (st == TM_OK && f->ask->counts_only && w.n > 0) {
         json_array_append_new(f->answers,
@@ -352,32 +338,20 @@ static tm_status look_in_answers(finding *f, tm_monitor *monitor, const char *mo
 
 /* ---- All ---- */
 
-static tm_status look_in_models(finding *f, tm_monitor *monitor, tm_err *err) {
-    json_t *models = NULL;
-    size_t i = 0;
-    const json_t *one = NULL;
-    TM_TRY(tm__registry_models(f->registry, &models, err));
-    tm_status st = TM_OK;
-    json_array_foreach(models, i, one) {
-        const char *const model = tm__json_text(one, "model", "");
-        st = st == TM_OK ? look_in_versions(f, model, err) : st;
-        if (st == TM_OK && monitor != NULL) {
-            st = look_in_answers(f, monitor, model, err);
-        }
-    }
-    json_decref(models);
-    return st;
+static tm_status look_in_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    finding *const f = arg;
+    TM_TRY(tm__registry_each_version(registry, model, look_in_version, f, err));
+    return f->monitor != NULL ? look_in_answers(f, model, err) : TM_OK;
 }
 
 static tm_status look(finding *f, tm_err *err) {
     static const tm_monitor_options reading = {.can_write = false};
-    tm_monitor *monitor = NULL;
     TM_TRY(look_in_sources(f, err));
     if (tm__fs_info(tm__home_log_db(f->home)).kind != TM_PATH_NONE) {
-        TM_TRY(tm__monitor_open(f->home, &reading, &monitor, err));
+        TM_TRY(tm__monitor_open(f->home, &reading, &f->monitor, err));
     }
-    tm_status st = look_in_models(f, monitor, err);
-    tm__monitor_close(monitor);
+    tm_status st = tm__registry_each_model(f->registry, look_in_model, f, err);
+    tm__monitor_close(f->monitor);
     st = st == TM_OK ? tm__subject_unnamed(f->home, f->registry, f->rest, err) : st;
     return st == TM_OK ? tm__json_check(err) : st;
 }

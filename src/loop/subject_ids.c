@@ -62,6 +62,7 @@ typedef struct naming {
     tm_registry *registry;
     tm_status (*fn)(void *arg, const char *id, tm_err *err);
     void *arg;
+    tm_monitor *monitor; /* NULL: there is no log */
     tm_buf text;
 } naming;
 
@@ -147,77 +148,56 @@ static tm_status name_snapshot(naming *n, const char *hash, const json_t *column
     return st;
 }
 
-static tm_status name_version(naming *n, const char *model, int64_t number, json_t *all,
-                              tm_err *err) {
-    char name[TM_MAX_NAME + 16];
-    tm_version version = {0};
+typedef struct naming_model {
+    naming *n;
+    json_t *columns; /* that hold ids in any version of the model */
+} naming_model;
+
+static tm_status name_version(void *arg, const tm_version *version, tm_err *err) {
+    const naming_model *const m = arg;
+    const char *const test = tm__json_text(version->info, "test_snapshot", "");
     json_t *columns = NULL;
-    (void)snprintf(name, sizeof(name), "%s@%lld", model, (long long)number);
-    TM_TRY(tm__registry_find(n->registry, name, &version, err));
-    tm_status st = tm__subject_columns_of_version(n->home, &version, &columns, err);
-    st = st == TM_OK ? name_snapshot(n, version.snapshot, columns, err) : st;
-    st = st == TM_OK
-             ? name_snapshot(n, tm__json_text(version.info, "test_snapshot", ""), columns, err)
-             : st;
-    json_array_extend(all, columns);
+    TM_TRY(tm__subject_columns_of_version(m->n->home, version, &columns, err));
+    tm_status st = name_snapshot(m->n, version->snapshot, columns, err);
+    st = st == TM_OK ? name_snapshot(m->n, test, columns, err) : st;
+    json_array_extend(m->columns, columns);
     json_decref(columns);
-    tm__version_done(&version);
     return st;
 }
 
-typedef struct naming_answers {
-    naming *n;
-    const json_t *columns; /* of any version of the model */
-} naming_answers;
-
 static tm_status name_answer(void *arg, const tm_walk_row *row, tm_err *err) {
-    const naming_answers *const a = arg;
+    const naming_model *const m = arg;
     if (row->entity.ptr != NULL) {
         const tm_cell entity = {.type = TM_TYPE_TEXT, .text = row->entity};
-        TM_TRY(name_cell(a->n, &entity, err));
+        TM_TRY(name_cell(m->n, &entity, err));
     }
     for (uint32_t i = 0; i < row->n_cells; i++) {
-        if (tm__json_has_text(a->columns, row->names[i])) {
-            TM_TRY(name_cell(a->n, &row->cells[i], err));
+        if (tm__json_has_text(m->columns, row->names[i])) {
+            TM_TRY(name_cell(m->n, &row->cells[i], err));
         }
     }
     return TM_OK;
 }
 
-static tm_status name_model(naming *n, tm_monitor *monitor, const char *model, tm_err *err) {
-    json_t *list = NULL, *one = NULL, *columns = json_array();
-    size_t i = 0;
-    tm_status st = tm__registry_versions(n->registry, model, &list, err);
-    json_array_foreach(list, i, one) {
-        st = st == TM_OK ? name_version(n, model, tm__json_i64(one, "version", 0), columns, err)
-                         : st;
+static tm_status name_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    naming *const n = arg;
+    naming_model m = {n, json_array()};
+    const tm_walk_options options = {.model = model, .from_us = INT64_MIN, .until_us = INT64_MAX};
+    tm_status st = tm__registry_each_version(registry, model, name_version, &m, err);
+    if (st == TM_OK && n->monitor != NULL) {
+        st = tm__monitor_walk(n->monitor, &options, name_answer, &m, err);
     }
-    if (st == TM_OK && monitor != NULL) {
-        naming_answers answers = {n, columns};
-        const tm_walk_options options = {
-            .model = model, .from_us = INT64_MIN, .until_us = INT64_MAX};
-        st = tm__monitor_walk(monitor, &options, name_answer, &answers, err);
-    }
-    json_decref(list);
-    json_decref(columns);
+    json_decref(m.columns);
     return st;
 }
 
 static tm_status name_models(naming *n, tm_err *err) {
     static const tm_monitor_options reading = {.can_write = false};
-    tm_monitor *monitor = NULL;
-    json_t *models = NULL, *one = NULL;
-    size_t i = 0;
-    TM_TRY(tm__registry_models(n->registry, &models, err));
-    tm_status st = TM_OK;
     if (tm__fs_info(tm__home_log_db(n->home)).kind != TM_PATH_NONE) {
-        st = tm__monitor_open(n->home, &reading, &monitor, err);
+        TM_TRY(tm__monitor_open(n->home, &reading, &n->monitor, err));
     }
-    json_array_foreach(models, i, one) {
-        st = st == TM_OK ? name_model(n, monitor, tm__json_text(one, "model", ""), err) : st;
-    }
-    json_decref(models);
-    tm__monitor_close(monitor);
+    const tm_status st = tm__registry_each_model(n->registry, name_model, n, err);
+    tm__monitor_close(n->monitor);
     return st;
 }
 

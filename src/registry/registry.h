@@ -97,6 +97,18 @@ TM_NODISCARD tm_status tm__registry_models(tm_registry *registry, json_t **out, 
 /** [{"version","bundle_hash","created","aliases","state","learner","test"}] newest first. */
 TM_NODISCARD tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t **out,
                                              tm_err *err);
+/** fn of each model in the order of names, until one fails: its status is returned. fn may change
+ * the registry; models that it adds are not walked over. */
+TM_NODISCARD tm_status tm__registry_each_model(tm_registry *registry,
+                                               tm_status (*fn)(tm_registry *registry,
+                                                               const char *model, void *arg,
+                                                               tm_err *err),
+                                               void *arg, tm_err *err);
+/** Same of each version of a model, newest first, those that were collected too. version is
+ * borrowed for the call. */
+TM_NODISCARD tm_status tm__registry_each_version(
+    tm_registry *registry, const char *model,
+    tm_status (*fn)(void *arg, const tm_version *version, tm_err *err), void *arg, tm_err *err);
 /* Which versions are wanted; zero: all. */
 typedef struct tm_version_filter {
     const char *find; /* how the number begins, or a part of an alias or of a tag; NULL, "": any */

@@ -86,16 +86,17 @@ static tm_status mark(collecting *c, const char *model, tm_stmt *row, tm_err *er
     return TM_OK;
 }
 
-static tm_status mark_model(collecting *c, const char *model, tm_err *err) {
+static tm_status mark_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    collecting *const c = arg;
     tm_stmt *stmt = NULL;
     json_t *targets = json_object();
     char key[16];
     tm_status st = rollback_targets(c, model, targets, err);
-    st = st != TM_OK ? st : tm__registry_experiment_arms(c->registry, model, targets, err);
+    st = st != TM_OK ? st : tm__registry_experiment_arms(registry, model, targets, err);
     st = st != TM_OK
              ? st
              : tm__stmt_init(
-                   c->registry->db,
+                   registry->db,
                    "SELECT v.number, v.created_us, EXISTS(SELECT 1 FROM aliases a WHERE a.model_id"
                    " = m.id AND a.number = v.number) OR EXISTS(SELECT 1 FROM arms r WHERE"
                    " r.model_id = m.id AND r.number = v.number) OR EXISTS(SELECT 1 FROM routes s"
@@ -214,18 +215,8 @@ static tm_status mark_all_named(collecting *c, tm_err *err) {
 /* ---- Both ways ---- */
 
 static tm_status mark_versions(collecting *c, tm_err *err) {
-    json_t *models = NULL, *model = NULL;
-    size_t i = 0;
-    if (c->options->only != NULL) {
-        return mark_all_named(c, err);
-    }
-    TM_TRY(tm__registry_models(c->registry, &models, err));
-    tm_status st = TM_OK;
-    json_array_foreach(models, i, model) {
-        st = st == TM_OK ? mark_model(c, tm__json_text(model, "model", ""), err) : st;
-    }
-    json_decref(models);
-    return st;
+    return c->options->only != NULL ? mark_all_named(c, err)
+                                    : tm__registry_each_model(c->registry, mark_model, c, err);
 }
 
 /* ---- Files ---- */

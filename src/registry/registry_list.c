@@ -177,6 +177,42 @@ tm_status tm__registry_versions(tm_registry *registry, const char *model, json_t
     return tm__registry_versions_find(registry, model, &all, &counts, out, err);
 }
 
+tm_status tm__registry_each_model(tm_registry *registry,
+                                  tm_status (*fn)(tm_registry *registry, const char *model,
+                                                  void *arg, tm_err *err),
+                                  void *arg, tm_err *err) {
+    json_t *models = NULL;
+    const json_t *one = NULL;
+    size_t i = 0;
+    TM_TRY(tm__registry_models(registry, &models, err));
+    tm_status st = TM_OK;
+    json_array_foreach(models, i, one) {
+        st = st == TM_OK ? fn(registry, tm__json_text(one, "model", ""), arg, err) : st;
+    }
+    json_decref(models);
+    return st;
+}
+
+tm_status tm__registry_each_version(tm_registry *registry, const char *model,
+                                    tm_status (*fn)(void *arg, const tm_version *version,
+                                                    tm_err *err),
+                                    void *arg, tm_err *err) {
+    json_t *list = NULL;
+    TM_TRY(tm__registry_versions(registry, model, &list, err));
+    tm_status st = TM_OK;
+    for (size_t i = 0; st == TM_OK && i < json_array_size(list); i++) {
+        char name[TM_MAX_NAME + 16];
+        tm_version version = {0};
+        (void)snprintf(name, sizeof(name), "%s@%lld", model,
+                       (long long)tm__json_i64(json_array_get(list, i), "version", 0));
+        st = tm__registry_find(registry, name, &version, err);
+        st = st == TM_OK ? fn(arg, &version, err) : st;
+        tm__version_done(&version);
+    }
+    json_decref(list);
+    return st;
+}
+
 tm_status tm__registry_verify(tm_registry *registry, const char *model, json_t **out, tm_err *err) {
     json_t *list = NULL;
     TM_TRY(tm__registry_versions(registry, model, &list, err));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -51,6 +52,37 @@ static void lists_have_the_stated_keys(void **state) {
     tm__registry_close(registry);
 }
 
+typedef struct walk {
+    char seen[64]; /* "b@2 b@1 " */
+    const char *last;
+} walk;
+
+static tm_status see_version(void *arg, const tm_version *version, tm_err *err) {
+    walk *const w = arg;
+    const size_t n = strlen(w->seen);
+    (void)snprintf(w->seen + n, sizeof(w->seen) - n, "%s@%u ", version->model, version->number);
+    return strcmp(w->seen + n, w->last) == 0 ? TM_FAIL(err, TM_E_DATA, "that is enough") : TM_OK;
+}
+
+static tm_status see_model(tm_registry *registry, const char *model, void *arg, tm_err *err) {
+    return tm__registry_each_version(registry, model, see_version, arg, err);
+}
+
+static void a_walk_comes_by_each_model_and_version_until_one_fails(void **state) {
+    tm_registry *registry = open_registry(*state);
+    add(registry, *state, "b", 0.7);
+    add(registry, *state, "b", 0.7);
+    add(registry, *state, "a", 0.8);
+    walk all = {.last = ""}, part = {.last = "b@2 "};
+    assert_int_equal(tm__registry_each_model(registry, see_model, &all, NULL), TM_OK);
+    assert_string_equal(all.seen, "a@1 b@2 b@1 ");
+    assert_int_equal(tm__registry_each_model(registry, see_model, &part, NULL), TM_E_DATA);
+    assert_string_equal(part.seen, "a@1 b@2 ");
+    assert_int_equal(tm__registry_each_version(registry, "none", see_version, &all, NULL),
+                     TM_E_NOT_FOUND);
+    tm__registry_close(registry);
+}
+
 static void a_damaged_file_is_named_and_never_promoted(void **state) {
     tm_registry *registry = open_registry(*state);
     add(registry, *state, "late", 0.7);
@@ -82,6 +114,7 @@ static void a_damaged_file_is_named_and_never_promoted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(lists_have_the_stated_keys),
+        TEST(a_walk_comes_by_each_model_and_version_until_one_fails),
         TEST(a_damaged_file_is_named_and_never_promoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
