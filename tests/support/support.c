@@ -36,6 +36,20 @@ void test_folder_remove(test_folder *folder) {
     assert_int_equal(nftw(folder->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+test_folder test_dir;
+
+int test_dir_make(void **state) {
+    (void)state;
+    test_folder_make(&test_dir);
+    return 0;
+}
+
+int test_dir_remove(void **state) {
+    (void)state;
+    test_folder_remove(&test_dir);
+    return 0;
+}
+
 int test_folder_enter(void **state) {
     test_folder *folder = malloc(sizeof(*folder));
     assert_non_null(folder);

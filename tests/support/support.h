@@ -18,6 +18,10 @@ void test_folder_make(test_folder *folder);
 /** Path of a name in the folder; out holds size bytes. */
 const char *test_folder_join(const test_folder *folder, const char *name, char *out, size_t size);
 void test_folder_remove(test_folder *folder);
+/** Set-up and tear-down of a test, or of a group, that works in test_dir. */
+int test_dir_make(void **state);
+int test_dir_remove(void **state);
+extern test_folder test_dir;
 /** Set-up and tear-down of a group whose files have relative names: it works in a folder of its
  * own, so that other checkouts may run the same test at the same time. */
 int test_folder_enter(void **state);

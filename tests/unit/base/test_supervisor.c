@@ -9,19 +9,12 @@
 #include "base/sandbox.h"
 #include "children.h"
 
-static test_folder folder;
 static char path[128];
 
 static int set_up(void **state) {
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "pid", path, sizeof(path));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "pid", path, sizeof(path));
     return 0;
 }
 
@@ -155,7 +148,7 @@ static void every_child_is_held_back(void **state) {
     tm__supervisor_close(supervisor);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, test_dir_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

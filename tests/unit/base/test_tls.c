@@ -11,24 +11,17 @@
 #include "support.h"
 #include "test.h"
 
-static test_folder folder;
 static char cert[600], key[600], other_cert[600], other_key[600];
 
 static int set_up(void **state) {
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "cert.pem", cert, sizeof cert);
-    test_folder_join(&folder, "key.pem", key, sizeof key);
-    test_folder_join(&folder, "other.pem", other_cert, sizeof other_cert);
-    test_folder_join(&folder, "other-key.pem", other_key, sizeof other_key);
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "cert.pem", cert, sizeof cert);
+    test_folder_join(&test_dir, "key.pem", key, sizeof key);
+    test_folder_join(&test_dir, "other.pem", other_cert, sizeof other_cert);
+    test_folder_join(&test_dir, "other-key.pem", other_key, sizeof other_key);
     made_cert_write("one", cert, key);
     made_cert_write("two", other_cert, other_key);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
     return 0;
 }
 
@@ -301,11 +294,11 @@ static void noise_is_not_a_handshake(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(who_may_talk, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(files_that_do_not_do_are_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(noise_is_not_a_handshake, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_may_talk, set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(files_that_do_not_do_are_named, set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(noise_is_not_a_handshake, set_up, test_dir_remove),
         cmocka_unit_test_setup_teardown(records_of_all_sizes_arrive_whole_and_none_stays_behind,
-                                        set_up, tear_down),
+                                        set_up, test_dir_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,23 +6,9 @@
 #include "support.h"
 #include "test.h"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static tm_status check(tm_checks *checks, const char *text, tm_err *err) {
     char path[128];
-    test_folder_join(&folder, "a.json", path, sizeof(path));
+    test_folder_join(&test_dir, "a.json", path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
     *checks = (tm_checks){.n = 0};
     tm__check_add(checks, "sqlite", TM_CHECK_OK, NULL, "3.40.1");
@@ -76,9 +62,9 @@ static void the_list_that_comes_along_is_one(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_are_compared_by_their_numbers),
-        cmocka_unit_test_setup_teardown(what_concerns_a_version_here_is_a_warning, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(what_is_no_list_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_concerns_a_version_here_is_a_warning, test_dir_make,
+                                        test_dir_remove),
+        cmocka_unit_test_setup_teardown(what_is_no_list_is_refused, test_dir_make, test_dir_remove),
         cmocka_unit_test(the_list_that_comes_along_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,20 +9,6 @@
 #include "support.h"
 #include "test.h"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static void what_a_bucket_answers_is_said(void **state) {
     static const struct {
         const char *answer, *more;
@@ -37,9 +23,9 @@ static void what_a_bucket_answers_is_said(void **state) {
     };
     char home[256], path[256], credentials[256], text[800];
     (void)state;
-    test_folder_join(&folder, "", home, sizeof(home));
-    test_folder_join(&folder, TM_HOME_BUCKET, path, sizeof(path));
-    test_folder_join(&folder, "s3.ini", credentials, sizeof(credentials));
+    test_folder_join(&test_dir, "", home, sizeof(home));
+    test_folder_join(&test_dir, TM_HOME_BUCKET, path, sizeof(path));
+    test_folder_join(&test_dir, "s3.ini", credentials, sizeof(credentials));
     home[strlen(home) - 1] = '\0';
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         tm_checks checks = {.n = 0};
@@ -61,7 +47,7 @@ static void what_a_bucket_answers_is_said(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_a_bucket_answers_is_said, set_up, tear_down)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
+        what_a_bucket_answers_is_said, test_dir_make, test_dir_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,23 +8,9 @@
 #include "cli/project.h"
 #include "support.h"
 
-static test_folder folder;
-
-static int make_folder(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static tm_status read_text(const char *text, tm_project *out, tm_err *err) {
     char path[512];
-    test_folder_join(&folder, "tidemill.yaml", path, sizeof(path));
+    test_folder_join(&test_dir, "tidemill.yaml", path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
     return tm__project_read(path, out, err);
 }
@@ -164,5 +150,5 @@ int main(void) {
         cmocka_unit_test(faults_are_named_with_line_and_column),
         cmocka_unit_test(variables_come_from_the_environment),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, test_dir_make, test_dir_remove);
 }

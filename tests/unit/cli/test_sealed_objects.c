@@ -13,28 +13,14 @@
 #define OBJECT(name)                                                                               \
     "<Contents><Key>a/bundles/" name "</Key><ETag>e</ETag><Size>3</Size></Contents>"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static canned_server *server_of(const char *const *answers, uint32_t n) {
     char path[256], credentials[256], text[800];
     canned_server *const server = canned_server_open(answers, n);
-    test_folder_join(&folder, "s3.ini", credentials, sizeof(credentials));
+    test_folder_join(&test_dir, "s3.ini", credentials, sizeof(credentials));
     canned_server_credentials(server, credentials);
     (void)snprintf(text, sizeof(text), "{\"url\": \"s3://abc/a/\", \"credentials\": \"%s\"}",
                    credentials);
-    test_folder_join(&folder, TM_HOME_BUCKET, path, sizeof(path));
+    test_folder_join(&test_dir, TM_HOME_BUCKET, path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
     return server;
 }
@@ -51,7 +37,7 @@ static void objects_count_by_their_heads_and_only_names_are_asked_for(void **sta
     char dir[256];
     (void)state;
     canned_server *const server = server_of(answers, 3);
-    test_folder_join(&folder, "bundles", dir, sizeof(dir));
+    test_folder_join(&test_dir, "bundles", dir, sizeof(dir));
     assert_int_equal(tm__sealed_objects(&ctx, dir, &walk, &count, NULL), TM_OK);
     assert_int_equal(canned_server_count(server), 3);
     assert_non_null(strstr(canned_server_request(server, 1), "GET /abc/a/bundles/f.tmb "));
@@ -64,6 +50,6 @@ static void objects_count_by_their_heads_and_only_names_are_asked_for(void **sta
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
-        objects_count_by_their_heads_and_only_names_are_asked_for, set_up, tear_down)};
+        objects_count_by_their_heads_and_only_names_are_asked_for, test_dir_make, test_dir_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,19 +10,12 @@
 #include "registry/registry.h"
 #include "support.h"
 
-static test_folder folder;
 static char home_path[128];
 
 static int set_up(void **state) {
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "home", home_path, sizeof(home_path));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "home", home_path, sizeof(home_path));
     return 0;
 }
 
@@ -34,7 +27,7 @@ static bool count(void *arg, const char *name) {
 
 static int entries(void) {
     int n = 0;
-    assert_int_equal(tm__fs_list(folder.path, count, &n, NULL), TM_OK);
+    assert_int_equal(tm__fs_list(test_dir.path, count, &n, NULL), TM_OK);
     return n;
 }
 
@@ -98,10 +91,10 @@ static void a_folder_that_is_not_empty_stays_as_it_is(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_not_published_is_removed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_published_home_is_a_home, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_published_is_removed, set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(a_published_home_is_a_home, set_up, test_dir_remove),
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_empty_stays_as_it_is, set_up,
-                                        tear_down),
+                                        test_dir_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

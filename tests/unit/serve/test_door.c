@@ -12,23 +12,16 @@
 #include "test.h"
 
 static const tm_log quiet = {.level = TM_ERROR, .fd = -1};
-static test_folder folder;
 static char cert[600], key[600], sock[600];
 
 static int set_up(void **state) {
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "cert.pem", cert, sizeof cert);
-    test_folder_join(&folder, "key.pem", key, sizeof key);
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "cert.pem", cert, sizeof cert);
+    test_folder_join(&test_dir, "key.pem", key, sizeof key);
     made_cert_write("one", cert, key);
     (void)snprintf(sock, sizeof sock, "unix:");
-    test_folder_join(&folder, "s", sock + 5, sizeof sock - 5);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
+    test_folder_join(&test_dir, "s", sock + 5, sizeof sock - 5);
     return 0;
 }
 
@@ -216,10 +209,10 @@ static void a_certificate_that_changes_is_taken_and_a_broken_one_is_not(void **s
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(configurations, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_comes_in_as_what, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(configurations, set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(who_comes_in_as_what, set_up, test_dir_remove),
         cmocka_unit_test_setup_teardown(a_certificate_that_changes_is_taken_and_a_broken_one_is_not,
-                                        set_up, tear_down),
+                                        set_up, test_dir_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What folders and buckets make of it is in test_feed_files.c and tests/e2e/test_buckets.py. */
+/* What folders and buckets test_dir_make of it is in test_feed_files.c and
+ * tests/e2e/test_buckets.py. */
 #include "source/feed_item.h"
 
 #include <string.h>
@@ -11,7 +12,6 @@
 #define HINT "Put it back."
 
 static tm_ctx ctx;
-static test_folder folder;
 static tm_schema_column columns[] = {{.name = "id", .type = TM_TYPE_INT}};
 static const tm_schema schema = {.n_cols = 1, .cols = columns};
 
@@ -57,7 +57,7 @@ static tm_status read_item(kept *k, const char *text, const char *version, bool 
         .spec = spec, .state = k->state, .schema = &schema, .find_mark = find_mark, .arg = k};
     const tm_feed_sink sink = {.take = take, .arg = k};
     char path[256];
-    (void)test_folder_join(&folder, "a.csv", path, sizeof(path));
+    (void)test_folder_join(&test_dir, "a.csv", path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
     const tm_item item = {.path = path, .name = "a", .shown = "shown/a", .version = members};
     tm_items items;
@@ -148,18 +148,6 @@ static void what_vanished_is_told_and_forgotten(void **state) {
     forget(&k);
 }
 
-static int make(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int unmake(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mark_has_the_version_and_the_place),
@@ -168,5 +156,5 @@ int main(void) {
         cmocka_unit_test(what_stops_is_told_before_what_passes),
         cmocka_unit_test(what_vanished_is_told_and_forgotten),
     };
-    return cmocka_run_group_tests(tests, make, unmake);
+    return cmocka_run_group_tests(tests, test_dir_make, test_dir_remove);
 }

@@ -8,7 +8,6 @@
 #include "test.h"
 
 static tm_ctx ctx;
-static test_folder folder;
 static const tm_schema no_columns;
 
 /* "id int, x text" of the block without rows. */
@@ -35,7 +34,7 @@ static tm_status settle(const char *const *texts, size_t n, char *out, json_t **
     assert_int_equal(tm__items_init(&items, &ctx, &in, &sink, err), TM_OK);
     assert_false(tm__items_have_types(&items));
     for (size_t i = 0; i < n; i++) {
-        (void)test_folder_join(&folder, "a.csv", path, sizeof(path));
+        (void)test_folder_join(&test_dir, "a.csv", path, sizeof(path));
         assert_int_equal(tm__fs_publish(path, texts[i], strlen(texts[i]), NULL), TM_OK);
         assert_int_equal(tm__items_look(&items, path, err), TM_OK);
     }
@@ -80,23 +79,11 @@ static void nothing_is_settled_too(void **state) {
     json_decref(left);
 }
 
-static int make(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int unmake(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_items_decide_a_type),
         cmocka_unit_test(dates_of_both_orders_are_told),
         cmocka_unit_test(nothing_is_settled_too),
     };
-    return cmocka_run_group_tests(tests, make, unmake);
+    return cmocka_run_group_tests(tests, test_dir_make, test_dir_remove);
 }

@@ -10,20 +10,6 @@
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static void names_of_segments(void **state) {
     static const struct {
         const char *name, *behind; /* NULL: none */
@@ -48,14 +34,14 @@ static void names_of_segments(void **state) {
 static bool is_there(const char *behind) {
     char name[128], path[256];
     (void)snprintf(name, sizeof(name), HASH ".parquet%s", behind);
-    test_folder_join(&folder, name, path, sizeof(path));
+    test_folder_join(&test_dir, name, path, sizeof(path));
     return tm__fs_info(path).kind == TM_PATH_FILE;
 }
 
 static void write_file(const char *behind) {
     char name[128], path[256];
     (void)snprintf(name, sizeof(name), HASH ".parquet%s", behind);
-    test_folder_join(&folder, name, path, sizeof(path));
+    test_folder_join(&test_dir, name, path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, "1", 1, NULL), TM_OK);
 }
 
@@ -64,7 +50,7 @@ static void what_is_let_go_of_leaves_a_mark_until_its_object_is_gone(void **stat
     tm_bucket bucket = {0};
     char dir[256];
     (void)state;
-    test_folder_join(&folder, "", dir, sizeof(dir));
+    test_folder_join(&test_dir, "", dir, sizeof(dir));
     assert_true(tm__hash_from_text(HASH, &hash));
     write_file("");
     write_file(TM_AWAY_GONE);
@@ -75,7 +61,7 @@ static void what_is_let_go_of_leaves_a_mark_until_its_object_is_gone(void **stat
     tm__bucket_done(&bucket);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, test_dir_make, test_dir_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

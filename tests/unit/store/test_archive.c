@@ -11,21 +11,14 @@
 #include "store/archive.h"
 #include "support.h"
 
-static test_folder folder;
 static char archive_path[128], source_path[128];
 static tm_ctx ctx;
 
 static int set_up(void **state) {
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "a.tar.zst", archive_path, sizeof(archive_path));
-    test_folder_join(&folder, "source", source_path, sizeof(source_path));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "a.tar.zst", archive_path, sizeof(archive_path));
+    test_folder_join(&test_dir, "source", source_path, sizeof(source_path));
     return 0;
 }
 
@@ -229,8 +222,8 @@ static void what_is_not_published_leaves_nothing(void **state) {
     tm_archive_writer *writer = create();
     assert_int_equal(tm__archive_add(writer, "manifest.json", "{}", 2, NULL), TM_OK);
     tm__archive_writer_close(writer);
-    assert_int_equal(remove(folder.path), 0); /* only an empty folder can be removed */
-    assert_int_equal(tm__fs_mkdir(folder.path, NULL), TM_OK);
+    assert_int_equal(remove(test_dir.path), 0); /* only an empty folder can be removed */
+    assert_int_equal(tm__fs_mkdir(test_dir.path, NULL), TM_OK);
 }
 
 static void a_file_that_came_to_be_meanwhile_is_kept(void **state) {
@@ -349,23 +342,25 @@ static void a_request_to_stop_is_heard(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_come_back_with_their_bytes_and_hashes, set_up,
-                                        tear_down),
+                                        test_dir_remove),
         cmocka_unit_test_setup_teardown(a_member_may_be_passed_over_and_is_checked_all_the_same,
-                                        set_up, tear_down),
+                                        set_up, test_dir_remove),
         cmocka_unit_test_setup_teardown(every_changed_bit_of_the_file_is_noticed, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(every_cut_of_the_file_is_noticed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(damage_has_the_name_of_the_file_inside, set_up, tear_down),
+                                        test_dir_remove),
+        cmocka_unit_test_setup_teardown(every_cut_of_the_file_is_noticed, set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(damage_has_the_name_of_the_file_inside, set_up,
+                                        test_dir_remove),
         cmocka_unit_test_setup_teardown(a_later_format_and_a_foreign_file_are_refused_by_name,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_not_published_leaves_nothing, set_up, tear_down),
+                                        set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(what_is_not_published_leaves_nothing, set_up,
+                                        test_dir_remove),
         cmocka_unit_test_setup_teardown(a_file_that_came_to_be_meanwhile_is_kept, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_failing_disk_leaves_no_backup, set_up, tear_down),
+                                        test_dir_remove),
+        cmocka_unit_test_setup_teardown(a_failing_disk_leaves_no_backup, set_up, test_dir_remove),
         cmocka_unit_test_setup_teardown(a_backup_has_its_name_after_it_is_durable, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(memory_that_runs_out_is_no_leak, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_request_to_stop_is_heard, set_up, tear_down),
+                                        test_dir_remove),
+        cmocka_unit_test_setup_teardown(memory_that_runs_out_is_no_leak, set_up, test_dir_remove),
+        cmocka_unit_test_setup_teardown(a_request_to_stop_is_heard, set_up, test_dir_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

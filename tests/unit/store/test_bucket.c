@@ -15,33 +15,26 @@
     HEAD "<ListBucketResult><Contents><Key>a/bundles/f.tmb</Key><ETag>e</ETag><Size>3</Size>"      \
          "</Contents></ListBucketResult>"
 
-static test_folder folder;
 static char file[256];
 
 static int set_up(void **state) {
     char path[256];
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "bundles", path, sizeof(path));
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "bundles", path, sizeof(path));
     assert_int_equal(tm__fs_mkdir(path, NULL), TM_OK);
-    test_folder_join(&folder, "bundles/f.tmb", file, sizeof(file));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
+    test_folder_join(&test_dir, "bundles/f.tmb", file, sizeof(file));
     return 0;
 }
 
 static canned_server *server_of(const char *const *answers, size_t n) {
     char path[256], credentials[256], text[800];
     canned_server *const server = canned_server_open(answers, n);
-    test_folder_join(&folder, "s3.ini", credentials, sizeof(credentials));
+    test_folder_join(&test_dir, "s3.ini", credentials, sizeof(credentials));
     canned_server_credentials(server, credentials);
     (void)snprintf(text, sizeof(text), "{\"url\": \"s3://abc/a/\", \"credentials\": \"%s\"}",
                    credentials);
-    test_folder_join(&folder, TM_HOME_BUCKET, path, sizeof(path));
+    test_folder_join(&test_dir, TM_HOME_BUCKET, path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
     return server;
 }
@@ -150,7 +143,7 @@ static void one_client_serves_all_calls(void **state) {
     tm_bucket bucket = {0};
     char other[256];
     bool has = false;
-    test_folder_join(&folder, "bundles/g.tmb", other, sizeof(other));
+    test_folder_join(&test_dir, "bundles/g.tmb", other, sizeof(other));
     assert_int_equal(tm__bucket_has(&bucket, file, &has, NULL), TM_OK);
     assert_true(has);
     assert_int_equal(tm__bucket_has(&bucket, other, &has, NULL), TM_OK); /* the same list */
@@ -165,7 +158,7 @@ static void segments_stay_unless_their_folder_is_named(void **state) {
     char path[256];
     bool takes = true;
     canned_server *const server = server_of(NULL, 0);
-    test_folder_join(&folder, "segments/s/f.parquet", path, sizeof(path));
+    test_folder_join(&test_dir, "segments/s/f.parquet", path, sizeof(path));
     assert_int_equal(tm__bucket_takes(NULL, path, &takes, NULL), TM_OK);
     assert_false(takes);
     assert_int_equal(tm__bucket_takes(NULL, file, &takes, NULL), TM_OK);
@@ -173,7 +166,7 @@ static void segments_stay_unless_their_folder_is_named(void **state) {
     canned_server_close(server);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, test_dir_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -11,29 +11,15 @@
 #define HEAD "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 #define NONE "HTTP/1.1 404 No\r\nConnection: close\r\n\r\n"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static void write_file(const char *name, const char *text) {
     char path[256];
-    test_folder_join(&folder, name, path, sizeof(path));
+    test_folder_join(&test_dir, name, path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, text, strlen(text), NULL), TM_OK);
 }
 
 static void write_place(const char *more) {
     char text[512], credentials[256];
-    test_folder_join(&folder, "s3.ini", credentials, sizeof(credentials));
+    test_folder_join(&test_dir, "s3.ini", credentials, sizeof(credentials));
     (void)snprintf(text, sizeof(text), "{\"url\": \"s3://abc/a\", \"credentials\": \"%s\"%s}",
                    credentials, more);
     write_file(TM_HOME_BUCKET, text);
@@ -42,7 +28,7 @@ static void write_place(const char *more) {
 static tm_status place(const char *name, tm_bucket_placed *out) {
     char path[256];
     tm_bucket bucket = {0};
-    test_folder_join(&folder, name, path, sizeof(path));
+    test_folder_join(&test_dir, name, path, sizeof(path));
     const tm_status st = tm__bucket_place(&bucket, path, out, NULL);
     tm__bucket_done(&bucket);
     return st;
@@ -102,9 +88,9 @@ static tm_status claim(const char *const *answers, uint32_t n, char *request, si
     tm_bucket bucket = {0};
     tm_bucket_placed p;
     canned_server *const server = canned_server_open(answers, n);
-    test_folder_join(&folder, "s3.ini", path, sizeof(path));
+    test_folder_join(&test_dir, "s3.ini", path, sizeof(path));
     canned_server_credentials(server, path);
-    test_folder_join(&folder, "segments/s/f", path, sizeof(path));
+    test_folder_join(&test_dir, "segments/s/f", path, sizeof(path));
     assert_int_equal(tm__bucket_place(&bucket, path, &p, NULL), TM_OK);
     tm_status st = tm__bucket_claim(p.client, NULL);
     if (st == TM_OK) {
@@ -135,7 +121,7 @@ static void segments_are_one_homes(void **state) {
     assert_int_equal(claim(faster, 3, request, sizeof(request)), TM_E_CONFLICT);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, test_dir_make, test_dir_remove)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -18,24 +18,10 @@
     "<Contents><Key>" key "</Key><ETag>" etag "</ETag><Size>" size                                 \
     "</Size><Owner><ID>x</ID></Owner></Contents>"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static tm_s3 *client(const canned_server *server, uint64_t part_bytes) {
     char path[256];
     tm_s3 *s3 = NULL;
-    test_folder_join(&folder, "credentials", path, sizeof(path));
+    test_folder_join(&test_dir, "credentials", path, sizeof(path));
     canned_server_credentials(server, path);
     const tm_s3_options options = {
         .credentials = path, .n_tries = 2, .wait_ms = 1, .part_bytes = part_bytes};
@@ -157,7 +143,7 @@ static const tm_s3_object ten = {.bucket = "abc", .key = "k", .etag = "\"e\"", .
 static tm_status get(tm_s3 *s3, char *out, size_t size, tm_err *err) {
     char path[256];
     tm_buf file;
-    test_folder_join(&folder, "object", path, sizeof(path));
+    test_folder_join(&test_dir, "object", path, sizeof(path));
     const tm_status st = tm__s3_get(s3, &ten, path, err);
     out[0] = '\0';
     if (st == TM_OK) {
@@ -250,7 +236,7 @@ static void a_server_that_falls_silent_is_given_up(void **state) {
     canned_server *server = canned_server_open(answers, 1);
     tm_s3 *s3 = NULL;
     tm_s3_answer answer;
-    test_folder_join(&folder, "credentials", path, sizeof(path));
+    test_folder_join(&test_dir, "credentials", path, sizeof(path));
     canned_server_credentials(server, path);
     const tm_s3_options options = {.credentials = path, .n_tries = 1, .stall_s = 1};
     assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);
@@ -291,5 +277,5 @@ int main(void) {
         cmocka_unit_test(a_server_that_falls_silent_is_given_up),
         cmocka_unit_test(a_run_that_was_stopped_ends),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_dir_make, test_dir_remove);
 }

@@ -16,26 +16,19 @@
     "HTTP/1.1 206 P\r\nConnection: close\r\nContent-Range: bytes 0-3/4\r\nContent-Length: "        \
     "4\r\n\r\n0123"
 
-static test_folder folder;
 static char cache_dir[256];
 
 static int set_up(void **state) {
     (void)state;
-    test_folder_make(&folder);
-    test_folder_join(&folder, "cache", cache_dir, sizeof(cache_dir));
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
+    test_folder_make(&test_dir);
+    test_folder_join(&test_dir, "cache", cache_dir, sizeof(cache_dir));
     return 0;
 }
 
 static tm_s3 *client(const canned_server *server) {
     char path[256];
     tm_s3 *s3 = NULL;
-    test_folder_join(&folder, "credentials", path, sizeof(path));
+    test_folder_join(&test_dir, "credentials", path, sizeof(path));
     canned_server_credentials(server, path);
     const tm_s3_options options = {.credentials = path, .n_tries = 1};
     assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);
@@ -193,5 +186,5 @@ int main(void) {
         cmocka_unit_test(halves_of_the_dead_are_removed),
         cmocka_unit_test(an_object_larger_than_the_cache_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, test_dir_remove);
 }

@@ -9,23 +9,9 @@
 
 #define KEYS "aws_access_key_id = AK\naws_secret_access_key = SK/+=\n"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static tm_status read_text(const char *text, tm_s3_credentials *out, tm_err *err) {
     char path[256];
-    test_folder_join(&folder, "credentials", path, sizeof(path));
+    test_folder_join(&test_dir, "credentials", path, sizeof(path));
     assert_int_equal(tm__fs_publish_secret(path, text, strlen(text), NULL), TM_OK);
     return tm__s3_credentials_read(path, out, err);
 }
@@ -89,7 +75,7 @@ static void what_is_no_file_of_credentials_is_refused(void **state) {
     assert_int_equal(tm__s3_credentials_read("/nowhere/x", &c, &err), TM_E_NOT_FOUND);
     assert_non_null(strstr(err.hint, "aws_access_key_id"));
     char path[256];
-    test_folder_join(&folder, "open", path, sizeof(path));
+    test_folder_join(&test_dir, "open", path, sizeof(path));
     assert_int_equal(tm__fs_publish(path, KEYS, sizeof(KEYS) - 1, NULL), TM_OK);
     assert_int_equal(chmod(path, 0644), 0);
     assert_int_equal(tm__s3_credentials_read(path, &c, &err), TM_E_NOT_ALLOWED);
@@ -100,5 +86,5 @@ int main(void) {
         cmocka_unit_test(settings_are_read),
         cmocka_unit_test(what_is_no_file_of_credentials_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, test_dir_make, test_dir_remove);
 }

@@ -12,25 +12,11 @@
     HEAD "<ListVersionsResult><IsTruncated>" more "</IsTruncated>" inside "</ListVersionsResult>"
 #define V(id) "<Version><Key>p/k</Key><VersionId>" id "</VersionId></Version>"
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 static tm_status drop(const canned_server *server, tm_err *err) {
     char credentials[256];
     tm_s3 *s3 = NULL;
     const tm_s3_place place = {"abc", "p/k"};
-    test_folder_join(&folder, "credentials", credentials, sizeof(credentials));
+    test_folder_join(&test_dir, "credentials", credentials, sizeof(credentials));
     canned_server_credentials(server, credentials);
     const tm_s3_options options = {.credentials = credentials, .n_tries = 2, .wait_ms = 1};
     assert_int_equal(tm__s3_open(NULL, &options, &s3, NULL), TM_OK);
@@ -95,7 +81,7 @@ static void what_is_asked_follows_from_the_answers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_asked_follows_from_the_answers, set_up, tear_down)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(
+        what_is_asked_follows_from_the_answers, test_dir_make, test_dir_remove)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

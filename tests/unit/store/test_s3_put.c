@@ -15,27 +15,13 @@
     BODY("<InitiateMultipartUploadResult><UploadId>a/b</UploadId></"                               \
          "InitiateMultipartUploadResult>")
 
-static test_folder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    test_folder_make(&folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    test_folder_remove(&folder);
-    return 0;
-}
-
 /* Put ten bytes in parts of four. */
 static tm_status put(const canned_server *server, uint64_t part_bytes, tm_err *err) {
     char credentials[256], path[256];
     tm_s3 *s3 = NULL;
     const tm_s3_place place = {"abc", "p/k"};
-    test_folder_join(&folder, "credentials", credentials, sizeof(credentials));
-    test_folder_join(&folder, "file", path, sizeof(path));
+    test_folder_join(&test_dir, "credentials", credentials, sizeof(credentials));
+    test_folder_join(&test_dir, "file", path, sizeof(path));
     canned_server_credentials(server, credentials);
     assert_int_equal(tm__fs_publish(path, "0123456789", 10, NULL), TM_OK);
     const tm_s3_options options = {
@@ -95,7 +81,7 @@ static void what_fails_is_taken_back(void **state) {
                                "DELETE /abc/p/k?uploadId=a%2Fb "));
         assert_null(strstr(err.message, "SK"));
         canned_server_close(server);
-        assert_int_equal(tear_down(NULL) + set_up(NULL), 0);
+        assert_int_equal(test_dir_remove(NULL) + test_dir_make(NULL), 0);
     }
 }
 
@@ -109,10 +95,12 @@ static void an_answer_without_an_upload_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_small_file_is_one_request, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_large_one_goes_in_parts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_fails_is_taken_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_answer_without_an_upload_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_small_file_is_one_request, test_dir_make,
+                                        test_dir_remove),
+        cmocka_unit_test_setup_teardown(a_large_one_goes_in_parts, test_dir_make, test_dir_remove),
+        cmocka_unit_test_setup_teardown(what_fails_is_taken_back, test_dir_make, test_dir_remove),
+        cmocka_unit_test_setup_teardown(an_answer_without_an_upload_is_refused, test_dir_make,
+                                        test_dir_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
