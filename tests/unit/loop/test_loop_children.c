@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "child_case.h"
 #include "loop/loop_priv.h"
 #include "temp_home.h"
 #include "test.h"
-
-static tm_supervisor *supervisor;
 
 /* This program is its own child: `test_loop_children play VERB NAME --home DIR --json`. */
 static int play_child(char **argv) {
@@ -18,7 +17,7 @@ static int play_child(char **argv) {
 }
 
 static void each_that_ends_is_told_once_with_its_name(void **state) {
-    tm_children c = {.home = *state, .supervisor = supervisor};
+    tm_children c = {.home = *state, .supervisor = child_case_supervisor};
     char name[TM_MAX_NAME + 1];
     tm_child_state ended = {0};
     bool seen_good = false, seen_bad = false;
@@ -50,10 +49,5 @@ int main(int argc, char **argv) {
     if (argc == 7) {
         return play_child(argv);
     }
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

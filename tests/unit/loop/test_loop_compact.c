@@ -5,12 +5,11 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "child_case.h"
 #include "loop/loop_priv.h"
 #include "source/intake.h"
 #include "temp_home.h"
 #include "test.h"
-
-static tm_supervisor *supervisor;
 
 /* This program is its own child: `test_loop_compact data compact NAME --home DIR --json`. */
 static int play_child(int argc, char **argv) {
@@ -71,7 +70,7 @@ static void step_through(tm_compacting *c) {
 
 static void old_rows_become_a_segment_in_a_child(void **state) {
     const tm_home *home = *state;
-    tm_compacting c = {.child = {.home = home, .supervisor = supervisor}};
+    tm_compacting c = {.child = {.home = home, .supervisor = child_case_supervisor}};
     (void)tm__compacting_step(&c);
     assert_false(c.child.is_running); /* nothing is due, and there is no database */
     push_old(home, "s");
@@ -81,7 +80,7 @@ static void old_rows_become_a_segment_in_a_child(void **state) {
 
 static void what_crashes_left_is_looked_for_in_a_child(void **state) {
     const tm_home *home = *state;
-    tm_compacting c = {.child = {.home = home, .supervisor = supervisor}};
+    tm_compacting c = {.child = {.home = home, .supervisor = child_case_supervisor}};
     const tm_intake_add add = {.name = "quiet", .feed = "push"};
     char *path = tm__fs_join(tm__home_path(home), "collected");
     assert_int_equal(tm__intake_add(home, &add, NULL), TM_OK);
@@ -95,7 +94,7 @@ static void what_crashes_left_is_looked_for_in_a_child(void **state) {
 
 static void a_child_that_fails_is_not_started_again_at_once(void **state) {
     const tm_home *home = *state;
-    tm_compacting c = {.child = {.home = home, .supervisor = supervisor}};
+    tm_compacting c = {.child = {.home = home, .supervisor = child_case_supervisor}};
     push_old(home, "broken");
     step_through(&c);
     assert_int_equal(pending(home, "broken"), 1);
@@ -111,15 +110,10 @@ int main(int argc, char **argv) {
     if (argc > 1) {
         return play_child(argc, argv);
     }
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
     const struct CMUnitTest tests[] = {
         TEST(old_rows_become_a_segment_in_a_child),
         TEST(what_crashes_left_is_looked_for_in_a_child),
         TEST(a_child_that_fails_is_not_started_again_at_once),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

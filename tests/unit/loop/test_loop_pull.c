@@ -4,12 +4,11 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "child_case.h"
 #include "loop/loop_priv.h"
 #include "source/feed.h"
 #include "temp_home.h"
 #include "test.h"
-
-static tm_supervisor *supervisor;
 
 /* This program is its own child: `test_loop_pull data pull NAME --home DIR --json`. */
 static int play_child(char **argv) {
@@ -51,7 +50,7 @@ static void check(const tm_home *home, const char *name, const char *words) {
 
 static void what_is_due_is_read_at_once_and_a_killed_child_is_recorded(void **state) {
     const tm_home *home = *state;
-    tm_pulling p = {.children = {.home = home, .supervisor = supervisor}};
+    tm_pulling p = {.children = {.home = home, .supervisor = child_case_supervisor}};
     assert_true(tm__pulling_step(&p) > 0);
     assert_int_equal(p.children.n, 0); /* there is no database yet */
     add(home, "killed");
@@ -76,11 +75,5 @@ int main(int argc, char **argv) {
     if (argc == 7) {
         return play_child(argv);
     }
-    (void)tm__program_path();
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

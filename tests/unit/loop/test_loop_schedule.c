@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "child_case.h"
 #include "loop/loop.h"
 #include "monitor/alert.h"
 #include "monitor/drift_store.h"
@@ -14,7 +15,6 @@
 #include "tiny_bundle.h"
 
 static const tm_actor actor = {.name = "test"};
-static tm_supervisor *supervisor;
 
 /* `test_loop_schedule retrain MODEL --resume --home DIR --json --training-memory BYTES` */
 static int end_turn(char **argv) {
@@ -93,7 +93,8 @@ static void models_that_are_due_are_retrained_in_children(void **state) {
         add(*state, registry, want[i][0], strcmp(want[i][0], "never") == 0 ? 0 : 60);
     }
     assert_int_equal(
-        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = supervisor}, &loop, NULL),
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = child_case_supervisor}, &loop,
+                      NULL),
         TM_OK);
     assert_true(tm__loop_step(loop) > 500); /* nothing is due yet */
     job_of(registry, "good", got, &is_right);
@@ -124,7 +125,8 @@ static void a_model_is_not_started_while_its_job_runs(void **state) {
     tm__clock_fix(1000000000);
     add(*state, registry, "slow", 1);
     assert_int_equal(
-        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = supervisor}, &loop, NULL),
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = child_case_supervisor}, &loop,
+                      NULL),
         TM_OK);
     for (int i = 1; i < 5; i++) {
         tm__clock_fix(1000000000 + i * INT64_C(2000000));
@@ -162,7 +164,7 @@ static size_t jobs_of(tm_registry *registry, const char *state) {
 /* With a bound of memory until nothing can be started; how many runs ended well by then. */
 static size_t done_within(const tm_home *home, tm_registry *registry, uint64_t memory_max) {
     const tm_loop_place place = {
-        .home = home, .supervisor = supervisor, .training_memory_max = memory_max};
+        .home = home, .supervisor = child_case_supervisor, .training_memory_max = memory_max};
     tm_loop *loop = NULL;
     assert_int_equal(tm__loop_open(&place, &loop, NULL), TM_OK);
     for (int tries = 0; tries < 5000 && tm__loop_step(loop) <= 500; tries++) {
@@ -222,7 +224,8 @@ static tm_loop *opened(const tm_home *home, const char *model, tm_registry **out
     tm__clock_fix(T0);
     add(home, *out_registry, model, 60);
     assert_int_equal(
-        tm__loop_open(&(tm_loop_place){.home = home, .supervisor = supervisor}, &loop, NULL),
+        tm__loop_open(&(tm_loop_place){.home = home, .supervisor = child_case_supervisor}, &loop,
+                      NULL),
         TM_OK);
     return loop;
 }
@@ -313,7 +316,8 @@ static void the_next_begins_when_one_has_ended(void **state) {
     alert(*state, registry, "other");
     tm__clock_fix(T0 + 2 * SECOND);
     assert_int_equal(
-        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = supervisor}, &loop, NULL),
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = child_case_supervisor}, &loop,
+                      NULL),
         TM_OK);
     for (bool is_running = true; is_running; tm__sleep_ms(5)) {
         (void)tm__loop_step(loop);
@@ -336,10 +340,6 @@ int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "retrain") == 0) {
         return play_child(argc, argv);
     }
-    (void)tm__program_path();
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
     const struct CMUnitTest tests[] = {
         TEST(models_that_are_due_are_retrained_in_children),
         TEST(a_model_is_not_started_while_its_job_runs),
@@ -349,7 +349,5 @@ int main(int argc, char **argv) {
         TEST(a_model_that_is_always_refused_is_asked_less_and_less),
         TEST(the_next_begins_when_one_has_ended),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

@@ -3,12 +3,11 @@
 
 #include "base/clock.h"
 #include "base/proc.h"
+#include "child_case.h"
 #include "loop/loop_sink_priv.h"
 #include "sink_case.h"
 #include "temp_home.h"
 #include "test.h"
-
-static tm_supervisor *supervisor;
 
 /* This program is its own child: `test_loop_sink_schedule sink run NAME --home DIR --json`. */
 static int play_child(int argc, char **argv) {
@@ -52,7 +51,7 @@ static json_t *show(const tm_home *home, const char *name) {
 }
 
 static void a_sink_that_is_due_runs_in_a_child(void **state) {
-    tm_sinking s = {.children = {.home = *state, .supervisor = supervisor}};
+    tm_sinking s = {.children = {.home = *state, .supervisor = child_case_supervisor}};
     assert_true(tm__sinking_step(&s) > 0); /* there is no database */
     tm__sink_case_make(*state);
     tm__sink_case_push(*state, 0, 5);
@@ -82,7 +81,7 @@ static void a_sink_that_is_due_runs_in_a_child(void **state) {
 }
 
 static void a_child_that_was_killed_is_started_again_later(void **state) {
-    tm_sinking s = {.children = {.home = *state, .supervisor = supervisor}};
+    tm_sinking s = {.children = {.home = *state, .supervisor = child_case_supervisor}};
     tm__sink_case_make(*state);
     add(*state, "killed", 3600);
     (void)tm__sinking_step(&s);
@@ -104,14 +103,9 @@ int main(int argc, char **argv) {
     if (argc > 1) {
         return play_child(argc, argv);
     }
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
     const struct CMUnitTest tests[] = {
         TEST(a_sink_that_is_due_runs_in_a_child),
         TEST(a_child_that_was_killed_is_started_again_later),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

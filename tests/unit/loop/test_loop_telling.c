@@ -3,14 +3,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "child_case.h"
 #include "loop/alerts.h"
 #include "loop/loop_priv.h"
 #include "monitor/alert.h"
 #include "temp_home.h"
 #include "test.h"
 #include "tiny_bundle.h"
-
-static tm_supervisor *supervisor;
 
 /* This program is its own child: `test_loop_telling monitor deliver MARK --home DIR --json`. The
  * first receiver hangs, the others take it or fail. */
@@ -46,7 +45,7 @@ static void each_receiver_has_a_child_of_its_own(void **state) {
                             .summary = "moved",
                             .receivers = receivers,
                             .n_receivers = 3};
-    tm_telling t = {.children = {.home = *state, .supervisor = supervisor}};
+    tm_telling t = {.children = {.home = *state, .supervisor = child_case_supervisor}};
     tm_drift_store *store = NULL;
     tm_registry *registry = NULL;
     bool told = false;
@@ -73,7 +72,7 @@ static void each_receiver_has_a_child_of_its_own(void **state) {
 /* Receivers of one model's moves: the one that hangs has a child of its own too. */
 static void who_is_told_of_moves_waits_for_nobody(void **state) {
     const tm_actor actor = {.name = "test"};
-    tm_telling t = {.children = {.home = *state, .supervisor = supervisor}};
+    tm_telling t = {.children = {.home = *state, .supervisor = child_case_supervisor}};
     tm_registry *registry = NULL;
     tm_version version = {0};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
@@ -105,16 +104,11 @@ int main(int argc, char **argv) {
     if (argc > 1) {
         return play_child(argc, argv);
     }
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_receiver_has_a_child_of_its_own, tm__temp_home_open,
                                         tm__temp_home_close),
         cmocka_unit_test_setup_teardown(who_is_told_of_moves_waits_for_nobody, tm__temp_home_open,
                                         tm__temp_home_close),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

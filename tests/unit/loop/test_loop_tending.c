@@ -6,12 +6,11 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "child_case.h"
 #include "loop/loop_priv.h"
 #include "online_case.h"
 #include "temp_home.h"
 #include "test.h"
-
-static tm_supervisor *supervisor;
 
 static bool is_there(const char *home, const char *name) {
     char *path = tm__fs_join(home, name);
@@ -50,7 +49,8 @@ static void step_until_it_ends(tm_tending *t, tm_registry *registry) {
 
 static void a_child_keeps_the_store_once_a_version_needs_it(void **state) {
     tm_registry *registry = NULL;
-    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}, .duty = &tm__duty_online};
+    tm_tending t = {.child = {.home = *state, .supervisor = child_case_supervisor},
+                    .duty = &tm__duty_online};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)tm__tending_step(&t, registry);
     assert_false(t.child.is_running);
@@ -70,7 +70,8 @@ static void a_child_keeps_the_store_once_a_version_needs_it(void **state) {
 
 static void it_ends_with_the_daemon(void **state) {
     tm_registry *registry = NULL;
-    tm_tending t = {.child = {.home = *state, .supervisor = supervisor}, .duty = &tm__duty_online};
+    tm_tending t = {.child = {.home = *state, .supervisor = child_case_supervisor},
+                    .duty = &tm__duty_online};
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     (void)online_case_version(*state, 0.5, NULL);
     (void)tm__tending_step(&t, registry);
@@ -87,14 +88,9 @@ int main(int argc, char **argv) {
     if (argc > 1) {
         return play_child(argc, argv);
     }
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
     const struct CMUnitTest tests[] = {
         TEST(a_child_keeps_the_store_once_a_version_needs_it),
         TEST(it_ends_with_the_daemon),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

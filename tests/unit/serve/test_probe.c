@@ -7,11 +7,10 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "child_case.h"
 #include "store/online.h"
 #include "temp_home.h"
 #include "test.h"
-
-static tm_supervisor *supervisor;
 
 static bool is_there(const char *home, const char *name) {
     char *const path = tm__fs_join(home, name);
@@ -47,7 +46,7 @@ static void step_through(tm_probe *p, uint64_t *found) {
 }
 
 static void a_store_is_used_when_a_child_has_walked_it(void **state) {
-    tm_probe p = {.home = *state, .supervisor = supervisor};
+    tm_probe p = {.home = *state, .supervisor = child_case_supervisor};
     uint64_t found = 0;
     tm__probe_step(&p, &found);
     assert_false(p.is_running); /* there is none */
@@ -62,7 +61,7 @@ static void a_store_is_used_when_a_child_has_walked_it(void **state) {
 }
 
 static void a_damaged_store_is_not(void **state) {
-    tm_probe p = {.home = *state, .supervisor = supervisor};
+    tm_probe p = {.home = *state, .supervisor = child_case_supervisor};
     uint64_t found = 0;
     char *const path = tm__fs_join(tm__home_path(*state), "damaged");
     assert_int_equal(tm__fs_publish(path, "", 0, NULL), TM_OK);
@@ -88,15 +87,10 @@ int main(int argc, char **argv) {
     if (argc > 1) {
         return play_child(argc, argv);
     }
-    if (tm__supervisor_open(&supervisor, NULL) != TM_OK) {
-        return 1;
-    }
     const struct CMUnitTest tests[] = {
         TEST(a_store_is_used_when_a_child_has_walked_it),
         TEST(a_damaged_store_is_not),
         TEST(without_a_supervisor_it_is_used_as_it_is),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tm__supervisor_close(supervisor);
-    return failed;
+    return cmocka_run_group_tests(tests, child_case_open, child_case_close);
 }

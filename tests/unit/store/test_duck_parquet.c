@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/fs.h"
+#include "duck_case.h"
 #include "store/duck.h"
 #include "store/parquet.h"
 #include "support.h"
@@ -7,23 +8,9 @@
 
 #define PATH "rows.parquet"
 
-static tm_duck *duck;
-
-static int setup(void **state) {
-    return test_folder_enter(state) == 0 &&
-                   tm__duck_open(&(tm_duck_options){.n_threads = 1}, &duck, NULL) == TM_OK
-               ? 0
-               : 1;
-}
-
-static int teardown(void **state) {
-    tm__duck_close(duck);
-    return test_folder_leave(state);
-}
-
 static tm_table *read_back(void) {
     tm_table *table = NULL;
-    assert_int_equal(tm__duck_read_parquet(duck, PATH, &table, NULL), TM_OK);
+    assert_int_equal(tm__duck_read_parquet(duck_case, PATH, &table, NULL), TM_OK);
     return table;
 }
 
@@ -55,7 +42,7 @@ static void names_that_differ_in_case_alone_stay(void **state) {
 /* As DuckDB wrote snapshots before. */
 static void a_file_of_duckdb_with_names_in_its_metadata_is_read(void **state) {
     (void)state;
-    assert_int_equal(tm__duck_exec(duck,
+    assert_int_equal(tm__duck_exec(duck_case,
                                    "COPY (SELECT 7 AS a, 'x' AS \"A\") TO '" PATH
                                    "' (FORMAT parquet, COMPRESSION zstd, KV_METADATA "
                                    "{tidemill_columns: '[\"a\",\"A\"]'})",
@@ -70,7 +57,8 @@ static void a_file_of_duckdb_with_names_in_its_metadata_is_read(void **state) {
 static void a_file_that_does_not_name_them_has_those_of_its_columns(void **state) {
     (void)state;
     assert_int_equal(
-        tm__duck_exec(duck, "COPY (SELECT 7 AS b) TO '" PATH "' (FORMAT parquet)", NULL), TM_OK);
+        tm__duck_exec(duck_case, "COPY (SELECT 7 AS b) TO '" PATH "' (FORMAT parquet)", NULL),
+        TM_OK);
     tm_table *const back = read_back();
     assert_string_equal(tm__table_column(back, 0)->name, "b");
     tm__table_unref(back);
@@ -80,7 +68,7 @@ static void bytes_that_are_no_parquet_are_refused(void **state) {
     (void)state;
     tm_table *table = NULL;
     assert_int_equal(tm__fs_publish(PATH, "PAR1 no PAR1", 12, NULL), TM_OK);
-    assert_true(tm__duck_read_parquet(duck, PATH, &table, NULL) != TM_OK);
+    assert_true(tm__duck_read_parquet(duck_case, PATH, &table, NULL) != TM_OK);
     assert_null(table);
 }
 
@@ -91,5 +79,5 @@ int main(void) {
         cmocka_unit_test(a_file_that_does_not_name_them_has_those_of_its_columns),
         cmocka_unit_test(bytes_that_are_no_parquet_are_refused),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, duck_case_enter, duck_case_leave);
 }

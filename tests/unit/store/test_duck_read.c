@@ -4,21 +4,9 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "duck_case.h"
 #include "store/duck_priv.h"
 #include "test.h"
-
-static tm_duck *duck;
-
-static int open_duck(void **state) {
-    (void)state;
-    return tm__duck_open(&(tm_duck_options){.n_threads = 1}, &duck, NULL) == TM_OK ? 0 : 1;
-}
-
-static int close_duck(void **state) {
-    (void)state;
-    tm__duck_close(duck);
-    return 0;
-}
 
 static void each_type_becomes_one_of_ours(void **state) {
     (void)state;
@@ -69,7 +57,7 @@ static void each_type_becomes_one_of_ours(void **state) {
         (void)snprintf(sql, sizeof(sql), "SELECT %s AS v UNION ALL SELECT NULL UNION ALL SELECT %s",
                        cases[i].value, cases[i].value);
         tm_table *table = NULL;
-        assert_int_equal(tm__duck_query(duck, sql, 0, &table, NULL), TM_OK);
+        assert_int_equal(tm__duck_query(duck_case, sql, 0, &table, NULL), TM_OK);
         const tm_column *const c = tm__table_column(table, 0);
         const tm_cell cell = tm__column_cell(c, 2);
         assert_int_equal(c->n_missing, 1);
@@ -84,7 +72,7 @@ static void each_type_becomes_one_of_ours(void **state) {
 static void infinite_dates_are_missing(void **state) {
     (void)state;
     tm_table *table = NULL;
-    assert_int_equal(tm__duck_query(duck,
+    assert_int_equal(tm__duck_query(duck_case,
                                     "SELECT 'infinity'::DATE AS d, '-infinity'::TIMESTAMP AS t, "
                                     "'infinity'::TIMESTAMP_NS AS n, '290000-01-01'::TIMESTAMP_MS "
                                     "AS m, 'NaN'::DOUBLE AS f",
@@ -112,7 +100,7 @@ static void an_enum_of_any_width_gives_its_texts(void **state) {
                        n / 2);
         tm_table *table = NULL;
         tm_err err = {0};
-        if (tm__duck_query(duck, sql, 0, &table, &err) != TM_OK) {
+        if (tm__duck_query(duck_case, sql, 0, &table, &err) != TM_OK) {
             fail_msg("%u values: %s", n, err.message);
         }
         char last[16], middle[16];
@@ -131,8 +119,9 @@ static void a_text_past_the_limit_names_its_column(void **state) {
     (void)state;
     tm_table *table = NULL;
     tm_err err = {0};
-    assert_int_equal(tm__duck_query(duck, "SELECT repeat('x', 1048577) AS doc", 0, &table, &err),
-                     TM_E_LIMIT);
+    assert_int_equal(
+        tm__duck_query(duck_case, "SELECT repeat('x', 1048577) AS doc", 0, &table, &err),
+        TM_E_LIMIT);
     assert_string_equal(err.message, "a text of column 'doc' has more than 1048576 bytes");
 }
 
@@ -143,5 +132,5 @@ int main(void) {
         cmocka_unit_test(an_enum_of_any_width_gives_its_texts),
         cmocka_unit_test(a_text_past_the_limit_names_its_column),
     };
-    return cmocka_run_group_tests(tests, open_duck, close_duck);
+    return cmocka_run_group_tests(tests, duck_case_open, duck_case_close);
 }

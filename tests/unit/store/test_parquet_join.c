@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/fs_memory.h"
 #include "base/mem.h"
+#include "duck_case.h"
 #include "store/duck.h"
 #include "store/parquet.h"
 #include "support.h"
@@ -14,11 +15,9 @@
 #define PART "part.parquet"
 #define ALL "all.parquet"
 
-static tm_duck *duck;
-
 static tm_table *query(const char *sql) {
     tm_table *table = NULL;
-    assert_int_equal(tm__duck_query(duck, sql, 0, &table, NULL), TM_OK);
+    assert_int_equal(tm__duck_query(duck_case, sql, 0, &table, NULL), TM_OK);
     return table;
 }
 
@@ -54,18 +53,6 @@ static tm_status join(const tm_map *parts, uint32_t n, tm_err *err) {
     return st;
 }
 
-static int setup(void **state) {
-    return test_folder_enter(state) == 0 &&
-                   tm__duck_open(&(tm_duck_options){.n_threads = 1}, &duck, NULL) == TM_OK
-               ? 0
-               : 1;
-}
-
-static int teardown(void **state) {
-    tm__duck_close(duck);
-    return test_folder_leave(state);
-}
-
 static void parts_of_a_table_become_the_file_of_all(void **state) {
     (void)state;
     tm_table *const table = query(
@@ -78,7 +65,7 @@ static void parts_of_a_table_become_the_file_of_all(void **state) {
     tm_table *back = NULL;
     tm_hash hash, joined;
     assert_int_equal(join(parts, 3, NULL), TM_OK);
-    assert_int_equal(tm__duck_read_parquet(duck, ALL, &back, NULL), TM_OK);
+    assert_int_equal(tm__duck_read_parquet(duck_case, ALL, &back, NULL), TM_OK);
     tm__table_hash(table, &hash);
     tm__table_hash(back, &joined);
     assert_true(tm__hash_eq(&hash, &joined));
@@ -163,5 +150,5 @@ int main(void) {
         cmocka_unit_test(parts_with_other_columns_are_refused),
         cmocka_unit_test(damaged_parts_are_read_within_their_bytes),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, duck_case_enter, duck_case_leave);
 }
