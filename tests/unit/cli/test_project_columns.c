@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/project.h"
+#include "project_case.h"
 #include "test.h"
 
 static tm_status parse(const char *columns, tm_project *out, tm_err *err) {
-    char text[600];
-    (void)snprintf(text, sizeof(text),
-                   "models:\n  late:\n    from: flights\n    target: late\n    columns: %s\n",
-                   columns);
-    *out = (tm_project){0};
-    return tm__project_parse(tm__str(text), "tidemill.yaml", ".", out, err);
+    return project_case_parse("columns", columns, out, err);
 }
 
 static void what_is_said_stands_in_the_recipe(void **state) {

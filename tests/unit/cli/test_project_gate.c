@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-#include <string.h>
-
 #include "cli/project.h"
+#include "project_case.h"
 #include "test.h"
 
 static tm_status parse(const char *gate, tm_project *out, tm_err *err) {
-    char text[900];
-    (void)snprintf(text, sizeof(text),
-                   "models:\n  late:\n    from: flights\n    target: late\n    gate: %s\n", gate);
-    *out = (tm_project){0};
-    return tm__project_parse(tm__str(text), "tidemill.yaml", ".", out, err);
+    return project_case_parse("gate", gate, out, err);
 }
 
 static void all_that_can_be_asked_is_read(void **state) {
@@ -85,15 +79,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
         "{load: {rows_per_second: 10, rate: 1}}",
         "{cost: 1}",
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tm_project project;
-        tm_err err = {0};
-        if (parse(cases[i], &project, &err) != TM_E_DATA) {
-            fail_msg("%s", cases[i]);
-        }
-        assert_int_equal(err.data_row, 5);
-        tm__project_done(&project);
-    }
+    project_case_refuse_values("gate", cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 int main(void) {

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
 #include "cli/project.h"
 #include "monitor/log_terms.h"
+#include "project_case.h"
 #include "test.h"
 
 static tm_status parse(const char *log, tm_project *out, tm_err *err) {
-    char text[600];
-    (void)snprintf(text, sizeof(text),
-                   "models:\n  late:\n    from: flights\n    target: late\n    log: %s\n", log);
-    *out = (tm_project){0};
-    return tm__project_parse(tm__str(text), "tidemill.yaml", ".", out, err);
+    return project_case_parse("log", log, out, err);
 }
 
 static void terms_stand_in_the_recipe(void **state) {
@@ -38,13 +33,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
                                         "{queue: many}",     "{keep: never}",    "{keep: 0s}",
                                         "{spill_bytes: -1}", "{colour: red}",    "drop",
                                         "{policy: [drop]}"};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tm_project project;
-        tm_err err = {0};
-        assert_int_equal(parse(cases[i], &project, &err), TM_E_DATA);
-        assert_int_equal(err.data_row, 5);
-        tm__project_done(&project);
-    }
+    project_case_refuse_values("log", cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 int main(void) {

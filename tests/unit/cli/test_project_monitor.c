@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-#include <string.h>
-
 #include "cli/project.h"
+#include "project_case.h"
 #include "test.h"
 
 static tm_status parse(const char *monitor, tm_project *out, tm_err *err) {
-    char text[600];
-    (void)snprintf(text, sizeof(text),
-                   "models:\n  late:\n    from: flights\n    target: late\n    monitor: %s\n",
-                   monitor);
-    *out = (tm_project){0};
-    return tm__project_parse(tm__str(text), "tidemill.yaml", ".", out, err);
+    return project_case_parse("monitor", monitor, out, err);
 }
 
 static void budgets_and_receivers_stand_in_the_recipe(void **state) {
@@ -60,14 +53,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
         "{alerts: [{name: a, alertmanager: 'http://a', colour: red}]}",
         "yes",
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tm_project project;
-        tm_err err = {0};
-        if (parse(cases[i], &project, &err) != TM_E_DATA || err.data_row != 5) {
-            fail_msg("%s: '%s', line %u", cases[i], err.message, (unsigned)err.data_row);
-        }
-        tm__project_done(&project);
-    }
+    project_case_refuse_values("monitor", cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 int main(void) {

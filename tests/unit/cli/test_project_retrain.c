@@ -3,15 +3,11 @@
 
 #include "cli/project.h"
 #include "loop/loop_trigger.h"
+#include "project_case.h"
 #include "test.h"
 
 static tm_status parse(const char *retrain, tm_project *out, tm_err *err) {
-    char text[600];
-    (void)snprintf(text, sizeof(text),
-                   "models:\n  late:\n    from: flights\n    target: late\n    retrain: %s\n",
-                   retrain);
-    *out = (tm_project){0};
-    return tm__project_parse(tm__str(text), "tidemill.yaml", ".", out, err);
+    return project_case_parse("retrain", retrain, out, err);
 }
 
 static void terms_stand_in_the_recipe(void **state) {
@@ -77,13 +73,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
                                         "{window: sliding:1}",
                                         "{window: cut:50}",
                                         "{window: sliding:5000000000000000000000000000000}"};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tm_project project;
-        tm_err err = {0};
-        assert_int_equal(parse(cases[i], &project, &err), TM_E_DATA);
-        assert_int_equal(err.data_row, 5);
-        tm__project_done(&project);
-    }
+    project_case_refuse_values("retrain", cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 int main(void) {

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/project.h"
+#include "project_case.h"
 #include "registry/rollout.h"
 
 static tm_status parse(const char *rollout, tm_project *out, tm_err *err) {
-    char text[512];
-    (void)snprintf(text, sizeof(text),
-                   "models:\n  late:\n    from: flights\n    target: late\n    rollout: %s\n",
-                   rollout);
-    return tm__project_parse(tm__str(text), "t.yaml", ".", out, err);
+    return project_case_parse("rollout", rollout, out, err);
 }
 
 static tm_rollout_terms declared(const char *rollout) {

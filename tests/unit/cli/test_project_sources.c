@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/project.h"
+#include "project_case.h"
 
 static tm_status parse(const char *text, tm_project *out, tm_err *err) {
     return tm__project_parse(tm__str(text), "tidemill.yaml", "/p", out, err);
@@ -79,11 +80,7 @@ static void every_key_lands_in_the_spec(void **state) {
 
 static void a_fault_has_its_line_and_column(void **state) {
     (void)state;
-    const struct {
-        const char *text, *message, *hint;
-        uint64_t line;
-        uint32_t col;
-    } cases[] = {
+    static const project_case_fault faults[] = {
         {"sources:\n  a: {fiels: x.csv}\n", "unknown key 'fiels'", "'files'", 2, 7},
         {"sources:\n  a: {key: id}\n", "does not say where its rows come from", "push: true", 2, 3},
         {"sources:\n  a: {push: true, files: x.csv}\n", "'files' is a second one", "two sources", 2,
@@ -123,17 +120,7 @@ static void a_fault_has_its_line_and_column(void **state) {
         {"sources: [a]\n", "'sources' must hold keys", "", 1, 10},
         {"sources:\n  a: {files: ''}\n", "'files' wants a value", "", 2, 14},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tm_project project = {0};
-        tm_err err = {0};
-        assert_int_equal(parse(cases[i].text, &project, &err), TM_E_DATA);
-        if (strstr(err.message, cases[i].message) == NULL ||
-            strstr(err.hint, cases[i].hint) == NULL || err.data_row != cases[i].line ||
-            err.data_col != cases[i].col) {
-            fail_msg("case %zu: %s (%s) at %llu:%u", i, err.message, err.hint,
-                     (unsigned long long)err.data_row, err.data_col);
-        }
-    }
+    project_case_refuse(faults, sizeof(faults) / sizeof(faults[0]));
 }
 
 int main(void) {
