@@ -203,6 +203,17 @@ void bundle_data_cells(const bundle_data *data, uint64_t row, tm_cell *out) {
     }
 }
 
+tm_bundle *bundle_data_open(const bundle_data *data) {
+    tm_buf bytes;
+    tm_hash hash;
+    tm_bundle *bundle = NULL;
+    tm_err err = {0};
+    bundle_data_write(data, &bytes, &hash);
+    must(tm__bundle_load(bytes.data, bytes.len, &bundle, &err), &err);
+    tm__buf_done(&bytes);
+    return bundle;
+}
+
 void bundle_data_free(bundle_data *data) {
     tm__calibration_done(&data->calibration);
     tm__conformal_done(&data->conformal);

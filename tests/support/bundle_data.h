@@ -21,6 +21,8 @@ typedef struct bundle_data {
 bundle_data *bundle_data_create(uint64_t n_rows, tm_task task, const char *learner);
 /** Bytes of the bundle; the caller ends out. */
 void bundle_data_write(const bundle_data *data, tm_buf *out, tm_hash *out_hash);
+/** The bundle opened, which the caller ends with tm__bundle_unref(). */
+tm_bundle *bundle_data_open(const bundle_data *data);
 /** Cells of the inputs of one row of the table, in the order of the bundle's schema. */
 void bundle_data_cells(const bundle_data *data, uint64_t row, tm_cell *out);
 void bundle_data_free(bundle_data *data);

@@ -15,8 +15,6 @@ uint32_t drift_case_column(const drift_case *c, const char *name) {
 }
 
 void drift_case_open(drift_case *c, uint64_t seed) {
-    tm_buf buf;
-    tm_hash hash;
     *c = (drift_case){.rng = tm__rng_split(seed, "drift case", 0)};
     c->data = bundle_data_create(ROWS, TM_TASK_BINARY, "baseline");
     tm_reference *const r = c->data->reference;
@@ -25,9 +23,7 @@ void drift_case_open(drift_case *c, uint64_t seed) {
     }
     tm_schema *const inputs = (tm_schema *)(uintptr_t)tm__program_schema(c->data->program);
     r->columns[tm__schema_find(inputs, tm__str("age"))].importance = 0.8;
-    bundle_data_write(c->data, &buf, &hash);
-    assert_int_equal(tm__bundle_load(buf.data, buf.len, &c->bundle, NULL), TM_OK);
-    tm__buf_done(&buf);
+    c->bundle = bundle_data_open(c->data);
     c->plan = tm__cells_plan_create(tm__bundle_reference(c->bundle));
     c->cells = tm__cells_create(c->plan);
     assert_true(tm__counts_init(&c->counts, c->plan));

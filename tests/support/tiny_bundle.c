@@ -136,3 +136,18 @@ tm_bundle *tm__tiny_bundle_create(const tm_home *home, const tm_tiny_bundle *opt
     tm__table_unref(table);
     return bundle;
 }
+
+tm_registry *tm__tiny_registry_open(const tm_home *home, int n) {
+    static const tm_actor actor = {.name = "test"};
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
+    for (int i = 0; i < n; i++) {
+        tm_version version = {0};
+        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.5 + 0.01 * i});
+        assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
+                         TM_OK);
+        tm__version_done(&version);
+        tm__bundle_unref(bundle);
+    }
+    return registry;
+}

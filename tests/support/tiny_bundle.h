@@ -4,6 +4,7 @@
 #define TM_SUPPORT_TINY_BUNDLE_H
 
 #include "model/bundle.h"
+#include "registry/registry.h"
 #include "store/home.h"
 
 typedef struct tm_tiny_bundle {
@@ -23,5 +24,9 @@ typedef struct tm_tiny_bundle {
  * home and open it. Fails the test on any error. The caller ends it with tm__bundle_unref().
  */
 tm_bundle *tm__tiny_bundle_create(const tm_home *home, const tm_tiny_bundle *options);
+/** The registry of a home that gets n versions of the model "late", by "test". The caller closes
+ * it.
+ */
+tm_registry *tm__tiny_registry_open(const tm_home *home, int n);
 
 #endif

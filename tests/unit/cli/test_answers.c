@@ -9,16 +9,6 @@
 #include "cli/answers.h"
 #include "support.h"
 
-static tm_bundle *load(const bundle_data *data) {
-    tm_buf buf;
-    tm_hash hash;
-    tm_bundle *bundle = NULL;
-    bundle_data_write(data, &buf, &hash);
-    assert_int_equal(tm__bundle_load(buf.data, buf.len, &bundle, NULL), TM_OK);
-    tm__buf_done(&buf);
-    return bundle;
-}
-
 /* Two columns that the model does not know, beside those that it does. */
 static tm_table *with_ids(const bundle_data *data) {
     tm_table_builder *b = tm__builder_create();
@@ -48,7 +38,7 @@ static void lines_hold_ids_and_what_the_bundle_answers(void **state) {
     static const tm_task tasks[] = {TM_TASK_BINARY, TM_TASK_MULTICLASS, TM_TASK_REGRESSION};
     for (uint32_t way = 0; way < 6; way++) {
         bundle_data *data = bundle_data_create(40, tasks[way / 2], "gbdt");
-        tm_bundle *bundle = load(data);
+        tm_bundle *bundle = bundle_data_open(data);
         tm_table *table = with_ids(data);
         const uint32_t k = tm__bundle_outputs(bundle);
         const tm_answer_form answers = {.bundle = bundle, .is_json = way % 2 == 1};
@@ -131,7 +121,7 @@ static bool score(void *arg) {
 static void running_out_of_memory_is_told_and_leaks_nothing(void **state) {
     (void)state;
     bundle_data *data = bundle_data_create(40, TM_TASK_BINARY, "gbdt");
-    tm_bundle *bundle = load(data);
+    tm_bundle *bundle = bundle_data_open(data);
     tm_table *table = with_ids(data);
     const tm_answer_form answers = {.bundle = bundle, .explain = true, .has_ids = true};
     const tm_source_part part = {.table = table, .n_rows = 40};

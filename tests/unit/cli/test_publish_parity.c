@@ -5,17 +5,6 @@
 #include "cli/publish_parity.h"
 #include "test.h"
 
-/* A model and the rows it learned from. */
-static tm_bundle *make(bundle_data *data) {
-    tm_buf bytes;
-    tm_hash hash;
-    tm_bundle *bundle = NULL;
-    bundle_data_write(data, &bytes, &hash);
-    assert_int_equal(tm__bundle_load(bytes.data, bytes.len, &bundle, NULL), TM_OK);
-    tm__buf_done(&bytes);
-    return bundle;
-}
-
 static void what_was_trained_is_what_is_served(void **state) {
     (void)state;
     static const struct {
@@ -29,7 +18,7 @@ static void what_was_trained_is_what_is_served(void **state) {
     const tm_window_tables none = {0};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         bundle_data *data = bundle_data_create(cases[i].n_rows, cases[i].task, cases[i].learner);
-        tm_bundle *bundle = make(data);
+        tm_bundle *bundle = bundle_data_open(data);
         json_t *evidence = NULL;
         tm_ctx ctx = {0};
         tm_err err = {0};
@@ -47,7 +36,7 @@ static void what_was_trained_is_what_is_served(void **state) {
 static void rows_of_another_table_prove_nothing(void **state) {
     (void)state;
     bundle_data *data = bundle_data_create(60, TM_TASK_BINARY, "baseline");
-    tm_bundle *bundle = make(data);
+    tm_bundle *bundle = bundle_data_open(data);
     const tm_window_tables none = {0};
     tm_table_builder *builder = tm__builder_create();
     tm_table *other = NULL;

@@ -71,13 +71,9 @@ static void answers_become_parquet_with_numbers(void **state) {
     static const char csv[] =
         "id,note,prediction,probability\n007,\"a,\"\"b\n\",yes,0.1\n1.50,,no,1e-300\n";
     bundle_data *data = bundle_data_create(40, TM_TASK_BINARY, "baseline");
-    tm_buf bytes;
-    tm_hash hash;
-    tm_bundle *bundle = NULL;
+    tm_bundle *bundle = bundle_data_open(data);
     tm_ctx ctx = {0};
     tm_err err = {0};
-    bundle_data_write(data, &bytes, &hash);
-    assert_int_equal(tm__bundle_load(bytes.data, bytes.len, &bundle, NULL), TM_OK);
     assert_int_equal(tm__fs_publish(PATH, csv, strlen(csv), NULL), TM_OK);
     if (tm__spool_to_parquet(&ctx, bundle, PATH, PATH ".pq", &err) != TM_OK) {
         fail_msg("%s", err.message);
@@ -99,7 +95,6 @@ static void answers_become_parquet_with_numbers(void **state) {
     assert_string_equal(tm__table_column(table, 2)->name, "prediction");
     tm__table_unref(table);
     tm__duck_close(duck);
-    tm__buf_done(&bytes);
     tm__bundle_unref(bundle);
     bundle_data_free(data);
     assert_int_equal(tm__fs_remove(PATH, NULL), TM_OK);

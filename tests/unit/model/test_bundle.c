@@ -121,17 +121,12 @@ static void count_refs(void *arg, uint64_t item, uint32_t worker) {
 static void references_are_counted_by_many_threads(void **state) {
     (void)state;
     bundle_data *data = bundle_data_create(40, TM_TASK_BINARY, "baseline");
-    tm_buf buf;
-    tm_hash hash;
-    tm_bundle *bundle = NULL;
+    tm_bundle *bundle = bundle_data_open(data);
     tm_pool *pool = tm__pool_create(3);
-    bundle_data_write(data, &buf, &hash);
-    assert_int_equal(tm__bundle_load(buf.data, buf.len, &bundle, NULL), TM_OK);
     tm__pool_run(pool, 100000, count_refs, bundle);
     assert_string_equal(tm__bundle_target(bundle), "late");
     tm__bundle_unref(bundle);
     tm__pool_free(pool);
-    tm__buf_done(&buf);
     bundle_data_free(data);
 }
 

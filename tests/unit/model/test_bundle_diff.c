@@ -35,20 +35,10 @@ static void members_that_differ_are_told_by_their_place(void **state) {
     json_decref(b);
 }
 
-static tm_bundle *bundle_of(bundle_data *data) {
-    tm_buf bytes;
-    tm_hash hash;
-    tm_bundle *bundle = NULL;
-    bundle_data_write(data, &bytes, &hash);
-    assert_int_equal(tm__bundle_load(bytes.data, bytes.len, &bundle, NULL), TM_OK);
-    tm__buf_done(&bytes);
-    return bundle;
-}
-
 static void records_of_one_model_differ_in_nothing(void **state) {
     (void)state;
     bundle_data *data = bundle_data_create(60, TM_TASK_BINARY, "gbdt");
-    tm_bundle *bundle = bundle_of(data);
+    tm_bundle *bundle = bundle_data_open(data);
     json_t *diff = NULL;
     assert_int_equal(tm__diff_records(bundle, bundle, &diff, NULL), TM_OK);
     const json_t *columns = json_object_get(json_object_get(diff, "data"), "columns");
@@ -64,7 +54,7 @@ static void records_of_one_model_differ_in_nothing(void **state) {
 static void answers_are_counted(void **state) {
     (void)state;
     bundle_data *data = bundle_data_create(60, TM_TASK_BINARY, "baseline");
-    tm_bundle *bundle = bundle_of(data);
+    tm_bundle *bundle = bundle_data_open(data);
     const double t = tm__bundle_threshold(bundle);
     const double a[] = {t, t, t + 0.1}, b[] = {t, t - 0.2, t + 0.2};
     const tm_diff_answers in = {.a = bundle, .b = bundle, .of_a = a, .of_b = b, .n_rows = 3};

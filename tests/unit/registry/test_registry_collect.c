@@ -14,20 +14,6 @@
 
 static const tm_actor actor = {.name = "test"};
 
-static tm_registry *with_versions(const tm_home *home, int n) {
-    tm_registry *registry = NULL;
-    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    for (int i = 0; i < n; i++) {
-        tm_version version = {0};
-        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.5 + 0.01 * i});
-        assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
-                         TM_OK);
-        tm__version_done(&version);
-        tm__bundle_unref(bundle);
-    }
-    return registry;
-}
-
 static bool count_one(void *arg, const char *name) {
     *(size_t *)arg += strstr(name, ".tmb") != NULL ? 1 : 0;
     return true;
@@ -65,7 +51,7 @@ static void move(tm_registry *registry, uint32_t version) {
 }
 
 static void what_is_reached_stays(void **state) {
-    tm_registry *registry = with_versions(*state, 8);
+    tm_registry *registry = tm__tiny_registry_open(*state, 8);
     tm_version version = {0};
     json_t *tags = json_pack("{s:s}", "keep", "yes");
     move(registry, 2);
@@ -88,7 +74,7 @@ static void what_is_reached_stays(void **state) {
 }
 
 static void a_collected_version_says_so(void **state) {
-    tm_registry *registry = with_versions(*state, 3);
+    tm_registry *registry = tm__tiny_registry_open(*state, 3);
     tm_version version = {0};
     tm_bundle *bundle = NULL;
     json_t *list = NULL, *files = NULL;
@@ -117,7 +103,7 @@ static void a_collected_version_says_so(void **state) {
 }
 
 static void what_an_open_turn_names_stays(void **state) {
-    tm_registry *registry = with_versions(*state, 4);
+    tm_registry *registry = tm__tiny_registry_open(*state, 4);
     tm_version version = {0};
     char hash[TM_HASH_TEXT];
     move(registry, 4);
@@ -138,7 +124,7 @@ static void what_an_open_turn_names_stays(void **state) {
 }
 
 static void a_file_of_two_versions_stays_for_the_one(void **state) {
-    tm_registry *registry = with_versions(*state, 1);
+    tm_registry *registry = tm__tiny_registry_open(*state, 1);
     tm_version first = {0}, again = {0};
     tm_bundle *bundle = NULL;
     assert_int_equal(tm__registry_find(registry, "late@1", &first, NULL), TM_OK);
@@ -158,7 +144,7 @@ static void a_file_of_two_versions_stays_for_the_one(void **state) {
 
 /* Each change of the disk fails once: a version whose file is gone says so, always. */
 static void no_failure_leaves_a_version_without_its_file(void **state) {
-    tm_registry *registry = with_versions(*state, 6);
+    tm_registry *registry = tm__tiny_registry_open(*state, 6);
     json_t *list = NULL, *item = NULL;
     size_t i = 0;
     move(registry, 6);
@@ -185,7 +171,7 @@ static void no_failure_leaves_a_version_without_its_file(void **state) {
 
 /* Without a bucket there is no object: what is asked is which files are named. */
 static void an_object_that_was_put_anew_is_settled(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__tiny_registry_open(*state, 2);
     static const char *const paths[] = {"/nowhere/bundles/ab.tmb", "/nowhere/snapshots/x"};
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(tm__registry_object_settle(registry, paths[i], NULL), TM_OK);

@@ -15,20 +15,6 @@
 static const tm_actor actor = {.name = "test"};
 static const tm_hash somebody = {{7}};
 
-static tm_registry *with_versions(const tm_home *home, int n) {
-    tm_registry *registry = NULL;
-    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    for (int i = 0; i < n; i++) {
-        tm_version version = {0};
-        tm_bundle *bundle = tm__tiny_bundle_create(home, &(tm_tiny_bundle){.auc = 0.5 + 0.01 * i});
-        assert_int_equal(tm__registry_add(registry, "late", bundle, NULL, &actor, &version, NULL),
-                         TM_OK);
-        tm__version_done(&version);
-        tm__bundle_unref(bundle);
-    }
-    return registry;
-}
-
 static void note(tm_registry *registry, int64_t version, int64_t by_us) {
     json_t *versions = json_pack("[{s:s, s:I}]", "model", "late", "version", (json_int_t)version);
     const tm_retiring retiring = {
@@ -66,7 +52,7 @@ static tm_status open_version(tm_registry *registry, const char *name) {
 }
 
 static void of_several_dates_the_first_one_holds(void **state) {
-    tm_registry *registry = with_versions(*state, 3);
+    tm_registry *registry = tm__tiny_registry_open(*state, 3);
     retiring(registry, "");
     note(registry, 1, 300 * DAY_US);
     note(registry, 2, 200 * DAY_US);
@@ -77,7 +63,7 @@ static void of_several_dates_the_first_one_holds(void **state) {
 }
 
 static void a_version_past_its_date_is_not_opened_and_then_removed(void **state) {
-    tm_registry *registry = with_versions(*state, 3);
+    tm_registry *registry = tm__tiny_registry_open(*state, 3);
     const int64_t now_us = tm__now_us();
     uint32_t n = 0;
     note(registry, 1, now_us - 1);
@@ -101,7 +87,7 @@ static void a_version_past_its_date_is_not_opened_and_then_removed(void **state)
 }
 
 static void what_it_takes_part_in_ends(void **state) {
-    tm_registry *registry = with_versions(*state, 3);
+    tm_registry *registry = tm__tiny_registry_open(*state, 3);
     const tm_split_order split = {
         .n = 2, .arms = {{.version = 1, .weight = 5000}, {.version = 2, .weight = 5000}}};
     const tm_arm shadow = {.version = 3, .weight = 100};
@@ -129,7 +115,7 @@ static size_t n_entries(tm_registry *registry, const char *event) {
 }
 
 static void who_looks_again_and_again_acts_at_the_date(void **state) {
-    tm_registry *registry = with_versions(*state, 2);
+    tm_registry *registry = tm__tiny_registry_open(*state, 2);
     tm_retire_watch watch = {0}, other = {0};
     bool is_due = true;
     assert_int_equal(tm__retire_look(registry, &watch, 10, &is_due, NULL), TM_OK);
