@@ -3,13 +3,14 @@
 """What a retraining learns from and how, by what its versions answer next: bench/loop/turns.py --data FOLDER [--parts 10] [--learner linear] [--shuffled] [--variant WORDS]... [SET ...]
 
 A stream in order of time is cut into parts. The first fifth teaches; then each part is answered by the champion before it is appended to the source and
-`tidemill retrain` runs with the words of a variant ("--window auto"). A version that its gate refuses answers nothing. One fit of boosting (or of
+`tidemill retrain` runs with the words of a variant ("--window auto"); seconds are of that command, and of training in it without a choice's trials. A version that its gate refuses answers nothing. One fit of boosting (or of
 lines) without a search, so that seconds compare; accuracy and log-loss over all parts but the first fifth. Shuffled rows are a world that stays as it is.
 """
 import argparse
 import csv
 import pathlib
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -32,11 +33,17 @@ def chosen(told):
     return "/".join(str(told.get(name, {}).get("kind", "")) for name in ("how", "window") if told.get(name)) or "-"
 
 
+def processors():
+    """Seconds of processors that ended children took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run_variant(tm, rows, target, words, variant, parts):
     first = len(rows) // 5
     bench.write(tm.folder / "source.csv", rows[:first])
     tm.ok("train", "source.csv", "--target", target, "--name", "m", *words, "-q")
-    right, loss, wall, fits, kinds, promoted = 0, 0, 0.0, 0.0, [], 0
+    right, loss, wall, cpu, fits, kinds, promoted = 0, 0, 0.0, 0.0, 0.0, [], 0
     for k in range(parts):
         part = rows[first + (len(rows) - first) * k // parts:first + (len(rows) - first) * (k + 1) // parts]
         bench.write(tm.folder / "part.csv", part)
@@ -46,15 +53,15 @@ def run_variant(tm, rows, target, words, variant, parts):
         if k == parts - 1:
             break
         append(tm.folder / "source.csv", part)
-        began = time.monotonic()
+        began, used = time.monotonic(), processors()
         result = tm("retrain", "m", *variant.split(), "--json", timeout=3600)
-        wall += time.monotonic() - began
+        wall, cpu = wall + time.monotonic() - began, cpu + processors() - used
         assert result.code in (0, 1), result.err
         fits += ((result.json or {}).get("seconds") or {}).get("total", 0)
         kinds.append(chosen(result.json or {}))
         promoted += bool((result.json or {}).get("promoted"))
     n = len(rows) - first
-    return (right / n, loss / n), (wall, fits), promoted, kinds
+    return (right / n, loss / n), (wall, cpu, fits), promoted, kinds
 
 
 def main():
@@ -79,7 +86,7 @@ def main():
                     random.Random(1).shuffle(rows)
                     order = []
                 score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *FITS[options.learner]], variant, options.parts)
-                print(f"{name:<8} {variant:<28} {score[0]:.4f} logloss {score[1]:.4f} {seconds[0]:7.1f} s, {seconds[1]:7.1f} s training, {promoted} promoted  {' '.join(kinds)}", flush=True)
+                print(f"{name:<8} {variant:<28} {score[0]:.4f} logloss {score[1]:.4f} {seconds[0]:7.1f} s, {seconds[1]:7.1f} s of processors, {seconds[2]:7.1f} s training, {promoted} promoted  {' '.join(kinds)}", flush=True)
 
 
 if __name__ == "__main__":
