@@ -13,8 +13,9 @@
 #define LOSS_MAX 4.6    /* of one row: no single one decides */
 #define GAIN_ROWS 100.0 /* that must have told what fits are worth */
 #define STEP_FACTOR 2.0
-#define SURE 2.0 /* standard errors by which a fit that pays is told from chance */
-#define RARE 4.0 /* an arm without a say waits so many times as long, */
+#define SURE 2.0           /* standard errors by which a fit that pays is told from chance */
+#define SURE_OF_RECORD 1.5 /* the same of one rule that is known from its record */
+#define RARE 4.0           /* an arm without a say waits so many times as long, */
 #define LEADS 0.6
 #define LEADER 0.3 /* one that leads so much shorter, */
 #define KEEN 0.35  /* one that has so much to say as short as can be, within its work */
@@ -104,6 +105,13 @@ static void compare_rules(tm_policy *self, const tm_policy_label *label) {
     }
 }
 
+void tm__policy_note_rules(tm_policy *self, const double *wrong_rules) {
+    for (uint32_t i = 0; i < self->terms.n_rules; i++) {
+        const double wrong = wrong_rules[i] == wrong_rules[i] ? wrong_rules[i] : 1.0;
+        self->record[i] += wrong - self->record[i] / RULES_MEMORY;
+    }
+}
+
 void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label) {
     tm_policy_label whole = *label;
     const double was = tm__adwin_mean(&self->adwin);
@@ -113,6 +121,7 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
     }
     tm__blend_add(&self->blend, label->products, whole.losses, &label->shares);
     compare_rules(self, label);
+    tm__policy_note_rules(self, label->wrong_rules);
     self->n_labels++;
     if (tm__adwin_add(&self->adwin, label->champion) && tm__adwin_mean(&self->adwin) > was) {
         self->n_changes++;
@@ -175,8 +184,10 @@ static bool is_due(const tm_policy *self, uint32_t i, double weight, tm_policy_f
     const uint64_t n_new = fit->end - arm->end, n_learned = fit->end - fit->begin;
     fit->why = TM_POLICY_BEGIN;
     if (!arm->is_fitted) {
-        return true;
+        const tm_policy_arm_terms *const terms = &self->terms.arms[i];
+        return fit->end >= terms->begins || (terms->from_change && self->has_change);
     }
+    fit->leads = weight > LEADS;
     if (n_new < self->terms.cool_down || n_new == 0 || !is_within_budget(self, fit->end)) {
         return false;
     }
@@ -303,12 +314,22 @@ void tm__policy_join(tm_policy *self, uint32_t other) {
 
 /* ---- who has how much to say ---- */
 
+static uint32_t rule_of_record(const tm_policy *self) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < self->terms.n_rules; i++) {
+        best = self->record[i] < self->record[best] ? i : best;
+    }
+    return best;
+}
+
 uint32_t tm__policy_leader(const tm_policy *self) {
+    const uint32_t of_record = rule_of_record(self);
+    const double errors = self->terms.has_record ? SURE_OF_RECORD : SURE;
     uint32_t leader = TM_POLICY_TOGETHER;
     double most = 0.0;
     for (uint32_t i = 0; i < self->terms.n_rules; i++) {
-        const double sure = self->behind[i] - SURE * tm__sqrt(self->behind_spread[i]);
-        if (sure > 0.0 && self->behind[i] > most) {
+        const double sure = self->behind[i] - errors * tm__sqrt(self->behind_spread[i]);
+        if (sure > 0.0 && self->behind[i] > most && (!self->terms.has_record || i == of_record)) {
             most = self->behind[i];
             leader = self->terms.n_arms + i;
         }

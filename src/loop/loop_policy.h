@@ -38,12 +38,16 @@ typedef struct tm_policy_arm_terms {
      * all fits but the first ones took less work than so many of its own at each step_min; 0: never
      */
     double keen_work;
+    /* Labels known at its first fit, at the least, but that one of changes begins with the first of
+     * them: until then another arm learns the same rows in the same way. 0: at once */
+    uint64_t begins;
 } tm_policy_arm_terms;
 
 typedef struct tm_policy_terms {
     uint32_t n_arms;
     uint32_t n_others; /* who answers beside them, and learns nothing here; */
-    uint32_t n_rules;  /* the first ones of them are rules, and may answer alone */
+    uint32_t n_rules;  /* the first ones of them are rules, and may answer alone; */
+    bool has_record;   /* none but the one that was right most often since the first label */
     tm_policy_arm_terms arms[TM_POLICY_ARMS_MAX];
     uint64_t step, step_min, step_max; /* new labels between two fits of an arm: to begin with, and
                                           between what bounds it moves; step_max is the backstop */
@@ -68,6 +72,7 @@ const char *tm__policy_why_text(tm_policy_why why);
 typedef struct tm_policy_fit {
     uint32_t arm;
     uint64_t begin, end; /* labels to learn from, counted from the first one */
+    bool leads;          /* most of what arms have to say is its own */
     tm_policy_why why;
 } tm_policy_fit;
 
@@ -106,7 +111,8 @@ typedef struct tm_policy {
     /* What the mean was wrong by more than a rule: of a block of labels, sum over blocks, older
      * ones counting less, and sum of their squares */
     double block[TM_POLICY_ARMS_MAX], behind[TM_POLICY_ARMS_MAX], behind_spread[TM_POLICY_ARMS_MAX];
-    uint64_t n_labels; /* seen */
+    double record[TM_POLICY_ARMS_MAX]; /* what rules were wrong by, older ones counting less */
+    uint64_t n_labels;                 /* seen */
     bool has_change;
     uint64_t change_at; /* the label since which errors are higher */
     uint64_t alarm_at;  /* labels known when that was found */
@@ -120,11 +126,15 @@ void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);
 /** What labels say comes first, row by row in their order; n_known counts all that are known, those
  * of rows that nobody answered and this one included. */
 void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *label);
+/** What rules [n_rules] were wrong by at a row that nobody else answered, NaN where there was no
+ * answer; tm__policy_add() notes those of its row. */
+void tm__policy_note_rules(tm_policy *self, const double *wrong_rules);
 /** The fits that are due with so many labels known: out [n_arms], an arm's one at the most. Returns
  * their number. */
 uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out);
 /** Whose answers count: the mean by shares (TM_POLICY_TOGETHER) or, where that was surely wrong by
- * more, the rule that was so by least. So the score stays beside that of the best rule. */
+ * more, the rule that was so by least, or has the best record. So the score stays beside that of
+ * the best rule. */
 uint32_t tm__policy_leader(const tm_policy *self);
 /** One that learns nothing here answers from now on, or another one does in its place. */
 void tm__policy_join(tm_policy *self, uint32_t other);

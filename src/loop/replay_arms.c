@@ -12,43 +12,55 @@ static const char *const few[] = {TREES("25", "0.2", "8"), NULL};
 /* What the last third of the trees moves seldom changes which class is likeliest, */
 static const char *const many_of_classes[] = {TREES_OF_CLASSES("40", "0.2", "15"), NULL};
 static const char *const many[] = {TREES("30", "0.3", "20"), NULL};
-/* but of many classes, and of values, the error goes on falling with trees and rows. */
+/* but of many classes, of values, and where the arm of most rows leads, the error goes on falling
+ * with trees and rows. */
 static const char *const whole_of_classes[] = {TREES_OF_CLASSES("100", "0.1", "31"), NULL};
 static const char *const whole[] = {TREES("30", "0.3", "20"), NULL};
 static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
                                     "solver",   "newton", NULL};
 
-#define QUICK_ARMS(trees)                                                                          \
-    {"line of 700", "linear", lines, {.window = 700}, 0.0},                                        \
-        {"line of 1,500", "linear", lines, {.window = 1500}, 0.0},                                 \
-        {"line of all", "linear", lines, {.step_share = 0.4}, 0.0},                                \
-        {"trees of 2,000", "gbdt", trees, {.window = 2000}, 0.0}, {                                \
-        "trees since the change", "gbdt", trees, {.window = 3000, .from_change = true}, 0.0        \
+#define QUICK_ARMS(trees, since)                                                                   \
+    {"line of 700", "linear", lines, {.window = 700}, 0.0, NULL},                                  \
+        {"line of 1,500", "linear", lines, {.window = 1500}, 0.0, NULL},                           \
+        {"line of all", "linear", lines, {.step_share = 0.4}, 0.0, NULL},                          \
+        {"trees of 2,000", "gbdt", trees, {.window = 2000}, 0.0, NULL}, {                          \
+        "trees since the change", "gbdt", trees,                                                   \
+            {.window = 3000, .from_change = true, .begins = since}, 0.0, NULL                      \
     }
-#define ARMS_OF_CLASSES(trees_of_all)                                                              \
-    QUICK_ARMS(few_of_classes),                                                                    \
+#define ARMS_OF_CLASSES(trees_of_all, trees_leading, of_all)                                       \
+    QUICK_ARMS(few_of_classes, 2001),                                                              \
         {"many trees of 5,000",                                                                    \
          "gbdt",                                                                                   \
          many_of_classes,                                                                          \
          {.window = 5000, .step_share = 0.1, .costs = 4.0},                                        \
-         0.0},                                                                                     \
+         0.0,                                                                                      \
+         NULL},                                                                                    \
     {                                                                                              \
-        "many trees", "gbdt", trees_of_all, {.window = 20000, .step_share = 0.27, .costs = 4.0},   \
-            8000.0                                                                                 \
+        "many trees", "gbdt", trees_of_all,                                                        \
+            {.window = 20000, .step_share = 0.27, .costs = 4.0, .begins = of_all}, 8000.0,         \
+            trees_leading                                                                          \
     }
 
 #define MANY_CLASSES 10u /* from more of them on: of_many_classes */
 
-static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(many_of_classes)};
-static const tm_replay_arm of_many_classes[TM_REPLAY_ARMS] = {ARMS_OF_CLASSES(whole_of_classes)};
+static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {
+    ARMS_OF_CLASSES(many_of_classes, whole_of_classes, 5001)};
+static const tm_replay_arm of_many_classes[TM_REPLAY_ARMS] = {
+    ARMS_OF_CLASSES(whole_of_classes, NULL, 0)};
 static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
-    QUICK_ARMS(few),
+    QUICK_ARMS(few, 0),
     {"many trees of 5,000",
      "gbdt",
      many,
      {.window = 5000, .step_share = 0.1, .costs = 2.0, .keen_work = 1.5},
-     0.0},
-    {"many trees of all", "gbdt", whole, {.step_share = 0.1, .costs = 2.0, .keen_work = 1.5}, 0.0},
+     0.0,
+     NULL},
+    {"many trees of all",
+     "gbdt",
+     whole,
+     {.step_share = 0.1, .costs = 2.0, .keen_work = 1.5},
+     0.0,
+     NULL},
 };
 
 const tm_replay_arm *tm__replay_arm_get(const tm_replay_stream *stream, uint32_t arm) {
@@ -71,6 +83,7 @@ tm_policy_terms tm__replay_terms(const tm_replay_stream *stream) {
         .n_arms = TM_REPLAY_ARMS,
         .n_others = TM_REPLAY_OTHERS - (stream->is_classes ? 1 : 0), /* only values are amended */
         .n_rules = TM_REPLAY_RULES,
+        .has_record = stream->is_classes,
         .step = 500,
         .step_min = 500,
         .step_max = 6000,

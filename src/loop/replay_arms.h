@@ -19,6 +19,8 @@ typedef struct tm_replay_arm {
     const char *const *params; /* "NAME", "VALUE", ..., NULL */
     tm_policy_arm_terms terms;
     double half_life; /* rows; 0: all count alike */
+    const char *const
+        *params_leading; /* when most of what arms have to say is its own; NULL: these */
 } tm_replay_arm;
 
 /** An arm for classes or for values, below TM_REPLAY_ARMS; static storage. */

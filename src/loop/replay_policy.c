@@ -36,7 +36,7 @@ static tm_replay_recipe recipe_of(const tm_replay_running *r, const tm_policy_fi
     const tm_replay_arm *const how = tm__replay_arm_get(r->stream, fit->arm);
     return (tm_replay_recipe){
         .learner = how->learner,
-        .params = how->params,
+        .params = fit->leads && how->params_leading != NULL ? how->params_leading : how->params,
         .begin = fit->begin,
         .end = fit->end,
         .half_life = how->half_life,

@@ -110,16 +110,14 @@ static double wrong_by(const tm_replay_running *r, double answer, uint64_t row) 
     return !r->stream->is_classes ? off * off : off == 0.0 ? 0.0 : 1.0;
 }
 
-static void note_rules(const tm_replay_running *r, uint64_t row, tm_policy_label *label) {
+static void note_rules(const tm_replay_running *r, uint64_t row, double *out) {
     const uint32_t k = r->stream->n_outputs;
-    label->wrong = wrong_by(r, r->together[row], row);
     for (uint32_t i = 0; i < TM_REPLAY_RULES; i++) {
         for (uint32_t c = 0; c < k; c++) {
             r->room[c] = (double)r->arms[N_ARMS + i].answers[row * k + c];
         }
-        label->wrong_rules[i] = r->room[0] == r->room[0]
-                                    ? wrong_by(r, tm__replay_pick(r->stream, r->room), row)
-                                    : tm__nan();
+        out[i] = r->room[0] == r->room[0] ? wrong_by(r, tm__replay_pick(r->stream, r->room), row)
+                                          : tm__nan();
     }
 }
 
@@ -134,7 +132,12 @@ void tm__replay_tell_labels(tm_replay_running *r, uint64_t known) {
     for (; r->n_known < known; r->n_known++) {
         const uint64_t row = r->n_known;
         tm_policy_label label;
-        if (s->y[row] != s->y[row] || r->together[row] != r->together[row]) {
+        if (s->y[row] != s->y[row]) {
+            continue;
+        }
+        note_rules(r, row, label.wrong_rules);
+        if (r->together[row] != r->together[row]) {
+            tm__policy_note_rules(&r->policy, label.wrong_rules);
             continue;
         }
         if (!s->is_classes) {
@@ -148,7 +151,7 @@ void tm__replay_tell_labels(tm_replay_running *r, uint64_t known) {
         }
         label.shares = *tm__replay_shares_at(r, row);
         note_products(r, row, &label);
-        note_rules(r, row, &label);
+        label.wrong = wrong_by(r, r->together[row], row);
         tm__policy_add(&r->policy, row + 1, &label);
     }
 }

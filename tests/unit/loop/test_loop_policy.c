@@ -157,6 +157,66 @@ static void a_rule_answers_alone_where_it_is_surely_better(void **state) {
     assert_true(tm__policy_leader(&policy) == TM_POLICY_TOGETHER);
 }
 
+/* Both are surely better than the mean; of late the second one by more, but the first one was right
+ * more often since the first label. */
+static void of_rules_the_one_with_the_best_record_answers(void **state) {
+    (void)state;
+    for (uint32_t has_record = 0; has_record < 2; has_record++) {
+        tm_policy policy;
+        tm_policy_terms with = terms;
+        with.n_others = with.n_rules = 2;
+        with.has_record = has_record != 0;
+        tm__policy_init(&policy, &with);
+        tm__policy_join(&policy, 0);
+        tm__policy_join(&policy, 1);
+        for (uint32_t i = 0; i < 2000; i++) { /* nobody else answers */
+            tm__policy_note_rules(&policy, (const double[]){0.1, i % 2 == 0 ? 0.6 : NAN});
+        }
+        assert_true(tm__policy_leader(&policy) == TM_POLICY_TOGETHER);
+        tm_policy_label label = label_of(0.5, 0.5, 0.0);
+        label.wrong = 0.6;
+        label.wrong_rules[0] = 0.2;
+        label.wrong_rules[1] = 0.1;
+        for (uint32_t i = 0; i < 3000; i++) {
+            tm__policy_add(&policy, 2001 + i, &label);
+        }
+        assert_int_equal(tm__policy_leader(&policy), has_record != 0 ? 2 : 3);
+    }
+}
+
+static void an_arm_begins_where_its_rows_are_not_anothers(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_policy_fit due[TM_POLICY_ARMS_MAX];
+    tm_policy_terms some = terms;
+    some.arms[0].begins = 3000;
+    some.arms[1].begins = 2000;
+    tm__policy_init(&policy, &some);
+    assert_int_equal(fit_due(&policy, 1999, &why), 0);
+    policy.has_change = true; /* one of changes has rows of its own from now on */
+    assert_int_equal(tm__policy_due(&policy, 1999, due), 1);
+    assert_int_equal(due[0].arm, 1);
+    policy.has_change = false;
+    assert_int_equal(fit_due(&policy, 2000, &why), 1);
+    assert_int_equal(fit_due(&policy, 3000, &why), 2);
+    assert_true(policy.arms[0].n_fits == 1 && policy.arms[1].n_fits == 2);
+}
+
+static void who_leads_is_told_with_its_fit(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_policy_fit due[TM_POLICY_ARMS_MAX];
+    tm__policy_init(&policy, &terms);
+    assert_int_equal(tm__policy_due(&policy, 1000, due), 2);
+    assert_true(!due[0].leads && !due[1].leads);
+    (void)fit_due(&policy, 1000, &why);
+    policy.arms[0].loss = 1000.0;
+    assert_int_equal(tm__policy_due(&policy, 9000, due), 2);
+    assert_true(!due[0].leads && due[1].leads);
+}
+
 static void a_change_is_acted_on_and_cuts_the_window(void **state) {
     (void)state;
     tm_policy policy;
@@ -329,6 +389,9 @@ int main(void) {
         cmocka_unit_test(an_arm_without_answers_does_not_lead_by_it),
         cmocka_unit_test(others_join_without_a_say_and_learn_nothing),
         cmocka_unit_test(a_rule_answers_alone_where_it_is_surely_better),
+        cmocka_unit_test(of_rules_the_one_with_the_best_record_answers),
+        cmocka_unit_test(an_arm_begins_where_its_rows_are_not_anothers),
+        cmocka_unit_test(who_leads_is_told_with_its_fit),
         cmocka_unit_test(a_change_is_acted_on_and_cuts_the_window),
         cmocka_unit_test(a_long_window_waits_for_its_share_of_new_rows),
         cmocka_unit_test(a_better_score_is_no_alarm),

@@ -27,6 +27,9 @@ static void every_member_has_a_name_of_its_own_and_arms_can_be_fitted(void **sta
             for (const char *const *p = arm->params; *p != NULL; p += 2) {
                 assert_int_equal(tm__params_set(ops, &params, p[0], p[1], NULL), TM_OK);
             }
+            for (const char *const *p = arm->params_leading; p != NULL && *p != NULL; p += 2) {
+                assert_int_equal(tm__params_set(ops, &params, p[0], p[1], NULL), TM_OK);
+            }
             assert_true(terms.arms[i].window == arm->terms.window);
         }
         assert_true(terms.arms[TM_REPLAY_ARM_SINCE].from_change);

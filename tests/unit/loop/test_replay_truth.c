@@ -59,6 +59,8 @@ static void rows_that_nobody_answered_or_labelled_tell_nothing(void **state) {
     tm__replay_tell_labels(&c.r, 5);
     assert_int_equal(c.r.policy.n_labels, 2);
     assert_int_equal(c.r.n_known, 5);
+    assert_true(c.r.policy.record[0] >
+                3.9); /* a rule that says nothing is wrong where labels are */
     tm__replay_tell_labels(&c.r, 5);
     assert_int_equal(c.r.policy.n_labels, 2);
     const tm_blend_sums *const sums = &c.r.policy.blend.slow;
