@@ -77,6 +77,19 @@ static tm_status fail_unknown_option(const tm_command *command, tm_str name, tm_
     return st;
 }
 
+/* Words of other programs for what a command here does; NULL: none. */
+static const char *known_elsewhere(const char *word) {
+    static const char *const words[][2] = {
+        {"job", "status"},    {"jobs", "status"},   {"ps", "status"},   {"fit", "train"},
+        {"score", "predict"}, {"infer", "predict"}, {"deploy", "serve"}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(words[i][0], word) == 0) {
+            return words[i][1];
+        }
+    }
+    return NULL;
+}
+
 tm_status tm__cli_unknown_command(const char *word, tm_err *err) {
     const char *names[NAMES_MAX];
     uint32_t n;
@@ -84,7 +97,10 @@ tm_status tm__cli_unknown_command(const char *word, tm_err *err) {
     for (uint32_t i = 0; i < n && i < NAMES_MAX; i++) {
         names[i] = all[i].name;
     }
-    const char *nearest = tm__str_nearest(tm__str(word), names, n < NAMES_MAX ? n : NAMES_MAX);
+    const char *nearest = known_elsewhere(word);
+    if (nearest == NULL) {
+        nearest = tm__str_nearest(tm__str(word), names, n < NAMES_MAX ? n : NAMES_MAX);
+    }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "unknown command '%s'", word);
     if (nearest != NULL) {
         tm_err_hint(err, "Did you mean `tidemill %s`?", nearest);

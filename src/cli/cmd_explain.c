@@ -178,6 +178,24 @@ static void print_parts(tm_cli *cli, const tm_place *place, const part *parts, u
     tm__cli_print(cli, "  in all %+.4f\n", sums[1]);
 }
 
+/* A server refuses a row that lacks a column; here it may be left out, and that is said. */
+static void note_absent(tm_cli *cli, const tm_schema *schema, const json_t *row) {
+    const char *first = NULL;
+    uint32_t n = 0;
+    for (uint32_t c = 0; c < schema->n_cols; c++) {
+        if (json_object_get(row, schema->cols[c].name) == NULL) {
+            first = first == NULL ? schema->cols[c].name : first;
+            n++;
+        }
+    }
+    if (n == 1) {
+        tm__cli_note(cli, "the row has no '%s': taken as not known", first);
+    } else if (n > 1) {
+        tm__cli_note(cli, "the row has no '%s' and lacks %u more columns: taken as not known",
+                     first, n - 1);
+    }
+}
+
 static tm_status explain(tm_cli *cli, const tm_place *place, const json_t *row, tm_err *err) {
     const tm_bundle *bundle = place->bundle;
     const tm_schema *schema = tm__bundle_schema(bundle);
@@ -198,6 +216,9 @@ static tm_status explain(tm_cli *cli, const tm_place *place, const json_t *row, 
     st = cells_from_row(schema, row, cells, texts, err);
     if (st != TM_OK) {
         goto out;
+    }
+    if (tm__cli_arg(cli, "ROW")[0] == '{') {
+        note_absent(cli, schema, row);
     }
     tm__bundle_predict_row(bundle, scratch, cells, answer);
     const uint32_t output =

@@ -59,7 +59,9 @@ static void line_text(char *out, size_t size, uint64_t done, uint64_t total, dou
     char left[32];
     const double rate = seconds > 0 ? (double)done / seconds : 0;
     out[0] = '\0';
-    if (total == 0) {
+    if (total == 0 && done == 0) {
+        snprintf(out, size, "begun");
+    } else if (total == 0) {
         snprintf(out, size, "%llu, %.3g/s", (unsigned long long)done, rate);
     } else if (rate > 0) {
         duration_text(done < total ? (double)(total - done) / rate : 0, left, sizeof(left));

@@ -265,7 +265,10 @@ static void print_columns(tm_cli *cli, const json_t *report) {
     }
     const json_t *findings = json_object_get(report, "findings");
     json_array_foreach((json_t *)(uintptr_t)findings, i, entry) {
-        tm__cli_warn(cli, "%s. %s", tm__json_text(entry, "text", ""),
+        const char *const text = tm__json_text(entry, "text", "");
+        const bool is_named = strncmp(text, "is ", 3) != 0; /* else its column is the subject */
+        tm__cli_warn(cli, "%s%s%s%s. %s", is_named ? "" : "'",
+                     is_named ? "" : tm__json_text(entry, "column", ""), is_named ? "" : "' ", text,
                      tm__json_text(entry, "hint", ""));
     }
 }

@@ -109,7 +109,8 @@ static void check_without_keys(const tm_access_request *r, tm_access *out) {
     if (!r->peer_is_loopback) {
         deny(out, 403, "without a key this server answers on loopback only", create);
     } else if (!is_open(r->permission)) {
-        deny(out, 403, "this changes state and needs a key", create);
+        deny(out, 403, r->changes_state ? "this changes state and needs a key" : "this needs a key",
+             create);
     } else {
         allow(out, TM_GUARD_NOBODY, "http:", "local");
     }
@@ -260,7 +261,8 @@ static void check_caller(const tm_keyring *keys, const tm_access_request *r, tm_
         deny(out, 401, "the key has expired", "'tidemill key create' makes a new one.");
     } else if (!tm__guard_role_can(found->role, r->permission)) {
         deny(out, 403, "the role of this key does not have the permission for this",
-             "Use a key of another role; 'tidemill key create --role ROLE' makes one.");
+             "Use a key of a role that has it, by the table of docs/http.md; 'tidemill key create "
+             "--role ROLE' makes one.");
     } else if (found->models != NULL && !r->is_general &&
                (r->model.ptr == NULL || !tm__key_models_have(found->models, r->model))) {
         deny(out, 403, "this key is for other models",

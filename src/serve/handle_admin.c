@@ -94,7 +94,8 @@ static const char *read_label(tm_arena *arena, const json_t *item, tm_label *out
         n_known += json_object_get(item, names[i]) != NULL ? 1 : 0;
     }
     if (n_known != json_object_size(item)) {
-        return "has a member that is not known";
+        return "has a member that is none of prediction_id, model, entity, time, label and "
+               "known_at";
     }
     for (size_t i = 0; i < 3; i++) {
         const json_t *name = json_object_get(item, names[i]);

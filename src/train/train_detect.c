@@ -4,7 +4,8 @@
  *
  *     target       missing, or with one value only
  *     columns      constant; identifiers; copies of the target; parts of it, which add up to it
- *                  (train_sum.c); there only when the target has one
+ *                  (train_sum.c); numbers that a few other values made text (train_numbers.c);
+ *                  there only when the target has one
  *                  value, so filled in after the fact; alone they give the target away (a fit of a
  *                  few trees: train_report.c)
  *     rows         that come again, that contradict each other, test rows that stand in training
@@ -589,6 +590,9 @@ tm_status tm__train_find_rows(tm_ctx *ctx, const tm_train_data *data, json_t **o
     if (st == TM_OK) {
         st = tm__train_find_sum(data->table, data->target, &data->schema, list, err);
     }
+    if (st == TM_OK) {
+        st = tm__train_find_numbers(data->table, data->target, &data->schema, list, err);
+    }
     if (st != TM_OK) {
         json_decref(list);
         return st;
@@ -662,6 +666,9 @@ static tm_status look_at_columns(tm_ctx *ctx, detection *d, tm_table *table,
     tm_status st = ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory to look at columns");
     if (st == TM_OK) {
         st = tm__train_find_sum(table, d->target, NULL, d->list, err);
+    }
+    if (st == TM_OK) {
+        st = tm__train_find_numbers(table, d->target, NULL, d->list, err);
     }
     if (st == TM_OK && d->classes.n_distinct >= 2) {
         st = find_leaks(ctx, table, options, is_copy, d->list, err);

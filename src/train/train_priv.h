@@ -413,6 +413,12 @@ TM_NODISCARD tm_status tm__train_leaks(tm_ctx *ctx, const tm_train_data *data, u
 void tm__train_find(json_t *list, const char *kind, const char *column, json_t *evidence,
                     const char *hint, const char *text);
 /**
+ * train_numbers.c: append "mostly_numbers" for each text column of which all but a few values are
+ * numbers. roles: features alone are looked at; NULL: all columns. One pass; TM_E_NOMEM.
+ */
+TM_NODISCARD tm_status tm__train_find_numbers(const tm_table *table, uint32_t target,
+                                              const tm_schema *roles, json_t *list, tm_err *err);
+/**
  * train_sum.c: append "sum" when the target is exactly the sum or difference of two or more number
  * columns in every row. roles: features alone count; NULL: all columns.
  *

@@ -112,6 +112,9 @@ def test_no_value_of_a_cell_is_repeated(tm):
 @pytest.mark.parametrize("words, code, pattern", [
     (["trian", "d.csv"], 2, "train"),
     (["train", "d.csv", "--taget", "x"], 2, "--target"),
+    (["jobs"], 2, "`tidemill status`"),
+    (["job", "ls"], 2, "`tidemill status`"),
+    (["fit", "d.csv"], 2, "`tidemill train`"),
     (["train", "--target", "churned"], 2, "hint"),
     (["predict", "nobody", "d.csv"], 3, "hint"),
     (["model", "promote", "nobody@1"], 3, "hint"),
@@ -165,6 +168,19 @@ def test_a_text_where_a_number_belongs_gets_a_hint(tm):
     assert "hidden" not in result.err
 
 
+def test_a_warning_about_a_column_names_it(tm):
+    words = "a,b,sum,t\n" + "".join(f"{i % 31 if i != 7 else 'hidden'},{i % 17},{i % 31 + i % 17},{i % 31 + i % 17 * 2}\n" for i in range(200))
+    tm.write("d.csv", words)
+    result = train(tm, "d.csv", "--name", "m", "--learner", "linear", target="t")
+    says(result, 0, "warning: 'a' is text, but 199 of its 200 values are numbers: row 8 has the first that is none. Mend those values")
+    assert "hidden" not in result.err
+    checked = tm("data", "check", "d.csv", "--target", "t")
+    assert "mostly_numbers: a is text, but 199 of its 200 values" in checked.out and "hidden" not in checked.out
+    tm.write("d.csv", "b,sum,t\n" + "".join(f"{i % 17},{i % 31 + i % 17},{i % 31 + i % 17 * 2}\n" for i in range(200)))
+    result = train(tm, "d.csv", "--name", "n", "--learner", "linear", target="t")
+    says(result, 0, "warning: 't' is ")
+
+
 def test_targets_that_the_model_never_saw_are_counted(tm):
     rows = [(i % 13, "yes" if i % 13 > 6 else "no") for i in range(100)]
     tm.write("d.csv", "a,t\n" + "".join(f"{a},{t}\n" for a, t in rows))
@@ -195,6 +211,15 @@ def test_a_mistake_is_told_with_what_to_do(model, words, code, told):
     result = model(*words, timeout=20)
     says(result, code, "error: ", *told)
     assert result.out == "" and not list(model.folder.glob("*.tmp-*"))
+
+
+def test_a_row_that_is_explained_may_lack_columns(model):
+    names = [name for name in GOOD.split("\n", 1)[0].split(",") if name != "churned"]
+    result = model.ok("explain", "m", "{}")
+    assert f"the row has no '{names[0]}' and lacks {len(names) - 1} more columns" in result.err
+    whole = "{" + ", ".join(f'"{name}": null' for name in names) + "}"
+    assert model.ok("explain", "m", whole).err == ""
+    assert model.ok("explain", "m", whole).out == result.out
 
 
 @pytest.mark.parametrize("text, place, told", [
