@@ -247,10 +247,27 @@ static void allow_work(tm_policy *self, uint64_t n_known, const double *shares) 
     self->allowed_at = n_known;
 }
 
+static void shares_of_labels(const tm_policy *self, tm_blend_shares *out) {
+    double begin[TM_POLICY_ARMS_MAX];
+    memset(begin, 0, sizeof(begin));
+    say_by_loss(self, begin);
+    tm__blend_shares(&self->blend, begin, out);
+}
+
+/* To the arm of all rows. */
+static void move_far(const tm_policy *self, double *shares) {
+    const uint32_t to = self->terms.n_arms - 1;
+    for (uint32_t i = 0; i < to; i++) {
+        const double moved = self->far[i] * shares[i];
+        shares[i] -= moved;
+        shares[to] += moved;
+    }
+}
+
 /* By which fits are due. */
 static void say_of_arms(const tm_policy *self, double *out) {
     tm_blend_shares shares;
-    tm__policy_shares(self, &shares);
+    shares_of_labels(self, &shares);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         out[i] = self->terms.is_said_by_arms ? 0.5 * (shares.sets[0][i] + shares.sets[1][i])
                                              : shares.both[i];
@@ -263,6 +280,7 @@ uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
     uint32_t n = 0;
     say_of_arms(self, say);
     allow_work(self, n_known, say);
+    move_far(self, say);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
         out[n] = (tm_policy_fit){
             .arm = i, .begin = window_begin(self, &self->terms.arms[i], n_known), .end = n_known};
@@ -338,8 +356,9 @@ uint32_t tm__policy_leader(const tm_policy *self) {
 }
 
 void tm__policy_shares(const tm_policy *self, tm_blend_shares *out) {
-    double begin[TM_POLICY_ARMS_MAX];
-    memset(begin, 0, sizeof(begin));
-    say_by_loss(self, begin);
-    tm__blend_shares(&self->blend, begin, out);
+    shares_of_labels(self, out);
+    for (uint32_t set = 0; set < TM_BLEND_SETS; set++) {
+        move_far(self, out->sets[set]);
+    }
+    move_far(self, out->both);
 }

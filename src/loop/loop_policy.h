@@ -119,7 +119,10 @@ typedef struct tm_policy {
     uint64_t n_changes;
     uint64_t work, work_begun; /* of all fits; of each arm's first one */
     double keen_work;          /* that keen arms may go up to, */
-    uint64_t allowed_at;       /* counted so far */
+    /* Part of what an arm has to say that goes to the last one, since rows come whose like it has
+     * not seen; 0 to 1, and set by who sees rows */
+    double far[TM_POLICY_ARMS_MAX];
+    uint64_t allowed_at; /* counted so far */
 } tm_policy;
 
 void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);

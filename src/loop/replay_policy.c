@@ -17,6 +17,7 @@
 #define WARM_SHARE 3u      /* one of so many labels of the first part */
 #define WARM_MIN 200u      /* or none */
 #define AMEND_MEMORY 700.0 /* labels */
+#define FARTHER 3.0        /* squares of standard deviations are so much of a reason */
 #define RECALLED_USE 0.3   /* of one that had the say in a world */
 
 /* ---- fits ---- */
@@ -64,6 +65,8 @@ static tm_status take_model(tm_replay_running *r, const tm_policy_fit *fit, uint
     a->before = a->now;
     a->now = now;
     *now = (tm_replay_held){.model = *model, .n_refs = 1};
+    a->begin = fit->begin;
+    a->end = fit->end;
     a->train_seconds += model->seconds;
     r->run->n_retrains += fit->why != TM_POLICY_BEGIN ? 1 : 0;
     note_turn(r, fit, row);
@@ -112,6 +115,17 @@ static tm_status answer_arm(tm_replay_running *r, const tm_replay_held *by, uint
     return TM_OK;
 }
 
+/* Of values: who has not seen rows like the newest ones, where the arm of all rows has. */
+static void note_far(tm_replay_running *r, uint64_t row) {
+    const tm_replay_member *const all = &r->arms[N_ARMS - 1];
+    for (uint32_t i = 0; !r->stream->is_classes && i < N_ARMS - 1; i++) {
+        const tm_replay_member *const a = &r->arms[i];
+        const double far = tm__replay_near_far(&r->near, a->begin, a->end, row) -
+                           tm__replay_near_far(&r->near, all->begin, all->end, row);
+        r->policy.far[i] = far > 0.0 ? 1.0 - tm__exp(-FARTHER * far) : 0.0;
+    }
+}
+
 static tm_status answer_tick(tm_replay_running *r, uint64_t begin, uint64_t end, tm_err *err) {
     const uint64_t started = tm__mono_ns();
     tm_blend_shares *const shares = tm__replay_shares_at(r, begin);
@@ -121,6 +135,7 @@ static tm_status answer_tick(tm_replay_running *r, uint64_t begin, uint64_t end,
         TM_TRY(answer_arm(r, a->before, begin, end, a->answers_before, err));
     }
     const uint32_t leader = tm__policy_leader(&r->policy), k = r->stream->n_outputs;
+    note_far(r, begin);
     tm__policy_shares(&r->policy, shares);
     tm__replay_amend(r, shares, begin, end);
     for (uint64_t row = begin; row < end; row++) {
@@ -248,6 +263,9 @@ static tm_status prepare(tm_replay_running *r, const tm_replay_options *options,
     }
     float *const rules[TM_REPLAY_RULES] = {r->arms[N_ARMS].answers, r->arms[N_ARMS + 1].answers,
                                            r->arms[N_ARMS + 2].answers};
+    if (!r->stream->is_classes) {
+        TM_TRY(tm__replay_near_init(r->stream, &r->near, err));
+    }
     return tm__replay_rule_chances(r->stream, options, rules, err);
 }
 
@@ -305,6 +323,7 @@ tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
         tm__mem_free(r->arms[i].answers);
         tm__mem_free(r->arms[i].answers_before);
     }
+    tm__replay_near_done(&r->near);
     json_decref(r->turns);
     tm__mem_free(r->shares);
     tm__mem_free(r->room);

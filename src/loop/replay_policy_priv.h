@@ -7,6 +7,7 @@
 #include "loop/loop_amend.h"
 #include "loop/loop_policy.h"
 #include "loop/replay_arms.h"
+#include "loop/replay_near.h"
 
 #define TICK_ROWS 50u /* between looks of the policy */
 
@@ -25,6 +26,7 @@ typedef struct tm_replay_held {
 typedef struct tm_replay_member {
     tm_replay_held *now, *before;    /* NULL: none */
     float *answers, *answers_before; /* [n_rows x n_outputs]; NaN: none */
+    uint64_t begin, end;             /* rows of the last fit */
     double train_seconds;
 } tm_replay_member;
 
@@ -45,6 +47,7 @@ typedef struct tm_replay_running {
     uint64_t n_why[3];
     uint64_t n_recalled; /* changes whose models were put by */
     double *room;        /* [TICK_ROWS x n_outputs] */
+    tm_replay_near near; /* of values */
     tm_amend amend;
     uint64_t lag;        /* rows of a period; 0: none */
     double late_off;     /* mean of what the newest answers known were off */

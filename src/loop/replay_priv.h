@@ -8,6 +8,7 @@
  *   replay_rules.c    rules that learn nothing
  *   replay_chances.c  what such rules say, as answers among others
  *   replay_arms.c     who answers in the policy
+ *   replay_near.c     whether an arm has seen rows like the newest
  *   replay_policy.c   the policy over the stream
  *   replay_truth.c    what labels say of its answers
  *   replay_amend.c    what they say of its next answers of values

@@ -382,6 +382,19 @@ static void a_keen_arm_learns_as_often_as_its_work_allows(void **state) {
     }
 }
 
+static void an_arm_that_has_not_seen_such_rows_gives_its_say_to_the_last(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm_blend_shares shares;
+    tm__policy_init(&policy, &terms);
+    (void)fit_due(&policy, 1000, &why);
+    policy.far[0] = 0.8;
+    tm__policy_shares(&policy, &shares);
+    assert_true(fabs(shares.both[0] - 0.1) < 1e-9 && fabs(shares.both[1] - 0.9) < 1e-9);
+    assert_true(fabs(shares.sets[0][1] - 0.9) < 1e-9);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_arm_learns_at_first_and_none_twice),
@@ -400,6 +413,7 @@ int main(void) {
         cmocka_unit_test(a_dear_arm_waits_for_its_step_also_after_a_change),
         cmocka_unit_test(what_may_be_chance_does_not_pay),
         cmocka_unit_test(a_keen_arm_learns_as_often_as_its_work_allows),
+        cmocka_unit_test(an_arm_that_has_not_seen_such_rows_gives_its_say_to_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
