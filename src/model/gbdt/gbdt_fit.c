@@ -46,6 +46,7 @@
 #include "model/gbdt/gbdt_plan.h"
 #include "model/gbdt/gbdt_priv.h"
 #include "model/gbdt/gbdt_renew.h"
+#include "model/gbdt/gbdt_roots.h"
 #include "model/gbdt/gbdt_update.h"
 #include "model/gbdt/gbdt_weights.h"
 
@@ -91,6 +92,8 @@ typedef struct boost {
     uint64_t *rows;       /* sample of all rows as a bit set, or NULL */
     uint32_t n_lanes;
     boost_lane *lanes;
+    bool has_roots; /* gradients are all of them, made before the trees of a round */
+    tm_roots roots;
     bool has_valid;
     const tm_metric_ops *metric; /* of early stopping; NULL: the loss */
     boost_valid valid;
@@ -163,6 +166,12 @@ static tm_status lanes_init(boost *b, tm_err *err) {
         }
     }
     return TM_OK;
+}
+
+/* The trees of a round begin with all rows, and this rank has them. */
+static tm_status roots_init(boost *b, tm_err *err) {
+    b->has_roots = b->plan.has_roots && b->comm == NULL && b->rows == NULL;
+    return b->has_roots ? tm__roots_init(&b->own, &b->bins, &b->roots, err) : TM_OK;
 }
 
 static void scores_fill(double *scores, uint32_t n_outputs, uint64_t n_rows, const double *base) {
@@ -473,6 +482,7 @@ static tm_status boost_init(boost *b, tm_err *err) {
     const double *init = in->init_scores;
     scores_start(b, &b->view, init != NULL ? init + b->own.row_begin * k : NULL, b->scores);
     TM_TRY(lanes_init(b, err));
+    TM_TRY(roots_init(b, err));
     return in->x_valid != NULL && b->params[TM_GBDT_STOPPING] > 0 ? valid_init(b, err) : TM_OK;
 }
 
@@ -483,6 +493,7 @@ static void boost_done(boost *b) {
         tm__mem_free(b->lanes[i].columns);
     }
     tm__mem_free(b->lanes);
+    tm__roots_done(&b->roots);
     tm__mem_free(b->scores);
     tm__mem_free(b->norms);
     tm__mem_free(b->all_scores);
@@ -591,24 +602,40 @@ static const uint64_t *rows_own(const boost *b) {
     return b->rows != NULL ? b->rows + b->own.row_begin / 64 : NULL;
 }
 
+static void gradients_make(const boost *b, struct tm_pool *pool, uint32_t output,
+                           const tm_score_step *step, tm_gradients *out) {
+    const uint64_t tree = (uint64_t)b->round * b->model->base.n_outputs + output;
+    const tm_gradients_from from = {.scores = b->scores,
+                                    .all_scores = b->loss.rank != NULL ? scores_gather(b) : NULL,
+                                    .norms = b->norms,
+                                    .step = step,
+                                    .key = tm__rng_split(b->in->seed, "gbdt.rounding", tree).key};
+    tm__gradients_fit(pool, &b->own, output, &from, out);
+}
+
+static void output_task(void *arg, uint64_t output, uint32_t worker) {
+    const boost *b = arg;
+    (void)worker;
+    gradients_make(b, NULL, (uint32_t)output, NULL, &b->roots.gradients[output]);
+}
+
 static void lane_task(void *arg, uint64_t item, uint32_t worker) {
     const boost *b = arg;
     boost_lane *lane = &b->lanes[item];
     const uint32_t output = b->output + (uint32_t)item;
-    const uint64_t tree = (uint64_t)b->round * b->model->base.n_outputs + output;
+    tm_gradients *gradients = b->has_roots ? &b->roots.gradients[output] : &lane->gradients;
     struct tm_pool *pool = b->n_lanes > 1 ? NULL : b->ctx->pool;
     (void)worker;
     if (lane->columns != NULL) {
         columns_sample(b, output, lane->columns);
     }
     const tm_score_step step = tm__grower_step(lane->grower);
-    const tm_gradients_from from = {.scores = b->scores,
-                                    .all_scores = b->loss.rank != NULL ? scores_gather(b) : NULL,
-                                    .norms = b->norms,
-                                    .step = b->has_step ? &step : NULL,
-                                    .key = tm__rng_split(b->in->seed, "gbdt.rounding", tree).key};
-    tm__gradients_fit(pool, &b->own, output, &from, &lane->gradients);
-    const tm_grow_input input = {.gradients = &lane->gradients,
+    if (!b->has_roots) {
+        gradients_make(b, pool, output, b->has_step ? &step : NULL, gradients);
+    }
+    const tm_grow_input input = {.gradients = gradients,
+                                 .roots = b->has_roots ? &b->roots : NULL,
+                                 .output = output,
                                  .scale = b->loss.scale,
                                  .power = tm__objective_power(&b->loss.spec),
                                  .rows = rows_own(b),
@@ -643,6 +670,10 @@ static tm_status round_run(boost *b, bool *out_grew, tm_err *err) {
         rows_sample(b);
     }
     tm__loss_norms(b->ctx->pool, &b->own, b->scores, b->norms);
+    if (b->has_roots) {
+        tm__pool_run(b->ctx->pool, n_outputs, output_task, b);
+        tm__roots_fit(b->ctx->pool, &b->roots);
+    }
     for (b->output = 0; b->output < n_outputs; b->output += b->n_lanes) {
         const uint32_t left = n_outputs - b->output;
         const uint32_t n_lanes = left < b->n_lanes ? left : b->n_lanes;

@@ -721,7 +721,12 @@ static void root_open(tm_grower *grower) {
         !leaf_may_split(grower, root)) {
         return;
     }
-    leaf_build(grower, 0, NULL);
+    if (grower->in.roots != NULL) {
+        root->slot = slot_take(grower, NULL);
+        tm__roots_take(grower->in.roots, grower->in.output, slot_cells(grower, root->slot));
+    } else {
+        leaf_build(grower, 0, NULL);
+    }
     root->stats.sum = root_sum(grower, root->slot);
     search_job search = search_of(grower);
     search.leaves[0] = 0;
@@ -802,13 +807,6 @@ static double value_within(const tm_grower *grower, uint32_t leaf, double value)
     const double within = fmin(fmax(isfinite(value) ? value : 0, limits->low), limits->high);
     const double out = grower->options.learning_rate * within * grower->in.scale;
     return isfinite(out) ? out : 0;
-}
-
-/* A step of Newton up overshoots where the leaf's mean is many times the answer. Both sums follow
- * from gradient and hessian: g = down - up, h = (2 - p) down + (p - 1) up. */
-double tm__step_within_log(double step, double power, double g, double h) {
-    const double up = h - (2 - power) * g, down = h + (power - 1) * g;
-    return step > 0 && up > down && down > 0 ? fmin(step, tm__log(up / down)) : step;
 }
 
 static void values_fit(tm_grower *grower) {

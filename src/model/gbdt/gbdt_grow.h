@@ -12,6 +12,7 @@
 #include "model/gbdt/gbdt_bin.h"
 #include "model/gbdt/gbdt_binned.h"
 #include "model/gbdt/gbdt_loss.h"
+#include "model/gbdt/gbdt_roots.h"
 #include "model/model.h"
 #include "model/tree/tree.h"
 #include "tidemill/err.h"
@@ -39,15 +40,13 @@ typedef struct tm_grow_options {
 /* What one tree is grown from. */
 typedef struct tm_grow_input {
     const tm_gradients *gradients;
-    double scale;         /* leaf values are multiplied by it (tm_loss.scale) */
-    double power;         /* of a log objective's variance (gbdt_objective.h); 0: another one */
-    const uint64_t *rows; /* bit set of rows that take part; NULL: all */
-    const bool *columns;  /* [n_columns] that may split; NULL: all */
+    const tm_roots *roots; /* that has the root's histogram, of the gradients' output; NULL: none */
+    uint32_t output;       /* of the roots */
+    double scale;          /* leaf values are multiplied by it (tm_loss.scale) */
+    double power;          /* of a log objective's variance (gbdt_objective.h); 0: another one */
+    const uint64_t *rows;  /* bit set of rows that take part; NULL: all */
+    const bool *columns;   /* [n_columns] that may split; NULL: all */
 } tm_grow_input;
-
-/** A leaf's step, not past the best constant of a log objective: log(up / down) of the sums g and h
- * of its rows. power: of the variance, over 0. */
-double tm__step_within_log(double step, double power, double g, double h);
 
 typedef struct tm_grower tm_grower;
 

@@ -758,7 +758,10 @@ void tm__gradients_pack(const tm_pack *p, uint32_t n) {
 void tm__gradients_pack_rows(const tm_gradients *gradients, uint64_t begin, uint64_t end,
                              int32_t *out) {
     TM_UNSET uint64_t random[BLOCK];
-    for (uint64_t row = begin; row < end; row += BLOCK) {
+    for (uint64_t row = begin; gradients->packed != NULL && row < end; row++) {
+        out[row - begin] = gradients->packed[row * gradients->packed_step];
+    }
+    for (uint64_t row = begin; gradients->packed == NULL && row < end; row += BLOCK) {
         const uint32_t n = end - row < BLOCK ? (uint32_t)(end - row) : (uint32_t)BLOCK;
         tm__rng_fill(gradients->key, gradients->row_begin + row, n, random);
         const tm_pack block = {.g = gradients->g + row,
@@ -818,6 +821,7 @@ void tm__gradients_fit(struct tm_pool *pool, const tm_loss *loss, uint32_t outpu
     if (has_counts(loss)) {
         out->unit_h = 1; /* hessians are counts */
     }
+    out->packed = NULL;
     out->key = from->key;
     out->row_begin = loss->row_begin;
 }

@@ -72,6 +72,8 @@ typedef struct tm_gradients {
     double sum_h, max_h;
     double unit_g; /* gradient = unit_g * integer */
     double unit_h;
+    const int32_t *packed; /* every packed_step-th is a row's, rounded before; NULL: none is */
+    uint32_t packed_step;
 } tm_gradients;
 
 /** The same with 32 bits for each: what is added up. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/gbdt/gbdt_objective.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "base/assert.h"
+#include "base/fmath.h"
 
 #define BINARY (1u << TM_TASK_BINARY)
 #define MULTICLASS (1u << TM_TASK_MULTICLASS)
@@ -125,4 +127,11 @@ tm_status tm__objective_check(tm_objective which, const double *y, uint64_t n_ro
         return st;
     }
     return TM_OK;
+}
+
+/* A step of Newton up overshoots where the leaf's mean is many times the answer. Both sums follow
+ * from gradient and hessian: g = down - up, h = (2 - p) down + (p - 1) up. */
+double tm__step_within_log(double step, double power, double g, double h) {
+    const double up = h - (2 - power) * g, down = h + (power - 1) * g;
+    return step > 0 && up > down && down > 0 ? fmin(step, tm__log(up / down)) : step;
 }

@@ -53,6 +53,9 @@ bool tm__objective_is_log(tm_objective objective);
 bool tm__objective_renews(tm_objective objective);
 /** Variance of a log objective is the mean to this power; 0 for others. */
 double tm__objective_power(const tm_loss_spec *spec);
+/** A leaf's step, not past the best constant of a log objective: log(up / down) of the sums g and h
+ * of its rows. power: of the variance, over 0. */
+double tm__step_within_log(double step, double power, double g, double h);
 /** Targets that the objective can take; NaN is passed over. TM_E_INVALID names the row. */
 TM_NODISCARD tm_status tm__objective_check(tm_objective objective, const double *y, uint64_t n_rows,
                                            tm_err *err);

@@ -11,6 +11,7 @@
 #include "model/gbdt/gbdt_grow.h"
 #include "model/gbdt/gbdt_loss.h"
 #include "model/gbdt/gbdt_priv.h"
+#include "model/gbdt/gbdt_roots.h"
 
 enum {
     CELL_BYTES = 8,
@@ -116,11 +117,13 @@ static bool plan_make(const tm_fit_input *in, const tm_params *params, uint32_t 
         hist > 0 ? min_u64(min_u64(leaves, SLOTS_BYTES_MAX / (hist + 1)), n) : 0;
     tm_gbdt_plan plan = {.n_lanes = tm__gbdt_lanes(n, (uint32_t)k, n_threads)};
     const uint64_t scratch = min_u64(in->x->n_cols, SCRATCH_COLUMNS) * STRIDE_MAX * CELL_BYTES;
-    for (;; plan.n_lanes = (plan.n_lanes + 1) / 2) {
+    plan.has_roots = params->values[TM_GBDT_ROW_SAMPLE] >= 1 && tm__roots_pay(n, in->x->n_cols, k);
+    for (;;) {
         const uint32_t n_parts = plan.n_lanes > 1 || n_threads < 1 ? 1 : n_threads;
         uint64_t slots = slots_most > SLOTS_MIN ? slots_most : SLOTS_MIN;
         plan.row_bytes =
             shared_bytes(in, params, k, n_threads) + plan.n_lanes * lane_bytes(in, leaves, n_parts);
+        plan.row_bytes += plan.has_roots ? tm__roots_bytes(n, in->x->n_cols, k) : 0;
         plan.tree_bytes = forest_bytes(in, trees, leaves);
         const uint64_t parts = (n_parts - 1) * hist + n_parts * scratch; /* of a lane */
         const uint64_t fixed = plan.row_bytes + plan.tree_bytes + plan.n_lanes * parts;
@@ -133,10 +136,12 @@ static bool plan_make(const tm_fit_input *in, const tm_params *params, uint32_t 
         plan.hist_bytes = plan.n_lanes * (plan.slots_bytes + parts);
         plan.total_bytes = plan.row_bytes + plan.tree_bytes + plan.hist_bytes;
         const bool keeps = allowed == 0 || plan.total_bytes <= allowed;
-        if (keeps || plan.n_lanes == 1) {
+        if (keeps || (plan.n_lanes == 1 && !plan.has_roots)) {
             *out = plan;
             return keeps;
         }
+        plan.n_lanes = plan.has_roots ? plan.n_lanes : (plan.n_lanes + 1) / 2;
+        plan.has_roots = false;
     }
 }
 

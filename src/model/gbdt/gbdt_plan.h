@@ -6,6 +6,7 @@
 #ifndef TM_MODEL_GBDT_PLAN_H
 #define TM_MODEL_GBDT_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "model/model.h"
@@ -17,11 +18,12 @@ typedef struct tm_gbdt_plan {
     uint64_t total_bytes; /* of these; the input is not in it */
     uint64_t slots_bytes; /* histograms of leaves of one lane: tm_grow_options.hist_bytes_max */
     uint32_t n_lanes;     /* trees that grow at the same time */
+    bool has_roots;       /* the first histograms of a round's trees are made together */
 } tm_gbdt_plan;
 
 /**
  * allowed: bytes that total_bytes may reach; 0: any. Fewer lanes and histograms, which are then
- * built again, change the time and not the trees.
+ * built again or one by one, change the time and not the trees.
  *
  * Errors:  TM_E_LIMIT when the least is more than allowed; the hint says what takes most.
  */

@@ -26,6 +26,7 @@ static const hist_case cases[] = {
     {"two left over", 6, 256, 400, 399},
     {"three left over, of many", 67, 256, 400, 399},
     {"three alone", 3, 128, 400, 399},
+    {"many of few bins", 101, 64, 400, 399},
     {"two tiles of rows, five of columns", 67, 256, 1100, 1090},
 };
 

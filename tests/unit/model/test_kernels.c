@@ -12,6 +12,7 @@
 #include "base/simd.h"
 #include "model/gbdt/gbdt_cut.h"
 #include "model/gbdt/gbdt_loss.h"
+#include "model/gbdt/gbdt_roots.h"
 #include "model/gbdt/gbdt_rows.h"
 #include "model/linear/linear_kernel.h"
 #include "model/mlp/mlp_kernel.h"
@@ -323,6 +324,40 @@ static void product_plain(const inputs *in, void *out) {
     tm__product_ref(&p);
 }
 
+/* Six columns, a tile and two left, of nine outputs; the cells of one of them. */
+static void roots_by(void (*take)(const tm_roots *, uint32_t, int64_t *), const inputs *in,
+                     void *out) {
+    enum { COLUMNS = 6, OUTPUTS = 9, STRIDE = 64 };
+    static uint8_t by_row[N_MAX * 8];
+    static int32_t packed[2 * N_MAX * TM_ROOTS_LANES];
+    static int64_t cells[2 * COLUMNS * STRIDE * TM_ROOTS_LANES];
+    tm_gradients gradients[OUTPUTS] = {{0}};
+    tm_bundle bundles[COLUMNS];
+    tm_bins bins = {.n_rows = in->n, .by_row = by_row, .row_bytes = 8, .stride = STRIDE};
+    bins.bundles.bundles = bundles;
+    bins.bundles.n_bundles = COLUMNS;
+    for (uint32_t i = 0; i < N_MAX * 8; i++) {
+        by_row[i] = (uint8_t)(in->random[i % N_MAX] >> (i / N_MAX * 7)) % STRIDE;
+    }
+    for (uint32_t i = 0; i < OUTPUTS; i++) {
+        gradients[i].packed = (const int32_t *)in->random + i;
+        gradients[i].packed_step = 1;
+        bundles[i % COLUMNS] = (tm_bundle){.n_codes = STRIDE};
+    }
+    tm_roots roots = {&bins, OUTPUTS, 2, gradients, packed, cells};
+    tm__roots_fit(NULL, &roots);
+    memset(out, 0, COLUMNS * STRIDE * sizeof(int64_t));
+    take(&roots, in->n % OUTPUTS, out);
+}
+
+static void roots_fast(const inputs *in, void *out) {
+    roots_by(tm__roots_take, in, out);
+}
+
+static void roots_plain(const inputs *in, void *out) {
+    roots_by(tm__roots_take_ref, in, out);
+}
+
 /* Numbers that are finite, a block's room for each column; 1 to 9 outputs. */
 static size_t line_of(const inputs *in, double *x, double *z, double *sums) {
     const size_t k = 1 + in->n % 9;
@@ -359,6 +394,7 @@ static void line_plain(const inputs *in, void *out) {
 }
 
 static const kernel kernels[] = {
+    {"first cells of trees", roots_fast, roots_plain},
     {"margins and gradients of lines", line_fast, line_plain},
     {"units of a network", units_fast, units_plain},
     {"step of a network", adam_fast, adam_plain},
