@@ -335,9 +335,9 @@ static void say(tm_cli *cli, const exporting *e) {
         json_decref(result);
         return;
     }
-    tm__cli_print(cli, "%llu answers of %s, %llu with a label, in %zu files: %s\n",
+    tm__cli_print(cli, "%llu answers of %s, %llu with a label, in %zu file%s: %s\n",
                   (unsigned long long)e->n_walked, e->model, (unsigned long long)e->n_labelled,
-                  json_array_size(e->files), e->dir);
+                  json_array_size(e->files), json_array_size(e->files) == 1 ? "" : "s", e->dir);
 }
 
 tm_status cmd_data_export(tm_cli *cli, tm_err *err) {

@@ -313,8 +313,10 @@ tm_status cmd_data_add(tm_cli *cli, tm_err *err) {
                       count_text(source, "rows", rows),
                       (unsigned)json_array_size(json_object_get(source, "columns")));
         if (tm__json_i64(source, "quarantined", 0) > 0) {
-            tm__cli_print(cli, "%s rows are in quarantine: tidemill data quarantine %s\n",
-                          count_text(source, "quarantined", rows), add.name);
+            const bool is_one = tm__json_i64(source, "quarantined", 0) == 1;
+            tm__cli_print(cli, "%s row%s in quarantine: tidemill data quarantine %s\n",
+                          count_text(source, "quarantined", rows), is_one ? " is" : "s are",
+                          add.name);
         }
         if (strcmp(add.feed, "push") == 0) {
             tm__cli_print(cli, "push rows to POST /v1/sources/%s/rows of 'tidemill serve'\n",

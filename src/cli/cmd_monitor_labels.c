@@ -86,8 +86,9 @@ static void print_words(const job *j, const json_t *result) {
                       tm__count_text((int64_t)j->labels.n_empty, a));
     }
     if (j->labels.n_other > 0) {
-        tm__cli_warn(j->cli, "%s labels are no class that '%s' knows",
-                     tm__count_text((int64_t)j->labels.n_other, a), j->place.version.model);
+        tm__cli_warn(j->cli, "%s label%s no class that '%s' knows",
+                     tm__count_text((int64_t)j->labels.n_other, a),
+                     j->labels.n_other == 1 ? " is" : "s are", j->place.version.model);
     }
 }
 

@@ -51,9 +51,10 @@ static void print_plan(tm_cli *cli, const json_t *plan) {
                   : ends[0] == 'w' ? "its work ends it"
                                    : "it is done by itself");
     tm__cli_print(cli,
-                  "        loading %.3g s, a trial %.3g s, a refit %.3g s; about %.0f trials\n",
+                  "        loading %.3g s, a trial %.3g s, a refit %.3g s; about %.0f trial%s\n",
                   tm__json_f64(seconds, "load", 0), tm__json_f64(seconds, "trial", 0),
-                  tm__json_f64(seconds, "refit", 0), tm__json_f64(plan, "trials", 0));
+                  tm__json_f64(seconds, "refit", 0), tm__json_f64(plan, "trials", 0),
+                  tm__json_f64(plan, "trials", 0) < 1.5 ? "" : "s");
     tm__cli_print(cli,
                   "memory  %.0f MiB at the least: the table %.0f, features %.0f, fitting %.0f, "
                   "answers %.0f\n",

@@ -162,15 +162,14 @@ static tm_status serve_until_stopped(tm_cli *cli, const tm_home *home, turning *
     TM_TRY(tm__cli_size(cli, "memory-limit", &options.memory_max, err));
     TM_TRY(tm__server_open(home, &options, &server, err));
     const char *address = tm__server_address(server);
-    tm__cli_note(cli, "tidemill serves on %s%s (stop with Ctrl-C)",
+    const bool is_empty = tm__server_routes(server) == 0;
+    tm__cli_note(cli, "tidemill serves on %s%s (stop with Ctrl-C)%s%s%s",
                  strncmp(address, "unix:", 5) == 0 ? ""
                  : tm__server_has_tls(server)      ? "https://"
                                                    : "http://",
-                 address);
-    if (tm__server_routes(server) == 0) {
-        tm__cli_note(cli, "no model is in '%s' yet: it is served as soon as it is trained",
-                     tm__home_name(cli->home));
-    }
+                 address, is_empty ? "; no model is in '" : "",
+                 is_empty ? tm__home_name(cli->home) : "",
+                 is_empty ? "' yet: it answers as soon as one is trained" : "");
     const tm_status st = tm__server_run(server, &signal, err);
     tm__server_close(server);
     return st;

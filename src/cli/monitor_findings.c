@@ -196,8 +196,8 @@ static void say_labels(json_t *list, const json_t *report) {
     const int64_t unknown =
         tm__json_i64(coverage, "unmatched", 0) + tm__json_i64(coverage, "unmatched_ids", 0);
     if (unknown > 0) {
-        say(list, "note", "%s labels wait for an answer that is not in the log.",
-            tm__count_text(unknown, a));
+        say(list, "note", "%s label%s for an answer that is not in the log.",
+            tm__count_text(unknown, a), unknown == 1 ? " waits" : "s wait");
     }
 }
 

@@ -372,11 +372,12 @@ static void put_trainings(const drawing *d) {
         const json_t *const best = json_array_get(json_object_get(one, "trials"), 0);
         (void)snprintf(score, sizeof score, "%.4g", tm__json_f64(best, "score", 0));
         tm__buf_printf(
-            d->out, "'%s' learns for %s: %s, %lld trials%s%s%s%s\n",
+            d->out, "'%s' learns for %s: %s, %lld trial%s%s%s%s%s\n",
             tm__json_text(one, "model", ""), tm__span_text(tm__json_f64(one, "seconds", 0), span),
             tm__json_text(one, "stage", ""), (long long)tm__json_i64(one, "n_trials", 0),
-            best != NULL ? ", best " : "", best != NULL ? tm__json_text(one, "metric", "") : "",
-            best != NULL ? " " : "", best != NULL ? score : "");
+            tm__json_i64(one, "n_trials", 0) == 1 ? "" : "s", best != NULL ? ", best " : "",
+            best != NULL ? tm__json_text(one, "metric", "") : "", best != NULL ? " " : "",
+            best != NULL ? score : "");
     }
 }
 

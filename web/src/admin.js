@@ -50,7 +50,7 @@ const lasted = (j) => (j.ended ? span((Date.parse(j.ended) - Date.parse(j.starte
 function Jobs({ place }) {
   const at = useValue(`/v1/jobs?${asked({ find: place.query.find, ...pageOf(place) })}`, 5000);
   return html`<${Await} of=${at}>${({ jobs, n_jobs }) => html`<${Card} wide title=${plural(n_jobs, "job")} note="the work of child processes, the newest first" actions=${html`<${Find} place=${place} label="Find by model, kind or state" /><${Command}>tidemill status --json<//>`}>
-    ${n_jobs === 0 ? html`<${Empty} command="tidemill retrain MODEL">No job is such.<//>` : html`<${Table} label="Jobs" rows=${jobs} keyOf=${(j) => j.id} columns=${[
+    ${n_jobs === 0 ? html`<${Empty} command="tidemill retrain MODEL">${place.query.find ? "No job is such." : "No job has run yet: `tidemill run` begins them by itself."}<//>` : html`<${Table} label="Jobs" rows=${jobs} keyOf=${(j) => j.id} columns=${[
       { title: "Job", isMain: true, cell: (j) => html`<code>${j.id}</code>` }, { title: "Kind", cell: (j) => j.kind }, { title: "Model", cell: (j) => (j.model ? html`<a href=${href(["models", j.model])}>${j.model}</a>` : "–") },
       { title: "State", cell: (j) => html`<${Badge} is=${JOBS[j.state] ?? "warn"}>${j.state}<//>${j.result?.error ? html`<br /><small>${j.result.error}</small>` : ""}` }, { title: "Began", cell: (j) => html`<${Time} at=${j.started} />` }, { title: "Took", isNumber: true, cell: lasted }]} /><${Pager} place=${place} n=${jobs.length} total=${n_jobs} />`}<//>`}<//>`;
 }
@@ -58,7 +58,7 @@ function Jobs({ place }) {
 /** What people asked for their data: nobody is named, for the chain holds what stands for a person and no id. */
 function Subjects() {
   const at = useValue("/v1/audit?event=subject&newest=200", 15000);
-  return html`<${Card} wide title="Persons" note="an id is given to a command, never to this page" actions=${html`<${Command}>tidemill subject export ID -o FOLDER<//><${Command}>tidemill subject erase ID<//>`}>
+  return html`<${Card} wide title="Persons" note="an id is given to a command, never to this page" actions=${html`<${Command}>tidemill subject export ID -o FILE<//><${Command}>tidemill subject erase ID --certificate FILE<//>`}>
     <${Await} of=${at}>${({ entries }) => entries.length === 0 ? html`<${Empty}>Nobody's data was asked for or erased yet.<//>` : html`<${Table} label="Requests of persons" rows=${[...entries].reverse()} keyOf=${(e) => e.seq} columns=${[
       { title: "Entry", isMain: true, isNumber: true, cell: (e) => e.seq }, { title: "When", cell: (e) => html`<${Time} at=${e.at} />` }, { title: "What", cell: (e) => e.event }, { title: "Of whom", cell: (e) => (e.subject ? html`<code title="stands for the person">${String(e.subject).slice(0, 12)}</code>` : "–") },
       { title: "Who", cell: (e) => e.actor }, { title: "Outcome", cell: (e) => html`<${Badge} is=${/ok|done|allowed/.test(e.outcome) ? "good" : "warn"}>${e.outcome}<//>` }]} />`}<//><//>`;

@@ -38,7 +38,7 @@ function Quality({ source }) {
 function Sources({ place }) {
   const at = useValue("/v1/sources", 5000);
   return html`<${Await} of=${at}>${({ sources }) => sources.length === 0
-    ? html`<${Card} title="Sources"><${Empty} command="tidemill data add NAME data.csv">No source is declared: models learn from the files that they were given.<//><//>`
+    ? html`<${Card} title="Sources"><${Empty} command="tidemill data add NAME --files data.csv">No source is declared: models learn from the files that they were given.<//><//>`
     : html`<${Card} wide title=${plural(sources.length, "source")} actions=${html`<${Command}>tidemill data ls<//>`}><${Paged} rows=${sources} place=${place}>${(part) => html`<${Table} label="Sources" rows=${part} keyOf=${(s) => s.source} columns=${[
       { title: "Source", isMain: true, cell: (s) => html`<a href=${href(["data"], { ...place.query, source: s.source })}>${s.source}</a> <small>${s.kind}</small>` },
       { title: "Status", cell: (s) => html`<${Badge} is=${s.error ? "bad" : STATUS[s.status] ?? "warn"}>${s.status}<//>${s.error ? html`<br /><small>${s.error.message ?? s.error}</small>` : ""}` },

@@ -91,7 +91,7 @@ function Start() {
   return html`<h1>Nothing is served yet</h1>
     <${Card} title="From a table to a served model"><ol class="steps">
       <li>Learn to predict a column of a file, and register the model. <br /><code>tidemill train churn.csv --target churned</code></li>
-      <li>It answers here as soon as it is registered. <br /><code>curl -d '{"rows": [{"plan": "basic"}]}' -H 'Content-Type: application/json' ${location.origin}/v1/routes/churn/predict</code></li>
+      <li>It answers here as soon as it is registered. <br /><code>curl -d '{"rows": [{"plan": "basic", "months": 2, "tickets": 5, "spend": 19.9}]}' -H 'Content-Type: application/json' ${location.origin}/v1/routes/churn/predict</code></li>
       <li>Tell what came true, and the live score stands on this page. <br /><code>curl -d '{"labels": [{"prediction_id": "ID", "label": "yes"}]}' -H 'Content-Type: application/json' ${location.origin}/v1/labels</code></li>
     </ol><//>`;
 }

@@ -47,7 +47,7 @@ function scoreNames(versions) {
 function Versions({ model, m, place }) {
   const names = scoreNames(m.versions);
   const other = (v) => (v.version === m.champion ? (m.versions.find((o) => o.version !== v.version)?.version ?? v.version) : m.champion);
-  return html`<${Card} wide title=${plural(m.n_versions, "version")} actions=${html`<${Find} place=${place} label="Find by number, learner, state or alias" /><${Command}>tidemill model ls ${quoted(model)}<//>`}>
+  return html`<${Card} wide title=${plural(m.n_versions, "version")} actions=${html`<${Find} place=${place} label="Find by number, learner, state or alias" /><${Command}>tidemill model show ${quoted(model)}<//>`}>
     <${Table} label="Versions" rows=${m.versions} keyOf=${(v) => v.version} onRow=${(v) => (v.version === m.champion ? "chosen" : "")} columns=${[
       { title: "Version", isMain: true, cell: (v) => html`<a href=${href(["models", model, "versions", v.version])}>${v.version}</a> <${Aliases} of=${v.aliases} />` },
       { title: "State", cell: (v) => html`<${Badge} is=${STATES[v.state] ?? "idle"}>${v.state}<//>` },

@@ -53,7 +53,7 @@ function One({ place }) {
       <${Move} to=${path`/v1/models/${r.model}:rollback`} body=${{}} label="Roll back" question=${`What served before version ${r.champion} answers again. It is kept ready, so this takes milliseconds.`} done=${(v) => `version ${v.version} serves again`} /></div>
     <${Card} wide title="Who answers" note=${r.shadow ? `version ${r.shadow.version} sees ${figure(r.shadow.share)} % and answers nobody` : ""}>
       <${Shares} label="Requests" parts=${r.arms.map((a) => ({ name: `version ${a.version}${a.version === r.champion ? ", champion" : ""}`, percent: a.weight }))} />
-      <h3>Since the server started</h3><${Arms} told=${told} route=${name} /><p><${Command}>tidemill route ls ${quoted(name)}<//></p><//>
+      <h3>Since the server started</h3><${Arms} told=${told} route=${name} /><p><${Command}>tidemill route ls<//></p><//>
     <${Experiment} model=${r.model} champion=${r.champion} />
     <div class="columns">${r.rollout && html`<${Rollout} rollout=${r.rollout} route=${name} />`}
       <${Card} title="Moves">${moves.length ? html`<ul class="list changes">${moves.slice(0, 12).map((e) => html`<li key=${e.at + e.event}><${Time} at=${e.at} /><div>${event(e)}<small>${e.actor}${e.reason ? ` — ${e.reason}` : ""}</small></div></li>`)}</ul>` : html`<${Empty}>Nothing was moved yet.<//>`}<//></div>`}<//>`;

@@ -32,7 +32,7 @@ function Report({ model, version }) {
   const at = useValue(path`/v1/models/${model}/versions/${version}`);
   const story = useValue(path`/v1/models/${model}/history?newest=500`, 15000);
   const gate = [...(story.value?.history ?? [])].reverse().find((e) => e.version === version && (e.event === "gate.opened" || e.event === "gate.refused"));
-  return html`<${Card} wide title=${`The run that made version ${version}`} actions=${html`<a href=${href(["models", model, "versions", version])}>its card</a><${Command}>tidemill model report ${quoted(`${model}@${version}`)} -o report.html<//>`}><${Await} of=${at}>${(v) => html`
+  return html`<${Card} wide title=${`The run that made version ${version}`} actions=${html`<a href=${href(["models", model, "versions", version])}>its card</a><${Command}>tidemill model report ${quoted(`${model}@${version}`)} --html report.html<//>`}><${Await} of=${at}>${(v) => html`
     <${Facts} rows=${[["learned from", `${count(v.rows)} rows, ${count(v.columns)} columns`], ["tested on", isNumber(v.test?.n_rows) && plural(v.test.n_rows, "row")], ["predicts", `${v.target} (${v.task})`], ["chosen", v.learner], ["seed", v.seed], ["left out", v.left_out?.length ? plural(v.left_out.length, "column") : "no column"], ["made", html`<${Time} at=${v.created} />`],
       ["gate", gate ? html`<${Badge} is=${gate.event === "gate.opened" ? "good" : "bad"}>${gate.event === "gate.opened" ? "open" : "refused"}<//>` : "was not asked"]].filter(([, x]) => x != null && x !== false)} />
     ${gate?.reason && html`<p class="note">${gate.reason}</p>`}

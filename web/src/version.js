@@ -78,7 +78,7 @@ export function Version({ place }) {
         <${Card} title="Card"><${Facts} rows=${[["state", v.state], ["predicts", v.target], ["task", v.task], ["learner", v.learner], ["rows", isNumber(v.rows) && count(v.rows)], ["columns", isNumber(v.columns) && count(v.columns)], ["seed", v.seed], ["made", html`<${Time} at=${v.created} />`],
           ["bundle", html`<${Hash} of=${v.bundle_hash} />`], ["size", bytes(v.bytes)], ["signed by", v.lineage?.signer ?? "nobody"], ...Object.entries(v.tags ?? {}).map(([k, x]) => [k, x])].filter(([, x]) => x != null && x !== false)} />
           ${(v.notes ?? []).map((n) => html`<blockquote>${n.note ?? n.text}<footer>${n.actor ?? n.by} <${Time} at=${n.at} /></footer></blockquote>`)}
-          <p><${Command}>tidemill model report ${name} -o report.html<//></p><//>
+          <p><${Command}>tidemill model report ${name} --html report.html<//></p><//>
         ${v.importance?.length ? html`<${Card} title="What it looks at"><${Importance} columns=${v.importance} /><//>` : null}
         <${Card} title="What was tried">${v.leaderboard?.length ? html`<${Leaderboard} rows=${v.leaderboard} metric=${v.metric} />` : html`<${Empty}>One learner with given parameters: nothing was searched.<//>`}<//>
         ${v.intervals?.test?.length ? html`<${Card} title="Do its intervals hold?" note=${v.intervals.reason}><${Table} label="Intervals" rows=${v.intervals.test} columns=${[
