@@ -91,6 +91,20 @@ static tm_status is_foreign(tm_registry *registry, const tm_version *version, bo
     return st;
 }
 
+/* One that went on from another model is a fit with that one's settings; how to learn anew stays as
+ * it was said. */
+static tm_status keep_how_to_learn(const json_t *before, json_t *after, tm_err *err) {
+    static const char *const names[] = {"learners", "params", "work", "budget_ms"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        json_t *const value = json_object_get(before, names[i]);
+        (void)json_object_del(after, names[i]);
+        if (value != NULL && json_object_set(after, names[i], value) != 0) {
+            return no_memory(err);
+        }
+    }
+    return TM_OK;
+}
+
 /* A refused or rolled-back version must not decide what the next retraining reads. */
 static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
                                      tm_err *err) {
@@ -124,7 +138,10 @@ static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, ui
             goto out;
         }
     }
-    st = recipe_save_locked(registry, model_id, after, err);
+    if (json_object_get(version.info, "continues") != NULL && json_is_object(before)) {
+        st = keep_how_to_learn(before, after, err);
+    }
+    st = st == TM_OK ? recipe_save_locked(registry, model_id, after, err) : st;
 out:
     json_decref(before);
     json_decref(after);

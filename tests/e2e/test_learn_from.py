@@ -111,6 +111,20 @@ def test_ranks_begin_no_turn(tm):
     assert tm.ok("retrain", "churn", "--turns", env={"OMPI_COMM_WORLD_SIZE": "2"}).out == "no retraining yet\n"
 
 
+def test_a_recipe_is_what_it_was_after_an_update(tm):
+    tm.write("data.csv", csv_text(churn_rows(400)))
+    tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "gbdt", "--work", "3000000")
+    recipe = tm.ok("model", "show", "churn@1", "--json").json["recipe"]
+    assert recipe["params"] == [] and recipe["work"] == 3000000
+    tm.write("data.csv", csv_text(churn_rows(800)))
+    tm("retrain", "churn", "--how", "update")
+    tm.ok("model", "promote", "churn@2", "--force")
+    tm.write("data.csv", csv_text(churn_rows(1200)))
+    tm("retrain", "churn", "--how", "recipe", "--no-promote")
+    shown = tm.ok("model", "show", "churn@3", "--json").json["recipe"]
+    assert (shown["learners"], shown["params"], shown["work"]) == (recipe["learners"], [], 3000000)
+
+
 def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
     tm.write("data.csv", csv_text(churn_rows(400)))
     tm.ok("train", "data.csv", "--target", "churned", "--name", "churn", "--learner", "forest", "--param", "forest.n_trees=10")

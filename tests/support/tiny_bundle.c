@@ -97,6 +97,9 @@ static json_t *info_create(const tm_tiny_bundle *options, const char *target, tm
     if (options->events != NULL) {
         json_object_set_new(info, "event_snapshots", json_deep_copy(options->events));
     }
+    if (options->continues) {
+        json_object_set_new(info, "continues", json_pack("{s:s}", "how", "update"));
+    }
     if (options->recipe != NULL) {
         json_t *recipe = json_loads(options->recipe, 0, NULL);
         assert_non_null(recipe);

@@ -13,6 +13,7 @@ typedef struct tm_tiny_bundle {
     const char *task;      /* NULL: "binary"; or "regression" */
     double auc;            /* test score in its info; tells bundles apart */
     const char *recipe;    /* JSON; may be NULL */
+    bool continues;        /* its record says that it went on from another one */
     const char *entity;    /* name of a column beside the inputs; may be NULL */
     const char *time;      /* same of its time */
     const json_t *windows; /* record of features over windows; NULL: none */

@@ -213,6 +213,27 @@ static void the_recipe_follows_the_champion(void **state) {
     tm__registry_close(registry);
 }
 
+/* One fit with the champion's settings is how it was made, not how a next one is to be. */
+static void a_version_that_goes_on_leaves_how_to_learn(void **state) {
+    tm_registry *registry = open_registry(*state);
+    json_t *recipe = NULL, *said = json_pack("{s:s, s:s, s:[], s:i}", "source", "old", "learners",
+                                             "gbdt,linear", "params", "work", 500);
+    add(registry, *state, &(tm_tiny_bundle){.auc = 0.7});
+    add(registry, *state,
+        &(tm_tiny_bundle){.auc = 0.8,
+                          .continues = true,
+                          .recipe = "{\"source\": \"new\", \"learners\": \"gbdt\","
+                                    " \"params\": [\"gbdt.l2=1\"], \"budget_ms\": 7}"});
+    assert_int_equal(tm__registry_set_recipe(registry, "late", said, &actor, NULL), TM_OK);
+    assert_int_equal(promote(registry, 2, true, NULL), TM_OK);
+    assert_int_equal(tm__registry_recipe(registry, "late", &recipe, NULL), TM_OK);
+    json_object_set_new(said, "source", json_string("new"));
+    assert_true(json_equal(recipe, said));
+    json_decref(recipe);
+    json_decref(said);
+    tm__registry_close(registry);
+}
+
 /* Whatever write fails, the champion is the old or the new one and the record agrees. */
 static void a_failed_write_leaves_no_half_promotion(void **state) {
     const tm_home *home = *state;
@@ -326,6 +347,7 @@ int main(void) {
         TEST(each_rollback_undoes_one_promotion),
         TEST(gates_and_recipes_come_back_as_set),
         TEST(the_recipe_follows_the_champion),
+        TEST(a_version_that_goes_on_leaves_how_to_learn),
         TEST(a_failed_write_leaves_no_half_promotion),
         TEST(a_move_leaks_nothing_when_memory_runs_out),
         TEST(a_killed_process_leaves_a_whole_registry),
