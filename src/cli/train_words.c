@@ -293,7 +293,9 @@ static double share_of_words(const json_t *importance, const char *words) {
     return share;
 }
 
-void tm__windows_print(tm_cli *cli, const json_t *info) {
+/* The features over windows of a run or a model's record, in words, with their share of what was
+ * learned; nothing when there are none. */
+static void print_windows(tm_cli *cli, const json_t *info) {
     const json_t *features = json_object_get(json_object_get(info, "windows"), "features");
     const json_t *importance = json_object_get(info, "importance");
     const char *titles[] = {"  share", "as known at the row's moment"};
@@ -361,7 +363,7 @@ void tm__train_words_print(tm_cli *cli, const json_t *report) {
     }
     print_verdict(cli, report);
     print_columns(cli, report);
-    tm__windows_print(cli, report);
+    print_windows(cli, report);
     print_ranks(cli, json_object_get(report, "ranks"));
     print_origin(cli, report);
     if (gate != NULL) {

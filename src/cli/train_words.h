@@ -20,8 +20,4 @@ const char *tm__span_text(double seconds, char *out);
 void tm__scores_print(tm_cli *cli, const json_t *scores, const json_t *other, const char *title,
                       const char *other_title);
 
-/** The features over windows of a run or a model's record, in words, with their share of what was
- * learned; nothing when there are none. */
-void tm__windows_print(tm_cli *cli, const json_t *info);
-
 #endif

@@ -125,8 +125,9 @@ static tm_status feed_open(const tm_program *program, const tm_table *table, uin
     return TM_OK;
 }
 
-tm_status tm__feeds_open(tm_ctx *ctx, const tm_program *program, const tm_table *table,
-                         const tm_rows *rows, tm_feed **out, tm_err *err) {
+/* Columns of the sources that steps use; [sources]. rows: those that are looked at. */
+static tm_status open_feeds(tm_ctx *ctx, const tm_program *program, const tm_table *table,
+                            const tm_rows *rows, tm_feed **out, tm_err *err) {
     const uint32_t n = tm__program_sources(program);
     tm_feed *feeds = tm__mem_zalloc(n, sizeof(tm_feed));
     uint8_t *is_used = tm__program_used(program);
@@ -354,7 +355,7 @@ tm_status tm__program_apply(tm_ctx *ctx, const tm_program *program, const tm_tab
     apply_job job = {.ctx = ctx, .program = program, .rows = rows};
     job.n_rows = rows == NULL ? tm__table_rows(table) : n_rows;
     const tm_rows wanted = {.at = rows, .n = job.n_rows, .n_table = tm__table_rows(table)};
-    TM_TRY(tm__feeds_open(ctx, program, table, &wanted, &feeds, err));
+    TM_TRY(open_feeds(ctx, program, table, &wanted, &feeds, err));
     tm_status status = TM_OK;
     job.feeds = feeds;
     job.maps = tm__mem_zalloc(program->n_tables, sizeof(uint32_t *));

@@ -25,7 +25,8 @@ static tm_str level_text(const tm_levels *table, uint32_t level) {
                     table->starts[level + 1] - table->starts[level]};
 }
 
-tm_status tm__levels_index(tm_levels *table, tm_err *err) {
+/* Fills slots from starts and bytes; TM_E_DATA for a level given twice. */
+static tm_status index_levels(tm_levels *table, tm_err *err) {
     uint32_t n_slots = 8;
     while (n_slots < UINT32_C(0x80000000) && n_slots / 2 <= table->n) {
         n_slots *= 2;
@@ -104,7 +105,7 @@ tm_status tm__levels_make(const tm_level_count *counts, uint32_t n, tm_levels *o
         at += (uint32_t)counts[i].text.len;
     }
     table.starts[n] = at;
-    const tm_status status = tm__levels_index(&table, err);
+    const tm_status status = index_levels(&table, err);
     if (status != TM_OK) {
         tm__levels_done(&table);
         return status;
@@ -155,7 +156,7 @@ tm_status tm__levels_load(tm_reader *in, tm_levels *out, tm_err *err) {
     if (n_bytes > 0) {
         memcpy(out->bytes, bytes, n_bytes);
     }
-    return tm__levels_index(out, err);
+    return index_levels(out, err);
 }
 
 void tm__levels_done(tm_levels *table) {

@@ -166,8 +166,6 @@ typedef struct tm_level_count {
     uint32_t count;
 } tm_level_count;
 tm_str tm__text_derive(tm_derive derive, tm_str text);
-/** Fills slots from starts and bytes; TM_E_DATA for a level given twice. */
-TM_NODISCARD tm_status tm__levels_index(tm_levels *table, tm_err *err);
 /** Level of a text: below n, or n when unseen. */
 uint32_t tm__levels_find(const tm_levels *table, tm_str text);
 /** A table of counts[0 .. n), as ordered. */
@@ -261,7 +259,6 @@ typedef struct tm_step_ops {
 
 /** Ops of a kind; NULL when there is none. */
 const tm_step_ops *tm__step_ops(uint32_t kind);
-const tm_step_ops *tm__step_ops_named(const char *name);
 /** Invariants 1 and 2, and what the kind says. */
 bool tm__step_is_valid(const tm_program *program, const tm_step *step);
 /** A piece of a feature's column; piece->column NULL: all missing. */
@@ -305,9 +302,6 @@ TM_NODISCARD tm_status tm__text_index(tm_text *text, tm_err *err);
 void tm__text_done(tm_text *text);
 
 /* feature_apply.c */
-/** Columns of the sources that steps use; [sources]. rows: those that are looked at. */
-TM_NODISCARD tm_status tm__feeds_open(tm_ctx *ctx, const tm_program *program, const tm_table *table,
-                                      const tm_rows *rows, tm_feed **out, tm_err *err);
 void tm__feeds_close(tm_feed *feeds, uint32_t n_sources);
 /** Longest vocabulary of a program's texts. */
 uint32_t tm__program_terms_max(const tm_program *program);

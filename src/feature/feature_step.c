@@ -21,15 +21,6 @@ const tm_step_ops *tm__step_ops(uint32_t kind) {
     return kind >= 1 && kind <= N_KINDS ? kinds[kind - 1] : NULL;
 }
 
-const tm_step_ops *tm__step_ops_named(const char *name) {
-    for (size_t i = 0; i < N_KINDS; i++) {
-        if (strcmp(kinds[i]->name, name) == 0) {
-            return kinds[i];
-        }
-    }
-    return NULL;
-}
-
 bool tm__step_is_valid(const tm_program *program, const tm_step *step) {
     const tm_step_ops *ops = tm__step_ops(step->kind);
     if (ops == NULL || step->source >= tm__program_sources(program) ||

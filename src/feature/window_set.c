@@ -43,11 +43,6 @@ const char *tm__window_set_name(const tm_window_set *set, uint32_t i) {
     return set->features[i].text.name;
 }
 
-const char *tm__window_set_when(const tm_window_set *set, uint32_t i) {
-    const tm_window_known *const k = set->features[i].known;
-    return k == NULL ? NULL : k->when;
-}
-
 bool tm__window_set_is_leak(const tm_window_set *set, uint32_t i) {
     return set->features[i].is_leak;
 }

@@ -95,8 +95,6 @@ TM_NODISCARD tm_status tm__window_set_apply(const tm_ctx *ctx, const tm_window_s
 uint32_t tm__window_set_count(const tm_window_set *set);
 /** The name of the column that feature i makes. */
 const char *tm__window_set_name(const tm_window_set *set, uint32_t i);
-/** The column that holds when another one is known, of feature i; NULL: none does. */
-const char *tm__window_set_when(const tm_window_set *set, uint32_t i);
 /** Whether feature i looks at what is not known; false unless the spec allowed it. */
 bool tm__window_set_is_leak(const tm_window_set *set, uint32_t i);
 /** The columns that the features read, of each source once. */

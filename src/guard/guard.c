@@ -28,15 +28,6 @@ const char *tm__permission_text(tm_permission permission) {
     return (unsigned)permission < N_PERMISSIONS ? permission_names[permission] : "none";
 }
 
-tm_permission tm__permission_from_text(const char *text) {
-    for (unsigned i = 0; i < N_PERMISSIONS; i++) {
-        if (strcmp(text, permission_names[i]) == 0) {
-            return (tm_permission)i;
-        }
-    }
-    return TM_PERMISSION_NONE;
-}
-
 const char *tm__guard_role_text(tm_guard_role role) {
     return (unsigned)role < N_ROLES ? roles[role].name : "nobody";
 }

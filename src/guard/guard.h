@@ -29,7 +29,6 @@ typedef enum tm_permission {                           /* numbers are stored: ne
                                                          and no role has it */
 } tm_permission;
 const char *tm__permission_text(tm_permission permission);
-tm_permission tm__permission_from_text(const char *text);
 
 typedef enum tm_guard_role {
     TM_GUARD_NOBODY = 0,

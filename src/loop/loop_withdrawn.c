@@ -158,8 +158,9 @@ static tm_status left_from(const leaving *l, const json_t *from, tm_err *err) {
     return st;
 }
 
-tm_status tm__withdrawn_left_of(tm_ctx *ctx, const tm_home *home, const tm_version *version,
-                                json_t **out, tm_err *err) {
+/* What tm__withdrawn_left() lists, of one version: an object, or NULL where nothing is left. */
+static tm_status left_of(tm_ctx *ctx, const tm_home *home, const tm_version *version, json_t **out,
+                         tm_err *err) {
     const json_t *const recipe = json_object_get(version->info, "recipe");
     const json_t *const events = json_object_get(recipe, "events");
     const bool goes_on = json_object_get(version->info, "continues") != NULL;
@@ -200,7 +201,7 @@ static tm_status add_champion(tm_registry *registry, const char *model, void *ar
     json_t *entry = NULL;
     tm_status st = TM_OK;
     if (tm__registry_find(registry, model, &champion, NULL) == TM_OK) {
-        st = tm__withdrawn_left_of(l->ctx, l->home, &champion, &entry, err);
+        st = left_of(l->ctx, l->home, &champion, &entry, err);
     }
     if (entry != NULL) {
         json_array_append_new(l->list, entry);
@@ -232,7 +233,7 @@ static tm_status refit(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
 static tm_status check_left(tm_ctx *ctx, const tm_home *home, const tm_version *version,
                             tm_err *err) {
     json_t *left = NULL;
-    TM_TRY(tm__withdrawn_left_of(ctx, home, version, &left, err));
+    TM_TRY(left_of(ctx, home, version, &left, err));
     if (left == NULL) {
         return TM_OK;
     }

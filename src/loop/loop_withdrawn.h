@@ -32,9 +32,6 @@ TM_NODISCARD tm_status tm__withdrawn_count(tm_ctx *ctx, const tm_home *home,
  */
 TM_NODISCARD tm_status tm__withdrawn_left(tm_ctx *ctx, const tm_home *home, tm_registry *registry,
                                           json_t **out, tm_err *err);
-/** Same of one version: an object, or NULL where nothing is left. */
-TM_NODISCARD tm_status tm__withdrawn_left_of(tm_ctx *ctx, const tm_home *home,
-                                             const tm_version *version, json_t **out, tm_err *err);
 
 typedef struct tm_withdrawn_order {
     const char *model;

@@ -11,7 +11,8 @@ double tm__mixture_rho(double v, double alpha) {
     return v / (l + tm__log1p(l));
 }
 
-double tm__mixture_rho_one_sided(double v, double alpha) {
+/* tm__mixture_rho() for a boundary on one side alone. */
+static double rho_one_sided(double v, double alpha) {
     return tm__mixture_rho(v, 2 * alpha);
 }
 
@@ -20,7 +21,7 @@ double tm__normal_mixture(double v, double alpha, double rho) {
 }
 
 tm_gamma_mixture tm__gamma_mixture(double v_opt, double alpha, double c) {
-    tm_gamma_mixture m = {.rho = tm__mixture_rho_one_sided(v_opt, alpha), .c = c};
+    tm_gamma_mixture m = {.rho = rho_one_sided(v_opt, alpha), .c = c};
     const double a = m.rho / (c * c);
     m.log_start = 0.5 * tm__log(a) - tm__log_gamma_rest(a) - tm__log(tm__gamma_below(a, a));
     return m;

@@ -16,8 +16,6 @@
 /** What the normal mixture adds to v so that its boundary at level alpha is lowest near v: HRMS
  * sec. 3.5, the closed form near its optimum. v > 0, 0 < alpha < 1. */
 double tm__mixture_rho(double v, double alpha);
-/** The same for a boundary on one side alone. */
-double tm__mixture_rho_one_sided(double v, double alpha);
 
 /** |S| of a sub-Gaussian sum stays below it: the two-sided normal mixture, HRMS sec. 3.2, prop. 5.
  * v >= 0, rho > 0. */

@@ -166,37 +166,6 @@ json_t *tm__params_to_json(const tm_model_ops *ops, const tm_params *params) {
     return out;
 }
 
-tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json, tm_params *out,
-                               tm_err *err) {
-    tm_params params;
-    const char *name = NULL;
-    json_t *value = NULL;
-    if (!json_is_object(json)) {
-        return TM_FAIL(err, TM_E_DATA, "parameters of '%s' are not an object", ops->name);
-    }
-    tm__params_init(ops, &params);
-    /* jansson iterates through a pointer that is not const and changes nothing. */
-    json_object_foreach((json_t *)(uintptr_t)json, name, value) {
-        const uint32_t at = find_param(ops, name);
-        if (at == UINT32_MAX) {
-            return fail_unknown(ops, name, err);
-        }
-        if (ops->params[at].kind == TM_PARAM_CHOICE && json_is_string(value)) {
-            const tm_str text = {json_string_value(value), json_string_length(value)};
-            TM_TRY(set_choice(ops, &ops->params[at], text, &params.values[at], err));
-            continue;
-        }
-        if (!json_is_number(value) || ops->params[at].kind == TM_PARAM_CHOICE) {
-            return TM_FAIL(err, TM_E_DATA, "parameter '%s.%s' is not a %s", ops->name, name,
-                           ops->params[at].kind == TM_PARAM_CHOICE ? "name" : "number");
-        }
-        TM_TRY(check_value(ops, &ops->params[at], json_number_value(value), err));
-        params.values[at] = json_number_value(value);
-    }
-    *out = params;
-    return TM_OK;
-}
-
 /* ---- checked calls ---- */
 
 static tm_status check_targets(const tm_fit_input *in, const double *y, uint64_t n_rows,

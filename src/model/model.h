@@ -190,8 +190,6 @@ TM_NODISCARD tm_status tm__params_set(const tm_model_ops *ops, tm_params *params
                                       const char *text, tm_err *err);
 double tm__params_get(const tm_model_ops *ops, const tm_params *params, const char *name);
 json_t *tm__params_to_json(const tm_model_ops *ops, const tm_params *params);
-TM_NODISCARD tm_status tm__params_from_json(const tm_model_ops *ops, const json_t *json,
-                                            tm_params *out, tm_err *err);
 
 /* Checked calls; callers never use ops directly. Fitting wants finite y below n_classes (also in
  * y_valid: leave out rows of a class that training has not), weights finite and not all 0. */

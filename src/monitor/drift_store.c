@@ -331,22 +331,3 @@ tm_status tm__drift_store_read(tm_drift_store *store, const tm_drift_window_key 
     TM_TRY(read_span(&r, TM_SPAN_HOUR, latest_of(from_us, hours), minutes, err));
     return read_span(&r, TM_SPAN_MINUTE, latest_of(from_us, minutes), INT64_MAX, err);
 }
-
-tm_status tm__drift_store_versions(tm_drift_store *store, const char *model,
-                                   tm_drift_window_key_fn fn, void *arg, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    bool goes_on = true;
-    tm_status st = TM_OK;
-    TM_TRY(tm__stmt_init(store->db,
-                         "SELECT model, version, max(at_us) FROM windows WHERE span = 1"
-                         " AND (?1 IS NULL OR model = ?1) GROUP BY model, version"
-                         " ORDER BY 3 DESC, 1, 2 DESC",
-                         &stmt, err));
-    tm__stmt_bind_text(stmt, 1, model);
-    while (goes_on && tm__stmt_next(stmt, &st, err)) {
-        const tm_drift_window_key key = {tm__stmt_text(stmt, 0), (uint32_t)tm__stmt_i64(stmt, 1)};
-        goes_on = fn(arg, &key);
-    }
-    tm__stmt_done(stmt);
-    return st;
-}

@@ -91,8 +91,5 @@ TM_NODISCARD tm_status tm__drift_store_read(tm_drift_store *store, const tm_drif
                                             int64_t from_us, tm_drift_window_fn fn, void *arg,
                                             tm_err *err);
 /** The versions of a model (NULL: of all) with windows, those with the newest first. */
-typedef bool (*tm_drift_window_key_fn)(void *arg, const tm_drift_window_key *key);
-TM_NODISCARD tm_status tm__drift_store_versions(tm_drift_store *store, const char *model,
-                                                tm_drift_window_key_fn fn, void *arg, tm_err *err);
 
 #endif

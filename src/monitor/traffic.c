@@ -80,10 +80,6 @@ static uint64_t requests_of(const uint64_t *counts) {
     return counts[TM_TRAFFIC_ANSWERED] + counts[TM_TRAFFIC_REFUSED] + counts[TM_TRAFFIC_FAILED];
 }
 
-uint64_t tm__traffic_requests(const tm_traffic *window) {
-    return requests_of(window->counts);
-}
-
 static uint32_t busiest(const tm_traffic *window) {
     uint32_t best = 0;
     for (uint32_t i = 1; i < TM_TRAFFIC_CALLERS; i++) {
@@ -283,7 +279,7 @@ static bool add_shares(tm_traffic_route *route, tm_traffic_signal signal,
 static bool add_pace(tm_traffic_route *route, const tm_traffic_minute *minute,
                      tm_traffic_alarm *out) {
     const double minutes = (double)minute->counts.counts[TM_TRAFFIC_SECONDS] / 60;
-    const tm_pace_window window = {.n = tm__traffic_requests(&minute->counts),
+    const tm_pace_window window = {.n = requests_of(minute->counts.counts),
                                    .minutes = minutes,
                                    .share = minute->share,
                                    .at_us = minute->at_us};

@@ -49,7 +49,6 @@ void tm__traffic_add(tm_traffic *io, const tm_traffic *from);
 uint32_t tm__traffic_latency(uint64_t ns);
 /** Where a cell ends, but the last, which has no end: seconds. */
 double tm__traffic_latency_bound_s(uint32_t cell);
-uint64_t tm__traffic_requests(const tm_traffic *window);
 
 typedef struct tm_traffic_hour { /* or a part of one */
     int64_t at_us;               /* when it began */

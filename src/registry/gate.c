@@ -26,7 +26,7 @@ bool tm__registry_score(const json_t *info, const char *metric, double *out) {
     return false;
 }
 
-tm_figures tm__gate_figures(double a, double b) {
+static tm_figures figures_of(double a, double b) {
     tm_figures out;
     for (int digits = 4; digits <= 16; digits += 4) {
         snprintf(out.a, sizeof(out.a), "%.*f", digits, a);
@@ -75,7 +75,7 @@ static void check_floor(const tm_gate_floor *floor, const tm_version *candidate,
         return;
     }
     const bool is_met = metric->is_loss ? score <= floor->value : score >= floor->value;
-    const tm_figures text = tm__gate_figures(score, floor->value);
+    const tm_figures text = figures_of(score, floor->value);
     const char *bound = metric->is_loss ? "ceiling" : "floor";
     if (is_met) {
         tm__gate_say(out, check, true, "%s %s on its own test meets the %s of %s", metric->name,
@@ -102,7 +102,7 @@ static void check_better(const tm_gate *gate, const char *metric_name, const tm_
     }
     const double gain = tm__metric_gain(metric, scores->candidate, scores->champion);
     const bool is_better = gain > 0 && gain >= gate->by - TM_GATE_EPSILON;
-    const tm_figures text = tm__gate_figures(scores->candidate, scores->champion);
+    const tm_figures text = figures_of(scores->candidate, scores->champion);
     tm__gate_number(gate->by, by_text);
     if (gate->is_refit) {
         const bool is_as_good = gain >= -gate->by - TM_GATE_EPSILON;

@@ -98,8 +98,6 @@ typedef struct tm_judgement {
 } tm_judgement;
 TM_NODISCARD tm_status tm__judge_locked(tm_registry *registry, const tm_judgement *judgement,
                                         tm_err *err);
-/** Read the arms and the salt of a route whose name is filled. */
-TM_NODISCARD tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err);
 
 /** In the migration to version 3: hashes of keys are replaced by their sealed form. The database's
  * migration_arg is the registry, which has no db yet. */
@@ -158,7 +156,6 @@ json_t *tm__registry_time(int64_t us);
 typedef struct tm_figures {
     char a[40], b[40];
 } tm_figures;
-tm_figures tm__gate_figures(double a, double b);
 /** A threshold as a person would write it. */
 void tm__gate_number(double value, char out[40]);
 /** Add a check to a verdict: what was found, in words. */

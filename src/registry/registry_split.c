@@ -42,7 +42,8 @@ static void read_route(tm_stmt *stmt, tm_route *out) {
     }
 }
 
-tm_status tm__split_load(tm_registry *registry, tm_route *route, tm_err *err) {
+/* Read the arms and the salt of a route whose name is filled. */
+static tm_status load_split(tm_registry *registry, tm_route *route, tm_err *err) {
     tm_stmt *stmt = NULL;
     tm_status st = TM_OK;
     route->n_arms = 0;
@@ -70,7 +71,7 @@ tm_status tm__registry_routes(tm_registry *registry, bool (*fn)(void *arg, const
     for (bool goes_on = true; goes_on && tm__stmt_next(stmt, &st, err);) {
         tm_route route;
         read_route(stmt, &route);
-        st = tm__split_load(registry, &route, err);
+        st = load_split(registry, &route, err);
         goes_on = st == TM_OK && fn(arg, &route);
     }
     tm__stmt_done(stmt);
@@ -91,7 +92,7 @@ tm_status tm__registry_route(tm_registry *registry, const char *model, tm_route 
         read_route(stmt, out);
     }
     tm__stmt_done(stmt);
-    return st == TM_OK ? tm__split_load(registry, out, err) : st;
+    return st == TM_OK ? load_split(registry, out, err) : st;
 }
 
 /* ---- write ---- */

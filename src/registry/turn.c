@@ -18,7 +18,8 @@ static const char *const states[] = {"training", "registering", "judging", "clos
     "model, number, state, champion, version, began_us, changed_us, coalesce(outcome, ''), story"  \
     " FROM turns"
 
-const char *tm__turn_state_text(tm_turn_state state) {
+/* "training", ... */
+static const char *state_text(tm_turn_state state) {
     return states[state];
 }
 
@@ -30,7 +31,7 @@ void tm__turn_done(tm_turn *turn) {
 json_t *tm__turn_json(const tm_turn *t) {
     json_t *out =
         json_pack("{s:s, s:I, s:s, s:o, s:I, s:o, s:o, s:o}", "model", t->model, "turn",
-                  (json_int_t)t->number, "state", tm__turn_state_text(t->state), "outcome",
+                  (json_int_t)t->number, "state", state_text(t->state), "outcome",
                   t->outcome[0] == '\0' ? json_null() : json_string(t->outcome), "champion",
                   (json_int_t)t->champion, "version",
                   t->version == 0 ? json_null() : json_integer((json_int_t)t->version), "began",
@@ -162,7 +163,7 @@ static tm_status write_row(tm_registry *registry, const tm_turn *t, bool is_new,
                                " AND outcome IS NULL",
                                &stmt, err);
     if (st == TM_OK) {
-        tm__stmt_bind_text(stmt, 1, tm__turn_state_text(t->state));
+        tm__stmt_bind_text(stmt, 1, state_text(t->state));
         tm__stmt_bind_i64(stmt, 2, t->version);
         tm__stmt_bind_i64(stmt, 3, t->changed_us);
         tm__stmt_bind_text(stmt, 4, t->outcome[0] == '\0' ? NULL : t->outcome);
@@ -238,7 +239,7 @@ static tm_status give_way(tm_registry *registry, tm_turn *before, tm_err *err) {
         return tm__turn_end(registry, before, "promoted", "the next turn began", err);
     }
     const tm_status st = TM_FAIL(err, TM_E_CONFLICT, "turn %u of '%s' goes on: %s", before->number,
-                                 before->model, tm__turn_state_text(before->state));
+                                 before->model, state_text(before->state));
     tm_err_hint(err, "'tidemill retrain %.80s --turns' tells how far it is.", before->model);
     return st;
 }

@@ -28,8 +28,6 @@ typedef enum tm_turn_state {
     TM_TURN_WATCHING,    /* it is the champion, and the one before may come back */
     TM_TURN_ENDED
 } tm_turn_state;
-/** "training", ... */
-const char *tm__turn_state_text(tm_turn_state state);
 
 typedef struct tm_turn {
     char model[129];

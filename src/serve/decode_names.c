@@ -34,7 +34,8 @@ static void refuse_policy(tm_decoder *d, uint32_t i) {
                       d->place->path, (unsigned long long)d->row, SHOWN, name);
 }
 
-void tm__decoder_keep(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
+/* tm__decoder_set() after the policy of its column. */
+static void keep(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
     if (ok && d->plan->privacy != NULL &&
         !tm__privacy_cell(&d->plan->privacy[i], d->plan->key, cell, d->texts + (size_t)i * 32)) {
         refuse_policy(d, i);
@@ -45,7 +46,7 @@ void tm__decoder_keep(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
 
 void tm__decoder_put(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok) {
     if (i < d->plan->n_cells) {
-        tm__decoder_keep(d, i, cell, ok);
+        keep(d, i, cell, ok);
     } else if (tm__plan_uses(d->plan, i)) {
         d->others[i - d->plan->n_cells] = (tm_other_value){.cell = *cell, .ok = ok};
     }
@@ -80,7 +81,7 @@ static void settle(tm_decoder *d, uint32_t alias) {
         refuse_value(d, r, &err);
         return;
     }
-    tm__decoder_keep(d, r->column, &given->cell, given->ok);
+    keep(d, r->column, &given->cell, given->ok);
     if (d->plan->fields != NULL) {
         tm__fields_count(d->plan->fields, d->x->desk->index, TM_FIELD_RENAMED, r->column);
     }

@@ -88,8 +88,6 @@ static inline bool tm__plan_uses(const tm_plan *plan, uint32_t index) {
 void tm__decoder_settle_names(tm_decoder *decoder);
 /** Room for them; false when out of memory. */
 bool tm__decoder_open_names(tm_decoder *decoder, tm_arena *arena);
-/** Same after the policy of its column. decode_names.c */
-void tm__decoder_keep(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** Put a value into the cell of name i, fitted to its column; ok is false for what is no value. */
 void tm__decoder_set(tm_decoder *d, uint32_t i, tm_cell *cell, bool ok);
 /** True when the name may stand here: it is known and new in this row. */

@@ -99,9 +99,6 @@ bool tm__handle_may_see(const tm_exchange *x, const char *model);
 /** Answer with why a move is not made, and let go of what was made ready for it. */
 void tm__handle_refuse(tm_exchange *x, const tm_err *err);
 
-/** Who answers a model's route, as tm__registry_route_json() gives it, with what this server
- * counted of its shadow. New reference; NULL with err. Desk's thread. */
-json_t *tm__handle_moves(tm_exchange *x, const char *model, tm_err *err);
 /** How good the answers of what is served were, as far as the truth is known; JSON null when
  * nothing is served. New reference. Desk's thread. */
 json_t *tm__handle_live(tm_exchange *x, const tm_served *served);

@@ -143,7 +143,9 @@ void tm__handle_shadow(tm_exchange *x) {
 
 /* ---- who answers ---- */
 
-json_t *tm__handle_moves(tm_exchange *x, const char *model, tm_err *err) {
+/* Who answers a model's route, as tm__registry_route_json() gives it, with what this server
+ * counted of its shadow. New reference; NULL with err. Desk's thread. */
+static json_t *moves_of(tm_exchange *x, const char *model, tm_err *err) {
     tm_route route;
     json_t *out = NULL;
     if (tm__registry_route(x->desk->registry, model, &route, err) != TM_OK ||
@@ -158,7 +160,7 @@ json_t *tm__handle_moves(tm_exchange *x, const char *model, tm_err *err) {
 
 void tm__handle_route(tm_exchange *x) {
     tm_err err = {0};
-    json_t *out = tm__handle_moves(x, x->match.params[0], &err);
+    json_t *out = moves_of(x, x->match.params[0], &err);
     if (out == NULL) {
         tm__problem_from_err(x, &err);
     } else {

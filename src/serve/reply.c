@@ -38,7 +38,7 @@ static const struct {
     {505, "HTTP Version Not Supported"},
 };
 
-const char *tm__problem_title(unsigned status) {
+static const char *problem_title(unsigned status) {
     for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
         if (titles[i].status == status) {
             return titles[i].title;
@@ -133,7 +133,7 @@ void tm__problem_reply(tm_exchange *x, unsigned status, const char *slug, const 
     x->content_type = "application/problem+json";
     tm_buf *out = &x->reply;
     tm__buf_printf(out, "{\"type\":\"urn:tidemill:problem:%s\",\"title\":\"%s\",\"status\":%u,",
-                   slug, tm__problem_title(status), status);
+                   slug, problem_title(status), status);
     member(out, "detail", detail);
     if (hint != NULL && hint[0] != '\0') {
         tm__buf_byte(out, ',');
@@ -244,7 +244,7 @@ bool tm__reply_write(const tm_exchange *x, const tm_reply_frame *frame, tm_buf *
     char status[] = "HTTP/1.1 200 ";
     status[9] = (char)('0' + x->status / 100 % 10);
     put_two(status + 10, x->status % 100);
-    field(out, status, tm__problem_title(x->status));
+    field(out, status, problem_title(x->status));
     write_date(out, frame->now_us);
     if (x->status != 204 && x->status != 304) { /* no body: RFC 9110, 15.3.5 and 15.4.5 */
         field(out, "Content-Type: ", x->content_type);

@@ -464,7 +464,6 @@ void tm__problem_reply(tm_exchange *x, unsigned status, const char *slug, const 
                        const char *hint);
 /** Same from an error of the library; a 5xx says nothing of its inside but the log does. */
 void tm__problem_from_err(tm_exchange *x, const tm_err *err);
-const char *tm__problem_title(unsigned status);
 /** Remember an error of a row for the problem document; false when there is no more room. */
 bool tm__problem_row(tm_exchange *x, const tm_row_error *error);
 /** Answer 200 with a JSON value; takes the reference. */

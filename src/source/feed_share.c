@@ -268,15 +268,6 @@ tm_share_part tm__share_part_of(const tm_share *s, uint32_t part) {
     return part < s->n ? s->parts[part] : TM_SHARE_FREE;
 }
 
-bool tm__share_is_whole(const tm_share *s) {
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (s->parts[i] == TM_SHARE_FREE) {
-            return false;
-        }
-    }
-    return true;
-}
-
 tm_status tm__share_give(tm_share *s, uint32_t part, tm_err *err) {
     s->parts[part] = TM_SHARE_FREE;
     TM_TRY(tm__db_begin(s->db, err));

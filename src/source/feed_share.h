@@ -46,8 +46,6 @@ bool tm__share_counts(const tm_share *share);
 TM_NODISCARD tm_status tm__share_look(tm_share *share, uint32_t n_parts, tm_err *err);
 /** As it was at the last look. */
 tm_share_part tm__share_part_of(const tm_share *share, uint32_t part);
-/** Whether the last look saw each partition with a reader that lives. */
-bool tm__share_is_whole(const tm_share *share);
 /** Give a partition up: all that was read of it is committed. */
 TM_NODISCARD tm_status tm__share_give(tm_share *share, uint32_t part, tm_err *err);
 

@@ -69,7 +69,8 @@ tm_profile_column *tm__sheet_column(tm_profile_sheet *sheet, const char *name, u
     return add_column(sheet, name) ? &sheet->cols[sheet->n_cols - 1] : NULL;
 }
 
-void tm__profile_fill(tm_profile_sheet *sheet) {
+/* Rows that this column lacks up to n_rows are missing. */
+static void fill(tm_profile_sheet *sheet) {
     for (uint32_t col = 0; col < sheet->n_cols; col++) {
         tm_sketch_counts counts;
         tm__sketch_counts(sheet->cols[col].sketch, &counts);
@@ -93,7 +94,7 @@ void tm__profile_reset(tm_profile_sheet *sheet) {
 
 /* --- types --- */
 
-tm_type tm__profile_widen(tm_type a, tm_type b) {
+static tm_type widen(tm_type a, tm_type b) {
     const bool are_numbers =
         (a == TM_TYPE_INT || a == TM_TYPE_FLOAT) && (b == TM_TYPE_INT || b == TM_TYPE_FLOAT);
     const bool are_times =
@@ -133,10 +134,10 @@ tm_status tm__profile_add_table(tm_profile_sheet *sheet, const tm_table *table, 
             !tm__sketch_add_column(column->sketch, from, 0, tm__table_rows(table))) {
             return no_memory(err);
         }
-        column->type = tm__profile_widen(column->type, from->type);
+        column->type = widen(column->type, from->type);
     }
     sheet->n_rows += tm__table_rows(table);
-    tm__profile_fill(sheet);
+    fill(sheet);
     return TM_OK;
 }
 
@@ -156,14 +157,14 @@ tm_status tm__profile_merge(tm_profile_sheet *sheet, const tm_profile_sheet *fro
         if (column == NULL || !tm__sketch_merge(column->sketch, other->sketch)) {
             return no_memory(err);
         }
-        column->type = tm__profile_widen(column->type, other->type);
+        column->type = widen(column->type, other->type);
     }
     if (!merge_same(&sheet->same, from->same) ||
         !merge_same(&sheet->same_input, from->same_input)) {
         return no_memory(err);
     }
     sheet->n_rows += from->n_rows;
-    tm__profile_fill(sheet);
+    fill(sheet);
     return TM_OK;
 }
 

@@ -23,8 +23,6 @@ struct tm_profile_sheet {
 /** The column of a name, added with missing values for the rows so far when it is new. NULL when
  * out of memory. `at` is where it likely is. */
 tm_profile_column *tm__sheet_column(tm_profile_sheet *sheet, const char *name, uint32_t at);
-/** Rows that this column lacks up to n_rows are missing. */
-void tm__profile_fill(tm_profile_sheet *sheet);
 /** The type that all rows so far make it; *out_open when it would be a date, but nothing tells day
  * from month. */
 tm_type tm__profile_type(const tm_profile_column *column, bool *out_open);
@@ -32,7 +30,6 @@ tm_type tm__profile_type(const tm_profile_column *column, bool *out_open);
 bool tm__profile_is_month_first(const tm_profile_column *column);
 /** Forget rows, keep columns. */
 void tm__profile_reset(tm_profile_sheet *sheet);
-tm_type tm__profile_widen(tm_type a, tm_type b);
 
 /* profile_sample.c: rows with the smallest numbers of a random stream. */
 typedef struct tm_profile_sample tm_profile_sample;

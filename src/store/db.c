@@ -203,10 +203,6 @@ int tm__stmt_n_cols(tm_stmt *stmt) {
     return stmt->db->ops->n_cols(stmt);
 }
 
-const char *tm__stmt_col_name(tm_stmt *stmt, int col) {
-    return stmt->db->ops->col_name(stmt, col);
-}
-
 int64_t tm__stmt_i64(tm_stmt *stmt, int col) {
     return stmt->db->ops->i64(stmt, col);
 }

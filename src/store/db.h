@@ -153,7 +153,6 @@ typedef enum tm_db_type { TM_DB_NULL, TM_DB_INT, TM_DB_REAL, TM_DB_TEXT, TM_DB_B
 /** What a column of the row at hand holds; its name and how many there are. */
 tm_db_type tm__stmt_type(tm_stmt *stmt, int col);
 int tm__stmt_n_cols(tm_stmt *stmt);
-const char *tm__stmt_col_name(tm_stmt *stmt, int col);
 int64_t tm__stmt_i64(tm_stmt *stmt, int col);
 double tm__stmt_f64(tm_stmt *stmt, int col);
 const char *tm__stmt_text(tm_stmt *stmt, int col); /* valid until the next step; NULL for null */

@@ -164,7 +164,7 @@ static void undo(tm_pg_db *db) {
     }
 }
 
-tm_status tm__pg_begin(tm_db *base, tm_err *err) {
+static tm_status pg_begin(tm_db *base, tm_err *err) {
     tm_pg_db *db = tm__pg_of(base);
     TM_ASSERT(!db->is_open);
     if (db->is_read_only) {
@@ -391,7 +391,7 @@ const tm_db_ops tm__db_pg = {
     .open = tm__pg_open,
     .close = pg_close,
     .usable = pg_usable,
-    .begin = tm__pg_begin,
+    .begin = pg_begin,
     .begin_read = pg_begin_read,
     .commit = tm__pg_commit,
     .rollback = tm__pg_rollback,
@@ -426,5 +426,4 @@ const tm_db_ops tm__db_pg = {
     .blob = tm__pg_blob,
     .type = tm__pg_type,
     .n_cols = tm__pg_n_cols,
-    .col_name = tm__pg_col_name,
 };

@@ -114,7 +114,7 @@ static const char n_moves[] =
     " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = 'tidemill' AND a.attname ="
     " 'moves_us' AND NOT a.attisdropped";
 
-tm_status tm__pg_label(tm_pg_db *db, tm_pg_label *out, bool *out_has, tm_err *err) {
+static tm_status read_label(tm_pg_db *db, tm_pg_label *out, bool *out_has, tm_err *err) {
     int64_t n = 0;
     tm_pq_rows *rows = NULL;
     *out_has = false;
@@ -180,7 +180,7 @@ static tm_status make_schema_locked(tm_pg_db *db, const tm_db_options *options, 
 static tm_status migrate_locked(tm_pg_db *db, const tm_db_options *options, tm_err *err) {
     tm_pg_label label = {0};
     bool has_label = false;
-    TM_TRY(tm__pg_label(db, &label, &has_label, err));
+    TM_TRY(read_label(db, &label, &has_label, err));
     if (!has_label) {
         TM_TRY(make_schema_locked(db, options, err));
         label = (tm_pg_label){.application_id = (int64_t)options->application_id};
@@ -241,7 +241,7 @@ tm_status tm__pg_bring_up(tm_pg_db *db, const tm_db_options *options, tm_err *er
     tm_pg_label label = {0};
     bool has_label = false;
     TM_TRY(check_encoding(db, err));
-    TM_TRY(tm__pg_label(db, &label, &has_label, err));
+    TM_TRY(read_label(db, &label, &has_label, err));
     if (!has_label && !options->create) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "nothing is in '%s' yet", db->base.path);
     }

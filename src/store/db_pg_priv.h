@@ -44,7 +44,6 @@ TM_NODISCARD tm_status tm__pg_moment(tm_db *base, tm_db_moment *out, tm_err *err
 /** Count the commit of a transaction that wrote, say when it takes effect, and commit. */
 TM_NODISCARD tm_status tm__pg_commit_counted(tm_pg_db *db, tm_err *err);
 
-TM_NODISCARD tm_status tm__pg_begin(tm_db *base, tm_err *err);
 TM_NODISCARD tm_status tm__pg_commit(tm_db *base, tm_err *err);
 void tm__pg_rollback(tm_db *base);
 
@@ -56,7 +55,6 @@ TM_NODISCARD tm_status tm__pg_bring_up(tm_pg_db *db, const tm_db_options *option
 typedef struct tm_pg_label {
     int64_t application_id, format, generation;
 } tm_pg_label;
-TM_NODISCARD tm_status tm__pg_label(tm_pg_db *db, tm_pg_label *out, bool *out_has, tm_err *err);
 
 /** SQL as PostgreSQL has it: types, triggers that refuse, parameters. TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__pg_sql(const char *sql, tm_buf *out, uint32_t *out_n_params,
@@ -84,6 +82,5 @@ const char *tm__pg_text(tm_stmt *base, int col);
 tm_str tm__pg_blob(tm_stmt *base, int col);
 tm_db_type tm__pg_type(tm_stmt *base, int col);
 int tm__pg_n_cols(tm_stmt *base);
-const char *tm__pg_col_name(tm_stmt *base, int col);
 
 #endif

@@ -408,8 +408,3 @@ int tm__pg_n_cols(tm_stmt *base) {
     TM_ASSERT(of(base)->rows != NULL);
     return (int)tm__pq_rows_cols(of(base)->rows);
 }
-
-const char *tm__pg_col_name(tm_stmt *base, int col) {
-    TM_ASSERT(of(base)->rows != NULL);
-    return tm__pq_rows_name(of(base)->rows, (uint32_t)col);
-}

@@ -64,7 +64,6 @@ typedef struct tm_db_ops {
     tm_str (*blob)(tm_stmt *stmt, int col);
     tm_db_type (*type)(tm_stmt *stmt, int col);
     int (*n_cols)(tm_stmt *stmt);
-    const char *(*col_name)(tm_stmt *stmt, int col);
 } tm_db_ops;
 
 struct tm_db {

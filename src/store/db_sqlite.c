@@ -298,10 +298,6 @@ static int stmt_n_cols(tm_stmt *stmt) {
     return sqlite3_column_count(of_stmt(stmt)->handle);
 }
 
-static const char *stmt_col_name(tm_stmt *stmt, int col) {
-    return sqlite3_column_name(of_stmt(stmt)->handle, col);
-}
-
 static void stmt_end(tm_stmt *stmt) {
     (void)sqlite3_reset(of_stmt(stmt)->handle); /* repeats the failure that the step gave */
     (void)sqlite3_clear_bindings(of_stmt(stmt)->handle);
@@ -828,5 +824,4 @@ const tm_db_ops tm__db_sqlite = {
     .blob = stmt_blob,
     .type = stmt_type,
     .n_cols = stmt_n_cols,
-    .col_name = stmt_col_name,
 };

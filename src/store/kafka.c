@@ -45,8 +45,9 @@ struct tm_kafka {
     tm_err failure;
 };
 
-tm_status tm__kafka_fail(const tm_kafka_api *api, rd_kafka_resp_err_t code, const char *file,
-                         const char *topic, tm_err *err) {
+/* What a failure is, in our words: nothing of a setting is in it. */
+static tm_status fail(const tm_kafka_api *api, rd_kafka_resp_err_t code, const char *file,
+                      const char *topic, tm_err *err) {
     const char *const text = api->err2str(code);
     tm_status st = TM_E_UNAVAILABLE;
     switch (code) {
@@ -88,7 +89,7 @@ static void keep_failure(tm_kafka *k, tm_status st, const tm_err *failure) {
 
 static void keep_code(tm_kafka *k, rd_kafka_resp_err_t code) {
     tm_err failure = {0};
-    keep_failure(k, tm__kafka_fail(&k->api, code, k->file, k->topic, &failure), &failure);
+    keep_failure(k, fail(&k->api, code, k->file, k->topic, &failure), &failure);
 }
 
 /* ---- What librdkafka says of itself ---- */
@@ -299,9 +300,7 @@ static tm_status join(tm_kafka *k, tm_err *err) {
     (void)k->api.topic_partition_list_add(topics, k->topic, RD_KAFKA_PARTITION_UA);
     const rd_kafka_resp_err_t code = k->api.subscribe(k->rk, topics);
     k->api.topic_partition_list_destroy(topics);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? TM_OK
-               : tm__kafka_fail(&k->api, code, k->file, k->topic, err);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? TM_OK : fail(&k->api, code, k->file, k->topic, err);
 }
 
 tm_status tm__kafka_open(const char *file, const tm_kafka_options *options, tm_kafka **out,
@@ -382,7 +381,7 @@ static tm_status look_at_clock(tm_kafka *k, tm_err *err) {
     const bool is_down =
         k->down_ns != 0 && now - k->down_ns > (uint64_t)patience_ms * UINT64_C(1000000);
     if (is_down) {
-        return tm__kafka_fail(&k->api, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, k->file, k->topic, err);
+        return fail(&k->api, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, k->file, k->topic, err);
     }
     if (!k->is_member && now - k->opened_ns > JOIN_NS) {
         (void)TM_FAIL(err, TM_E_UNAVAILABLE,
@@ -473,9 +472,7 @@ tm_status tm__kafka_seek(tm_kafka *k, int32_t partition, int64_t offset, tm_err 
         k->api.error_destroy(failed);
     }
     k->api.topic_partition_list_destroy(list);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? TM_OK
-               : tm__kafka_fail(&k->api, code, k->file, k->topic, err);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? TM_OK : fail(&k->api, code, k->file, k->topic, err);
 }
 
 void tm__kafka_commit(tm_kafka *k, int32_t partition, int64_t offset) {

@@ -87,7 +87,4 @@ void tm__kafka_commit(tm_kafka *kafka, int32_t partition, int64_t offset);
 /** Leave: what was committed is sent, and `taken` is called for each partition. NULL is a no-op. */
 void tm__kafka_close(tm_kafka *kafka);
 
-/** The version of librdkafka that would be used ("2.0.2"), or err. For doctor and version. */
-TM_NODISCARD tm_status tm__kafka_version(const char **out_version, tm_err *err);
-
 #endif

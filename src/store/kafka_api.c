@@ -20,11 +20,3 @@ static const tm_library library = {.need = "Kafka needs librdkafka",
 tm_status tm__kafka_api_load(tm_kafka_api *out, tm_err *err) {
     return tm__library_load(&library, NULL, out, err);
 }
-
-tm_status tm__kafka_version(const char **out_version, tm_err *err) {
-    tm_kafka_api api = {0};
-    TM_TRY(tm__kafka_api_load(&api, err));
-    TM_ASSERT(api.version_str != NULL);
-    *out_version = api.version_str();
-    return TM_OK;
-}

@@ -43,8 +43,7 @@
     X(topic_new)                                                                                   \
     X(topic_partition_list_add)                                                                    \
     X(topic_partition_list_destroy)                                                                \
-    X(topic_partition_list_new)                                                                    \
-    X(version_str)
+    X(topic_partition_list_new)
 
 typedef struct tm_kafka_api {
 #define X(name) __typeof__(&rd_kafka_##name) name;
@@ -59,9 +58,5 @@ TM_NODISCARD tm_status tm__kafka_api_load(tm_kafka_api *out, tm_err *err);
 TM_NODISCARD tm_status tm__kafka_settings(const tm_kafka_api *api, const char *file,
                                           const tm_kafka_options *options, rd_kafka_conf_t *conf,
                                           tm_err *err);
-
-/** What a failure is, in our words: nothing of a setting is in it. */
-TM_NODISCARD tm_status tm__kafka_fail(const tm_kafka_api *api, rd_kafka_resp_err_t code,
-                                      const char *file, const char *topic, tm_err *err);
 
 #endif

@@ -130,14 +130,9 @@ TM_NODISCARD tm_status tm__pq_copy_open(tm_pq *pq, const char *sql, tm_err *err)
  * kept. */
 TM_NODISCARD tm_status tm__pq_copy_rows(tm_pq *pq, const tm_table *table, uint64_t row,
                                         uint64_t row_end, tm_err *err);
-/** Send bytes that are COPY's text format already. */
-TM_NODISCARD tm_status tm__pq_copy_bytes(tm_pq *pq, const void *data, size_t len, tm_err *err);
 /** End the copy: only now errors of values show. out_rows may be NULL. */
 TM_NODISCARD tm_status tm__pq_copy_close(tm_pq *pq, uint64_t *out_rows, tm_err *err);
 /** End a copy that shall not count; the transaction has failed then. No-op outside a copy. */
 void tm__pq_copy_cancel(tm_pq *pq);
-
-/** The version of libpq that would be used, or err. For doctor and version. */
-TM_NODISCARD tm_status tm__pq_version(uint32_t *out_version, tm_err *err);
 
 #endif

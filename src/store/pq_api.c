@@ -21,11 +21,3 @@ static const tm_library library = {.need = "PostgreSQL needs libpq",
 tm_status tm__pq_api_load(tm_pq_api *out, tm_err *err) {
     return tm__library_load(&library, NULL, out, err);
 }
-
-tm_status tm__pq_version(uint32_t *out_version, tm_err *err) {
-    tm_pq_api api = {0};
-    TM_TRY(tm__pq_api_load(&api, err));
-    TM_ASSERT(api.PQlibVersion != NULL);
-    *out_version = (uint32_t)api.PQlibVersion();
-    return TM_OK;
-}

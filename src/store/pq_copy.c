@@ -31,7 +31,8 @@ tm_status tm__pq_copy_open(tm_pq *pq, const char *sql, tm_err *err) {
     return st;
 }
 
-tm_status tm__pq_copy_bytes(tm_pq *pq, const void *data, size_t len, tm_err *err) {
+/* Send bytes that are COPY's text format already. */
+static tm_status copy_bytes(tm_pq *pq, const void *data, size_t len, tm_err *err) {
     TM_ASSERT(pq->is_copying && len <= INT32_MAX);
     TM_TRY(tm__pq_check(pq, err));
     for (;;) {
@@ -111,7 +112,7 @@ static tm_status send_text(tm_pq *pq, tm_err *err) {
     if (st != TM_OK) {
         return TM_FAIL(err, st, "no memory for rows on their way to PostgreSQL");
     }
-    st = pq->text.len == 0 ? TM_OK : tm__pq_copy_bytes(pq, pq->text.data, pq->text.len, err);
+    st = pq->text.len == 0 ? TM_OK : copy_bytes(pq, pq->text.data, pq->text.len, err);
     tm__buf_reset(&pq->text);
     return st;
 }

@@ -8,7 +8,8 @@ static bool is_word_char(char c) {
            c == '$' || c == '.' || (unsigned char)c >= 0x80;
 }
 
-bool tm__sql_is_name(tm_str text) {
+/* True when a text is the name of a table: "orders", "shop.orders", in quotes or not. */
+static bool is_name(tm_str text) {
     char quote = '\0'; /* the one that is open */
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
@@ -40,14 +41,14 @@ tm_status tm__sql_source(const char *text, tm_buf *out, tm_err *err) {
         query = tm__str_trim((tm_str){query.ptr, query.len - 1});
     }
     for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
-        if (query.len == 0 || (has_first_word(query, writers[i]) && !tm__sql_is_name(query))) {
+        if (query.len == 0 || (has_first_word(query, writers[i]) && !is_name(query))) {
             (void)TM_FAIL(err, TM_E_USAGE, "the query is %s",
                           query.len == 0 ? "empty" : "no SELECT");
             tm_err_hint(err, "Give one SELECT, or the name of a table.");
             return TM_E_USAGE;
         }
     }
-    if (tm__sql_is_name(query)) {
+    if (is_name(query)) {
         (void)(tm__buf_append(out, query.ptr, query.len) && tm__buf_text(out, " AS q"));
     } else { /* a comment may end it, so the line does too */
         (void)(tm__buf_text(out, "(\n") && tm__buf_append(out, query.ptr, query.len) &&

@@ -15,7 +15,5 @@ TM_NODISCARD tm_status tm__sql_failed(const tm_buf *sql, tm_err *err);
 /** Append a text or a name in quotes of this kind, which are doubled in it; a NUL becomes a blank.
  */
 bool tm__sql_quote(tm_buf *sql, tm_str text, char quote);
-/** True when a text is the name of a table: "orders", "shop.orders", in quotes or not. */
-bool tm__sql_is_name(tm_str text);
 
 #endif

@@ -19,7 +19,8 @@ void tm__thrift_text(tm_buf *out, tm_str text) {
     (void)tm__buf_append(out, text.ptr, text.len);
 }
 
-void tm__thrift_field(tm_thrift *at, int32_t id, uint8_t type) {
+/* What comes before the value of a field. */
+static void field(tm_thrift *at, int32_t id, uint8_t type) {
     const int32_t step = id - at->last;
     if (step > 0 && step <= 15) {
         (void)tm__buf_byte(at->out, (uint8_t)(step << 4 | type));
@@ -31,26 +32,26 @@ void tm__thrift_field(tm_thrift *at, int32_t id, uint8_t type) {
 }
 
 void tm__thrift_i32(tm_thrift *at, int32_t id, int32_t value) {
-    tm__thrift_field(at, id, TM_THRIFT_I32);
+    field(at, id, TM_THRIFT_I32);
     tm__thrift_number(at->out, value);
 }
 
 void tm__thrift_i64(tm_thrift *at, int32_t id, int64_t value) {
-    tm__thrift_field(at, id, TM_THRIFT_I64);
+    field(at, id, TM_THRIFT_I64);
     tm__thrift_number(at->out, value);
 }
 
 void tm__thrift_bool(tm_thrift *at, int32_t id, bool value) {
-    tm__thrift_field(at, id, value ? TM_THRIFT_TRUE : TM_THRIFT_FALSE);
+    field(at, id, value ? TM_THRIFT_TRUE : TM_THRIFT_FALSE);
 }
 
 void tm__thrift_str(tm_thrift *at, int32_t id, tm_str value) {
-    tm__thrift_field(at, id, TM_THRIFT_BINARY);
+    field(at, id, TM_THRIFT_BINARY);
     tm__thrift_text(at->out, value);
 }
 
 void tm__thrift_list(tm_thrift *at, int32_t id, uint8_t type, uint64_t n) {
-    tm__thrift_field(at, id, TM_THRIFT_LIST);
+    field(at, id, TM_THRIFT_LIST);
     (void)tm__buf_byte(at->out, (uint8_t)((n <= SHORT_MAX ? n : 15) << 4 | type));
     if (n > SHORT_MAX) {
         tm__thrift_varint(at->out, n);
@@ -58,7 +59,7 @@ void tm__thrift_list(tm_thrift *at, int32_t id, uint8_t type, uint64_t n) {
 }
 
 tm_thrift tm__thrift_struct(tm_thrift *at, int32_t id) {
-    tm__thrift_field(at, id, TM_THRIFT_STRUCT);
+    field(at, id, TM_THRIFT_STRUCT);
     return (tm_thrift){.out = at->out};
 }
 

@@ -36,8 +36,6 @@ void tm__thrift_varint(tm_buf *out, uint64_t value);
 /** A signed number. */
 void tm__thrift_number(tm_buf *out, int64_t value);
 void tm__thrift_text(tm_buf *out, tm_str text);
-/** What comes before the value of a field. */
-void tm__thrift_field(tm_thrift *at, int32_t id, uint8_t type);
 void tm__thrift_i32(tm_thrift *at, int32_t id, int32_t value);
 void tm__thrift_i64(tm_thrift *at, int32_t id, int64_t value);
 void tm__thrift_bool(tm_thrift *at, int32_t id, bool value);

@@ -23,16 +23,6 @@ const char *tm__role_text(tm_role role) {
     return (unsigned)role < N_ROLES ? role_names[role] : "none";
 }
 
-bool tm__role_from_text(const char *text, tm_role *out) {
-    for (unsigned i = 0; i < N_ROLES; i++) {
-        if (strcmp(text, role_names[i]) == 0) {
-            *out = (tm_role)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void tm__schema_done(tm_schema *schema) {
     for (uint32_t col = 0; col < schema->n_cols; col++) {
         tm__mem_free(schema->cols[col].name);
@@ -151,112 +141,6 @@ tm_status tm__schema_from_table(const tm_table *table, tm_schema *out, tm_err *e
         } else {
             scan_ints(from, tm__table_rows(table), to);
         }
-    }
-    if (st != TM_OK) {
-        tm__schema_done(&schema);
-        return st;
-    }
-    *out = schema;
-    return TM_OK;
-}
-
-static json_t *column_to_json(const tm_schema_column *c) {
-    json_t *const json = json_object();
-    int bad = json_object_set_new(json, "name", json_string(c->name));
-    bad |= json_object_set_new(json, "type", json_string(tm__type_text(c->type)));
-    bad |= json_object_set_new(json, "role", json_string(tm__role_text(c->role)));
-    bad |= json_object_set_new(json, "nullable", json_boolean(c->is_nullable));
-    bad |= json_object_set_new(json, "min", tm__json_number(c->min));
-    bad |= json_object_set_new(json, "max", tm__json_number(c->max));
-    bad |= json_object_set_new(json, "levels", json_integer(c->n_levels));
-    if (c->reason != NULL) {
-        bad |= json_object_set_new(json, "reason", json_string(c->reason));
-    }
-    if (bad != 0) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
-}
-
-json_t *tm__schema_to_json(const tm_schema *schema) {
-    json_t *const columns = json_array();
-    int bad = 0;
-    for (uint32_t col = 0; col < schema->n_cols; col++) {
-        bad |= json_array_append_new(columns, column_to_json(&schema->cols[col]));
-    }
-    json_t *const json = json_object();
-    bad |= json_object_set_new(json, "columns", columns);
-    if (bad != 0) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
-}
-
-static tm_status column_from_json(const json_t *json, uint32_t number, tm_schema_column *out,
-                                  tm_err *err) {
-    const char *const name = tm__json_text(json, "name", "");
-    const char *const reason = tm__json_text(json, "reason", NULL);
-    const int64_t levels = tm__json_i64(json, "levels", 0);
-    out->type = tm__type_from_text(tm__json_text(json, "type", ""));
-    if (!json_is_object(json) || name[0] == '\0' || strlen(name) > TM_MAX_COLUMN_NAME) {
-        return TM_FAIL(err, TM_E_DATA, "column %u of the schema has no usable name", number);
-    }
-    if (out->type == TM_TYPE_NONE) {
-        return TM_FAIL(err, TM_E_DATA, "column '%s' of the schema has no known type", name);
-    }
-    if (!tm__role_from_text(tm__json_text(json, "role", "feature"), &out->role)) {
-        return TM_FAIL(err, TM_E_DATA, "column '%s' of the schema has no known role", name);
-    }
-    if (levels < 0 || levels > UINT32_MAX) {
-        return TM_FAIL(err, TM_E_DATA, "column '%s' of the schema has a wrong count of levels",
-                       name);
-    }
-    out->is_nullable = tm__json_bool(json, "nullable", true);
-    out->min = tm__json_f64(json, "min", tm__nan());
-    out->max = tm__json_f64(json, "max", tm__nan());
-    out->n_levels = (uint32_t)levels;
-    out->name = tm__mem_strdup(name);
-    out->reason = reason == NULL ? NULL : tm__mem_strdup(reason);
-    if (out->name == NULL || (reason != NULL && out->reason == NULL)) {
-        return TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
-    }
-    return TM_OK;
-}
-
-static tm_status check_unique(const tm_schema *schema, tm_err *err) {
-    tm_dict *const names = tm__dict_create();
-    tm_status st = names == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for a schema") : TM_OK;
-    for (uint32_t col = 0; col < schema->n_cols && st == TM_OK; col++) {
-        const uint32_t code = tm__dict_add(names, tm__str(schema->cols[col].name));
-        if (code == TM_CODE_MISSING) {
-            st = TM_FAIL(err, TM_E_NOMEM, "no memory for a schema");
-        } else if (code != col) {
-            st = TM_FAIL(err, TM_E_DATA, "the schema names column '%s' twice",
-                         schema->cols[col].name);
-        }
-    }
-    tm__dict_free(names);
-    return st;
-}
-
-tm_status tm__schema_from_json(const json_t *json, tm_schema *out, tm_err *err) {
-    const json_t *const columns = json_object_get(json, "columns");
-    const size_t n_cols = json_array_size(columns);
-    if (!json_is_array(columns)) {
-        return TM_FAIL(err, TM_E_DATA, "the schema has no list 'columns'");
-    }
-    if (n_cols > TM_MAX_COLS) {
-        return TM_FAIL(err, TM_E_LIMIT, "the schema has more than %u columns", TM_MAX_COLS);
-    }
-    tm_schema schema = {0};
-    tm_status st = schema_init(&schema, (uint32_t)n_cols, err);
-    for (uint32_t col = 0; col < schema.n_cols && st == TM_OK; col++) {
-        st = column_from_json(json_array_get(columns, col), col + 1, &schema.cols[col], err);
-    }
-    if (st == TM_OK) {
-        st = check_unique(&schema, err);
     }
     if (st != TM_OK) {
         tm__schema_done(&schema);

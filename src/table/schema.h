@@ -42,15 +42,11 @@ typedef struct tm_schema {
 
 /** "feature", "target", ...; false when a text names no role, *out untouched. */
 const char *tm__role_text(tm_role role);
-bool tm__role_from_text(const char *text, tm_role *out);
 
 /** Schema of a table: types, nullability, ranges; every role is TM_ROLE_FEATURE. */
 TM_NODISCARD tm_status tm__schema_from_table(const tm_table *table, tm_schema *out, tm_err *err);
 TM_NODISCARD tm_status tm__schema_copy(const tm_schema *schema, tm_schema *out, tm_err *err);
 uint32_t tm__schema_find(const tm_schema *schema, tm_str name); /* UINT32_MAX when absent */
-/** New reference; columns in order. */
-json_t *tm__schema_to_json(const tm_schema *schema);
-TM_NODISCARD tm_status tm__schema_from_json(const json_t *json, tm_schema *out, tm_err *err);
 void tm__schema_done(tm_schema *schema);
 
 /**

@@ -165,8 +165,6 @@ typedef struct tm_sketch_same {
 } tm_sketch_same;
 /** False when out of memory. */
 bool tm__sketch_rows_same(const tm_sketch_rows *rows, tm_sketch_same *out);
-void tm__sketch_rows_write(const tm_sketch_rows *rows, tm_buf *out);
-TM_NODISCARD tm_status tm__sketch_rows_read(tm_reader *in, tm_sketch_rows **out, tm_err *err);
 void tm__sketch_rows_free(tm_sketch_rows *rows);
 
 #endif

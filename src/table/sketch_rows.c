@@ -13,8 +13,6 @@
 #include "base/rng.h"
 #include "table/sketch_priv.h"
 
-#define ROWS_MAGIC 0x53524D54u /* "TMRS" */
-#define ROWS_VERSION 1u
 #define N_MAX (TM_ROWS_KEPT * 2) /* before the largest go */
 #define CAPACITY_FIRST 64u
 #define MIX_KEY UINT64_C(0x73616d65726f7773)
@@ -175,68 +173,6 @@ bool tm__sketch_rows_same(const tm_sketch_rows *rows, tm_sketch_same *out) {
             out->is_exact ? (double)n_kept : (double)(n_kept - 1) / ((double)limit * 0x1p-64);
     }
     return true;
-}
-
-/* --- bytes --- */
-
-static int compare_entries(const void *a, const void *b) {
-    return compare(&((const entry *)a)->hash, &((const entry *)b)->hash);
-}
-
-void tm__sketch_rows_write(const tm_sketch_rows *rows, tm_buf *out) {
-    size_t start = 0;
-    entry *const sorted = tm__mem_alloc((size_t)rows->n + 1, sizeof(*sorted));
-    uint32_t n = 0;
-    uint64_t limit = 0;
-    if (sorted == NULL || !find_limit(rows, &limit)) {
-        tm__mem_free(sorted);
-        out->failed = true;
-        out->no_memory = true;
-        return;
-    }
-    for (uint32_t i = 0; i < rows->capacity; i++) {
-        if (rows->entries[i].count != 0 && rows->entries[i].hash <= limit) {
-            sorted[n++] = rows->entries[i];
-        }
-    }
-    qsort(sorted, n, sizeof(*sorted), compare_entries);
-    tm__block_open(out, ROWS_MAGIC, ROWS_VERSION, &start);
-    (void)tm__buf_u64(out, limit);
-    (void)tm__buf_u32(out, n);
-    for (uint32_t i = 0; i < n; i++) {
-        (void)tm__buf_u64(out, sorted[i].hash);
-        (void)tm__buf_u64(out, sorted[i].count);
-        (void)tm__buf_u64(out, sorted[i].target_min);
-        (void)tm__buf_u64(out, sorted[i].target_max);
-    }
-    tm__block_close(out, start);
-    tm__mem_free(sorted);
-}
-
-tm_status tm__sketch_rows_read(tm_reader *in, tm_sketch_rows **out, tm_err *err) {
-    tm_reader inside;
-    uint32_t version = ROWS_VERSION;
-    TM_TRY(tm__block_read(in, ROWS_MAGIC, &version, &inside, err));
-    tm_sketch_rows *const rows = tm__sketch_rows_create();
-    bool ok = rows != NULL, is_whole = true;
-    const uint64_t limit = tm__reader_u64(&inside);
-    const uint32_t n = tm__reader_u32(&inside);
-    is_whole = n <= TM_ROWS_KEPT;
-    for (uint32_t i = 0; ok && is_whole && i < n; i++) {
-        entry e = {.hash = tm__reader_u64(&inside), .count = tm__reader_u64(&inside)};
-        e.target_min = tm__reader_u64(&inside);
-        e.target_max = tm__reader_u64(&inside);
-        is_whole = !inside.failed && e.count > 0 && e.hash <= limit;
-        ok = !is_whole || put(rows, &e);
-    }
-    if (ok && is_whole && tm__reader_is_done(&inside) && rows->n == n) {
-        rows->limit = limit;
-        *out = rows;
-        return TM_OK;
-    }
-    tm__sketch_rows_free(rows);
-    return ok ? TM_FAIL(err, TM_E_INTEGRITY, "the profile of rows does not agree with itself")
-              : TM_FAIL(err, TM_E_NOMEM, "no memory to read a profile");
 }
 
 void tm__sketch_rows_free(tm_sketch_rows *rows) {

@@ -52,8 +52,7 @@ typedef struct tm_row_window {
     uint64_t rows;     /* newest ones; WEIGHTED: by which a row counts half */
     uint64_t rows_max; /* of those that count, evenly spread, for a trial; 0: all. Not recorded */
 } tm_row_window;
-/** "all", "sliding", "weighted", "cut"; TM_ROWS_KINDS for a text that is none. */
-const char *tm__row_window_text(tm_row_window_kind kind);
+/** Of "all", "sliding", "weighted" and "cut"; TM_ROWS_KINDS for a text that is none. */
 tm_row_window_kind tm__row_window_from_text(tm_str text);
 /** {"kind", "rows"}, rows where it says any. New reference; NULL when out of memory. */
 json_t *tm__row_window_json(const tm_row_window *window);

@@ -19,7 +19,9 @@ static uint64_t work_left(const tm_budget *budget) {
     return budget->work_limit > budget->work_used ? budget->work_limit - budget->work_used : 0;
 }
 
-uint64_t tm__budget_left_ns(const tm_budget *budget) {
+/* What is left of the clock, in ns; 0 without one. For sizes of parts only: what a run hears from
+ * the clock are the answers to tm__budget_is_late(). */
+static uint64_t left_ns(const tm_budget *budget) {
     const uint64_t now =
         budget->deadline_ns > 0 && !is_repeat(budget) ? tm__budget_now_ns(budget) : 0;
     return now > 0 && budget->deadline_ns > now ? budget->deadline_ns - now : 0;
@@ -34,8 +36,7 @@ tm_budget tm__budget_part(const tm_budget *whole, double share) {
     if (is_repeat(whole)) {
         part.deadline_ns = whole->deadline_ns; /* never looked at: the stops answer */
     } else if (whole->deadline_ns > 0) {
-        part.deadline_ns =
-            tm__budget_now_ns(whole) + (uint64_t)((double)tm__budget_left_ns(whole) * share);
+        part.deadline_ns = tm__budget_now_ns(whole) + (uint64_t)((double)left_ns(whole) * share);
     }
     return part;
 }

@@ -94,7 +94,9 @@ static void job_done(job *j) {
     json_decref(j->tried);
 }
 
-tm_status tm__train_valid_raw(const tm_search *search, double **out, tm_err *err) {
+/* [n_valid x outputs] raw answers on validation rows of what was chosen, in *out, which ends with
+ * tm__mem_free(). TM_E_NOMEM. */
+static tm_status valid_raw(const tm_search *search, double **out, tm_err *err) {
     const uint64_t n = search->n_valid * tm__train_outputs(search->data);
     double *raw = tm__mem_alloc(n, sizeof(double));
     if (raw == NULL) {
@@ -355,7 +357,7 @@ static tm_status calibrate(job *j, const char *asked, tm_calibration *out, tm_er
         TM_TRY(check_asked(j, asked, err));
     }
     if (s->valid_pred != NULL) {
-        TM_TRY(tm__train_valid_raw(s, &j->raw, err));
+        TM_TRY(valid_raw(s, &j->raw, err));
         TM_TRY(choose_rows(j, err));
     }
     if (j->n < (asked != NULL ? 1 : ROWS_MIN) ||

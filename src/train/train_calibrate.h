@@ -58,8 +58,5 @@ TM_NODISCARD tm_status tm__vector_fit(const tm_calibrate_rows *rows, tm_calibrat
  */
 TM_NODISCARD tm_status tm__train_calibrate(tm_search *search, tm_calibration *out,
                                            json_t **out_record, tm_err *err);
-/** [n_valid x outputs] raw answers on validation rows of what was chosen, in *out, which ends with
- * tm__mem_free(). TM_E_NOMEM. */
-TM_NODISCARD tm_status tm__train_valid_raw(const tm_search *search, double **out, tm_err *err);
 
 #endif

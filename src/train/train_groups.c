@@ -16,7 +16,8 @@
 
 enum { BINS_MAX = 16, LEVELS_MAX = 64 };
 
-bool tm__look_is_kept(const tm_bundle *bundle, uint32_t input, tm_str text) {
+/* True when the bundle keeps this text of an input. */
+static bool is_kept(const tm_bundle *bundle, uint32_t input, tm_str text) {
     const tm_program *program = tm__bundle_program(bundle);
     const tm_str first = tm__program_level(program, input, 0);
     for (uint64_t pick = 0; first.ptr != NULL; pick++) {
@@ -131,8 +132,7 @@ static bool group_levels(const tm_look *look, uint32_t col, const tm_row_groups_
     for (uint32_t i = 0; i < n_levels && n_kept < o->n_levels && n_kept < LEVELS_MAX; i++) {
         if (levels[i].count >= o->rows_min &&
             (column->codes == NULL || !o->is_kept_alone ||
-             tm__look_is_kept(look->bundle, input,
-                              tm__dict_get(column->dict, (uint32_t)levels[i].value)))) {
+             is_kept(look->bundle, input, tm__dict_get(column->dict, (uint32_t)levels[i].value)))) {
             levels[n_kept++] = levels[i];
         }
     }

@@ -30,8 +30,6 @@ TM_NODISCARD tm_status tm__row_groups_init(const tm_look *look, uint32_t col,
 void tm__row_groups_done(tm_row_groups *groups);
 /** A text cut to whole characters, in out. */
 void tm__look_text(char *out, size_t size, tm_str text);
-/** True when the bundle keeps this text of an input. */
-bool tm__look_is_kept(const tm_bundle *bundle, uint32_t input, tm_str text);
 
 double tm__look_weight(const tm_look *look, uint64_t i);
 /** What a row is measured by where one number is wanted: BINARY the target and the probability of

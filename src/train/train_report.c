@@ -13,7 +13,6 @@
 #include "base/rng.h"
 
 #define LEAK_ROWS 20000u
-#define LEAK_TREES 10
 #define LEAK_SCORE 0.98
 
 /* How well one input column alone tells the target, by a few small trees: AUC, accuracy or r2. */

@@ -15,10 +15,6 @@
 
 static const char *const kinds[TM_ROWS_KINDS] = {"", "all", "sliding", "weighted", "cut"};
 
-const char *tm__row_window_text(tm_row_window_kind kind) {
-    return kinds[kind];
-}
-
 tm_row_window_kind tm__row_window_from_text(tm_str text) {
     tm_row_window_kind kind = TM_ROWS_ALL;
     while (kind < TM_ROWS_KINDS && !tm__str_is(text, kinds[kind])) {

@@ -21,9 +21,6 @@ typedef struct tm_need {
 /* ---- train_budget.c ---- */
 /** Whether a budget has room for it; the clock is asked once, and only where there is one. */
 bool tm__budget_has_room(tm_budget *budget, tm_need need);
-/** What is left of the clock, in ns; 0 without one. For sizes of parts only: what a run hears from
- * the clock are the answers to tm__budget_is_late(). */
-uint64_t tm__budget_left_ns(const tm_budget *budget);
 /** Share of it that is used, 0 to 1; NaN without a limit. For people: no decision looks at it. */
 double tm__budget_used(const tm_budget *budget);
 
@@ -100,10 +97,6 @@ TM_NODISCARD tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm
 void tm__trial_done(tm_trial_run *trial);
 /** Indices of the best candidates tried so far on all rows of the rung, best first. */
 uint32_t tm__search_rank(const tm_search *search, uint32_t *out, uint32_t n_max);
-/** Link and score raw answers on the truth of a rung. */
-TM_NODISCARD tm_status tm__trial_score(const tm_search *search, const tm_rung *rung,
-                                       const tm_trial_run *trial, tm_link link, double *out,
-                                       tm_err *err);
 
 /* ---- train_candidate.c ---- */
 /** Rounds and patience that follow from the other parameters and from what answers may cost. */

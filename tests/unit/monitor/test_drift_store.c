@@ -111,24 +111,6 @@ static void a_window_of_another_kind_gives_way(void **state) {
     tm__drift_store_close(store);
 }
 
-static bool count_key(void *arg, const tm_drift_window_key *key) {
-    assert_string_equal(key->model, "m");
-    *(uint32_t *)arg += key->version;
-    return true;
-}
-
-static void versions_are_listed(void **state) {
-    tm_drift_store *store = NULL;
-    uint32_t n = 0;
-    assert_int_equal(tm__drift_store_open(*state, true, &store, NULL), TM_OK);
-    add(store, 5, 0);
-    assert_int_equal(tm__drift_store_versions(store, "m", count_key, &n, NULL), TM_OK);
-    assert_int_equal(tm__drift_store_versions(store, NULL, count_key, &n, NULL), TM_OK);
-    assert_int_equal(tm__drift_store_versions(store, "other", count_key, &n, NULL), TM_OK);
-    assert_int_equal(n, 2);
-    tm__drift_store_close(store);
-}
-
 /* The server makes the file first, and its tables a moment later. */
 static void what_is_just_being_made_is_not_copied(void **state) {
     const tm_home *const home = *state;
@@ -151,7 +133,6 @@ int main(void) {
         HOME(each_row_is_read_once_whatever_the_span),
         HOME(a_clock_that_jumps_loses_nothing),
         HOME(a_window_of_another_kind_gives_way),
-        HOME(versions_are_listed),
         HOME(what_is_just_being_made_is_not_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,61 +63,6 @@ static void levels_that_no_row_has_are_not_counted(void **state) {
     tm__table_unref(table);
 }
 
-static void json_keeps_everything(void **state) {
-    (void)state;
-    tm_table *const table = sample();
-    tm_schema a = {0}, b = {0}, c = {0};
-    assert_int_equal(tm__schema_from_table(table, &a, NULL), TM_OK);
-    a.cols[0].role = TM_ROLE_DROPPED;
-    a.cols[0].reason = tm__mem_strdup("same in every row");
-    a.cols[1].role = TM_ROLE_WEIGHT;
-    json_t *const json = tm__schema_to_json(&a);
-    assert_int_equal(tm__schema_from_json(json, &b, NULL), TM_OK);
-    assert_int_equal(tm__schema_copy(&b, &c, NULL), TM_OK);
-    json_t *const again = tm__schema_to_json(&c);
-    assert_true(json_equal(json, again));
-    assert_string_equal(c.cols[0].reason, "same in every row");
-    assert_int_equal(c.cols[1].role, TM_ROLE_WEIGHT);
-    assert_true(isnan(c.cols[4].min) && c.cols[0].max == 20);
-    json_decref(json);
-    json_decref(again);
-    tm__schema_done(&a);
-    tm__schema_done(&b);
-    tm__schema_done(&c);
-    tm__schema_done(&c);
-    tm__table_unref(table);
-}
-
-static void broken_json_is_refused(void **state) {
-    (void)state;
-    const struct {
-        const char *text, *message;
-    } cases[] = {
-        {"{}", "the schema has no list 'columns'"},
-        {"[]", "the schema has no list 'columns'"},
-        {"{\"columns\": [3]}", "column 1 of the schema has no usable name"},
-        {"{\"columns\": [{\"name\": \"\"}]}", "column 1 of the schema has no usable name"},
-        {"{\"columns\": [{\"name\": \"a\"}]}", "column 'a' of the schema has no known type"},
-        {"{\"columns\": [{\"name\": \"a\", \"type\": \"int\", \"role\": \"king\"}]}",
-         "column 'a' of the schema has no known role"},
-        {"{\"columns\": [{\"name\": \"a\", \"type\": \"int\", \"levels\": -1}]}",
-         "column 'a' of the schema has a wrong count of levels"},
-        {"{\"columns\": [{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"a\", \"type\": "
-         "\"int\"}]}",
-         "the schema names column 'a' twice"}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        json_t *json = NULL;
-        assert_int_equal(tm__json_parse(cases[i].text, strlen(cases[i].text), 8, &json, NULL),
-                         TM_OK);
-        tm_schema schema = {0};
-        tm_err err = {0};
-        assert_int_equal(tm__schema_from_json(json, &schema, &err), TM_E_DATA);
-        assert_string_equal(err.message, cases[i].message);
-        assert_null(schema.cols);
-        json_decref(json);
-    }
-}
-
 static void running_out_of_memory_leaks_nothing(void **state) {
     (void)state;
     tm_table *const table = sample();
@@ -140,8 +85,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_gives_types_ranges_and_levels),
         cmocka_unit_test(levels_that_no_row_has_are_not_counted),
-        cmocka_unit_test(json_keeps_everything),
-        cmocka_unit_test(broken_json_is_refused),
         cmocka_unit_test(running_out_of_memory_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
