@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a retraining learns from and how, by what its versions answer next: bench/loop/turns.py --data FOLDER [--parts 10] [--learner linear] [--shuffled] [--variant WORDS]... [SET ...]
+"""What a retraining learns from and how, by what its versions answer next: bench/loop/turns.py --data FOLDER [--parts 10] [--learner linear|search] [--shuffled] [--variant WORDS]... [SET ...]
 
 A stream in order of time is cut into parts. The first fifth teaches; then each part is answered by the champion before it is appended to the source and
 `tidemill retrain` runs with the words of a variant ("--window auto"); seconds are of that command, and of training in it without a choice's trials. A version that its gate refuses answers nothing. One fit of boosting (or of
-lines) without a search, so that seconds compare; accuracy and log-loss over all parts but the first fifth. Shuffled rows are a world that stays as it is.
+lines) without a search, so that seconds compare, or a search of boosting; accuracy and log-loss over all parts but the first fifth. Shuffled rows are a world that stays as it is.
 """
 import argparse
 import csv
@@ -21,7 +21,8 @@ import bench  # noqa: E402  pylint: disable=wrong-import-position
 from conftest import Tidemill  # noqa: E402  pylint: disable=wrong-import-position
 
 VARIANTS = ["--window all", "--window auto", "--window sliding:5000"]
-FITS = {"gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.early_stopping=20"], "linear": ["--learner", "linear", "--param", "linear.max_iter=200"]}
+FITS = {"gbdt": ["--learner", "gbdt", "--param", "gbdt.n_trees=100", "--param", "gbdt.early_stopping=20"], "linear": ["--learner", "linear", "--param", "linear.max_iter=200"],
+        "search": ["--learner", "gbdt"]}
 
 
 def append(path, rows):
