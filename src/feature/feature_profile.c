@@ -84,8 +84,13 @@ static void profile_parts(const tm_column *column, const uint32_t *rows, tm_prof
     }
 }
 
+#define CARD_LEAST INT64_C(1000000000000) /* of 13 digits */
+
 static bool is_card_int(int64_t value) {
     char text[32];
+    if (value > -CARD_LEAST && value < CARD_LEAST) {
+        return false;
+    }
     const int len = snprintf(text, sizeof(text), "%" PRId64, value);
     return tm__personal_of((tm_str){text, (size_t)len}) == TM_PERSONAL_CARD;
 }

@@ -101,6 +101,34 @@ static inline double dividend_of(double most) {
     return most > 0x1p-900 ? most * (1 - 0x1p-48) : -1;
 }
 
+/* Whether a cut may be better than *best: without a branch, since few columns have one. What the
+ * product rounds is less than dividend_of() leaves. */
+TM_TARGET_AVX512 static inline bool may_find(const tm_cut_rules *rules, const int64_t *cells,
+                                             uint32_t n_bins, double least) {
+    const __m512d all_g = _mm512_set1_pd(rules->g), all_h = _mm512_set1_pd(rules->h);
+    const __m512d l2 = _mm512_set1_pd(rules->l2), enough = _mm512_set1_pd(dividend_of(least));
+    const __m512d h_low = _mm512_set1_pd(rules->h_low), h_high = _mm512_set1_pd(rules->h_high);
+    const __m512i last = _mm512_set1_epi64(7);
+    __m512i before = _mm512_set1_epi64(rules->with);
+    uint32_t any = 0;
+    for (uint32_t b = 0; b < n_bins; b += 8) {
+        const __mmask8 in = (__mmask8)(n_bins - b < 8 ? (1u << (n_bins - b)) - 1 : 0xFF);
+        const __m512i sums = _mm512_add_epi64(sums_8(_mm512_loadu_si512(cells + b)), before);
+        before = _mm512_permutexvar_epi64(last, sums);
+        const __m512d h = _mm512_cvtepi64_pd(_mm512_and_si512(sums, _mm512_set1_epi64(0xFFFFFFFF)));
+        const __m512d g = _mm512_cvtepi64_pd(_mm512_srai_epi64(sums, 32));
+        const __m512d gr = _mm512_sub_pd(all_g, g);
+        const __m512d hl = _mm512_add_pd(h, l2);
+        const __m512d hr = _mm512_add_pd(_mm512_sub_pd(all_h, h), l2);
+        const __m512d above = _mm512_add_pd(_mm512_mul_pd(_mm512_mul_pd(g, g), hr),
+                                            _mm512_mul_pd(_mm512_mul_pd(gr, gr), hl));
+        const __m512d need = _mm512_mul_pd(enough, _mm512_mul_pd(hl, hr));
+        any |= _mm512_mask_cmp_pd_mask(in, above, need, _CMP_GT_OQ) &
+               _mm512_cmp_pd_mask(h, h_low, _CMP_GE_OQ) & _mm512_cmp_pd_mask(h, h_high, _CMP_LE_OQ);
+    }
+    return any != 0;
+}
+
 /* Eight cuts a step, in registers. A step without a left side that fits, or where no score can be
  * over the best so far, asks for no division. */
 TM_TARGET_AVX512 static void find_avx512(const tm_cut_rules *rules, const int64_t *cells,
@@ -110,6 +138,9 @@ TM_TARGET_AVX512 static void find_avx512(const tm_cut_rules *rules, const int64_
     const __m512d h_low = _mm512_set1_pd(rules->h_low), h_high = _mm512_set1_pd(rules->h_high);
     const __m512i last = _mm512_set1_epi64(7);
     __m512i before = _mm512_set1_epi64(rules->with);
+    if (!may_find(rules, cells, n_bins, best->score)) {
+        return;
+    }
     __m512d most = _mm512_set1_pd(best->score), enough = _mm512_set1_pd(dividend_of(best->score));
     for (uint32_t b = 0; b < n_bins; b += 8) {
         const __m512i here = _mm512_loadu_si512(cells + b);

@@ -131,6 +131,11 @@ static bool is_sparse(tm_hist_rows in) {
     return (a < b ? b - a : a - b) / SPARSE_ROWS >= in.n;
 }
 
+/* Rows that follow each other, as those of a tree's root do: their bins do, too. */
+static bool is_dense(tm_hist_rows in) {
+    return in.n > 0 && (uint64_t)in.rows[in.n - 1] + 1 == in.rows[0] + in.n;
+}
+
 /* A row is written to both sides, and one of them moves on. */
 static uint32_t divide_plain(const tm_divide *divide) {
     const tm_divide d = *divide;
@@ -218,17 +223,26 @@ TM_TARGET_AVX2 static uint32_t divide_avx2(const tm_divide *divide) {
     return n_left + divide_plain(&rest);
 }
 
+TM_TARGET_AVX512 static TM_ALWAYS_INLINE __m512i bins_16(const tm_divide *d, __m512i rows,
+                                                         uint64_t i, bool dense) {
+    if (dense) {
+        const void *const at = d->column + d->in.rows[0] + i;
+        return _mm512_cvtepu8_epi32(_mm_loadu_si128(at));
+    }
+    return _mm512_and_si512(_mm512_i32gather_epi32(rows, d->column, 1), _mm512_set1_epi32(255));
+}
+
 /*
  * Sixteen rows from i on. What is not yet read is as long as the gap between both sides, so that a
  * store of sixteen to the left stays in the gap. n_left: so far; returns it after these.
  */
-TM_TARGET_AVX512 static inline uint32_t divide_16(const tm_divide *d, __m512i left, uint64_t i,
-                                                  uint32_t n_left) {
+TM_TARGET_AVX512 static TM_ALWAYS_INLINE uint32_t divide_16(const tm_divide *d, __m512i left,
+                                                            uint64_t i, uint32_t n_left,
+                                                            bool dense) {
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i rows = _mm512_loadu_si512(d->in.rows + i);
     const __m512i packed = _mm512_loadu_si512(d->in.packed + i);
-    const __m512i bins =
-        _mm512_and_si512(_mm512_i32gather_epi32(rows, d->column, 1), _mm512_set1_epi32(255));
+    const __m512i bins = bins_16(d, rows, i, dense);
     const __m512i words = _mm512_permutexvar_epi32(_mm512_srli_epi32(bins, 5), left);
     const __m512i bits = _mm512_srlv_epi32(words, _mm512_and_si512(bins, _mm512_set1_epi32(31)));
     const __mmask16 is_left = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(1));
@@ -259,11 +273,15 @@ TM_TARGET_AVX512 static uint32_t divide_avx512(const tm_divide *divide) {
             for (uint32_t k = 0; k < 16; k++) {
                 __builtin_prefetch(d.column + d.in.rows[i + AHEAD + k]);
             }
-            n_left = divide_16(&d, left, i, n_left);
+            n_left = divide_16(&d, left, i, n_left, false);
         }
     }
+    const bool dense = is_dense(d.in);
+    for (; dense && i + 16 <= d.in.n; i += 16) {
+        n_left = divide_16(&d, left, i, n_left, true);
+    }
     for (; i + 16 <= d.in.n; i += 16) {
-        n_left = divide_16(&d, left, i, n_left);
+        n_left = divide_16(&d, left, i, n_left, false);
     }
     for (; i < d.in.n; i++) {
         const uint64_t right = d.in.n - 1 - i + n_left;

@@ -180,13 +180,14 @@ static void crc_plain(const inputs *in, void *out) {
     memcpy(out, &crc, sizeof(crc));
 }
 
-/* Rows of a leaf, close together or far apart, in either direction, divided by any set of bins. */
+/* Rows of a leaf, one after the other, close together or far apart, in either direction, divided by
+ * any set of bins. */
 static tm_divide divide_of(const inputs *in, uint32_t *rows, uint8_t *column, void *out) {
-    const uint32_t step = in->n % 3 == 0 ? 40 : 3, n = in->n;
+    const uint32_t steps[4] = {40, 3, 1, 3}, step = steps[in->n % 4], n = in->n;
     uint32_t at = 0;
     for (uint32_t i = 0; i < n; i++) {
         at += 1 + (uint32_t)(in->random[i] % step);
-        rows[in->n % 2 == 0 ? i : n - 1 - i] = at;
+        rows[in->n / 4 % 2 == 0 ? i : n - 1 - i] = at;
     }
     for (uint32_t i = 0; i < ROWS_MAX; i++) {
         column[i] = (uint8_t)(in->random[i % N_MAX] >> (i / N_MAX % 7 * 8));
