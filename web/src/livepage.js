@@ -38,7 +38,7 @@ function Score({ live, model }) {
     { title: "", cell: (r) => html`<${Interval} ...${r} ...${range} label=${r.name} />` },
     { title: "95 % interval", isNumber: true, cell: (r) => (isNumber(r.low) ? `${figure(r.low)} to ${figure(r.high)}` : NONE) },
   ]} />
-  <h3>Labels</h3><div class="coverage"><span class="meter" role="img" aria-label=${`labelled ${percent(live.coverage)}`}><span style=${{ width: `${100 * live.coverage}%` }}></span></span> <b>${percent(live.coverage)}</b> of ${count(live.answers)} answers; the last label came <${Time} at=${live.last_label} />${live.dropped ? html` <${Badge} is="warn">${count(live.dropped)} lost<//>` : ""}</div>
+  <h3>Labels</h3><div class="coverage"><span class="meter" role="img" aria-label=${`labelled ${percent(live.coverage)}`}><span style=${{ width: `${100 * live.coverage}%` }}></span></span> <b>${percent(live.coverage)}</b> of ${count(live.answers)} answers; ${live.last_label ? html`the last label came <${Time} at=${live.last_label} />` : "no label came yet"}${live.dropped ? html` <${Badge} is="warn">${count(live.dropped)} lost<//>` : ""}</div>
   ${live.scores && html`<h3>All scores of the labelled</h3><dl class="facts">${Object.entries(live.scores).filter(([k]) => k !== "n_rows").map(([k, v]) => html`<div><dt>${k}</dt><dd>${figure(v)}</dd></div>`)}</dl>`}
   <p><${Command}>tidemill monitor report ${quoted(model)}<//></p>`;
 }
