@@ -240,7 +240,7 @@ static void allow_work(tm_policy *self, uint64_t n_known, const double *shares) 
         const bool is_more = best == self->terms.n_arms || shares[i] > shares[best];
         best = self->terms.arms[i].keen_work > 0.0 && is_more ? i : best;
     }
-    if (best < self->terms.n_arms && n_known > self->allowed_at && self->arms[best].is_fitted) {
+    if (best < self->terms.n_arms && shares[best] >= KEEN && n_known > self->allowed_at) {
         self->keen_work += (double)(n_known - self->allowed_at) / (double)self->terms.step_min *
                            (double)self->arms[best].work * self->terms.arms[best].keen_work;
     }

@@ -52,7 +52,7 @@ static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
     {"many trees of 5,000",
      "gbdt",
      many,
-     {.window = 5000, .step_share = 0.1, .costs = 2.0, .keen_work = 1.5},
+     {.window = 5000, .step_share = 0.1, .costs = 2.0, .keen_work = 1.2},
      0.0,
      NULL},
     {"many trees of all",
