@@ -40,6 +40,12 @@ def processors():
     return used.ru_utime + used.ru_stime
 
 
+def threshold_of(name, options):
+    """Lines are called from 0.5 on, as they were measured first."""
+    rule = options.threshold or ("0.5" if options.learner == "linear" else None)
+    return ["--threshold", rule] if rule and name != "insects" else []
+
+
 def run_variant(tm, rows, target, words, variant, parts):
     first = len(rows) // 5
     bench.write(tm.folder / "source.csv", rows[:first])
@@ -71,6 +77,7 @@ def main():
     parser.add_argument("--flights", type=int, default=50000, help="rows of the flights")
     parser.add_argument("--parts", type=int, default=10)
     parser.add_argument("--variant", action="append", help="words for retrain, such as '--window auto'; several are compared")
+    parser.add_argument("--threshold", help="from which probability a row of two classes is called, such as 0.5, as a replay does; or a rule")
     parser.add_argument("--learner", choices=FITS, default="gbdt")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("sets", nargs="*", default=list(bench.SETS), metavar="SET")
@@ -86,7 +93,7 @@ def main():
                 if options.shuffled:
                     random.Random(1).shuffle(rows)
                     order = []
-                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *FITS[options.learner]], variant, options.parts)
+                score, seconds, promoted, kinds = run_variant(tm, rows, target, [*order, *FITS[options.learner], *threshold_of(name, options)], variant, options.parts)
                 print(f"{name:<8} {variant:<28} {score[0]:.4f} logloss {score[1]:.4f} {seconds[0]:7.1f} s, {seconds[1]:7.1f} s of processors, {seconds[2]:7.1f} s training, {promoted} promoted  {' '.join(kinds)}", flush=True)
 
 

@@ -27,7 +27,7 @@ static const struct {
     {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
     {"watch", "watch", COUNT, 0, "a number of labels, 0 for none"},
     {"consent", "consent", SWITCH, 0, "true or false"},
-    {"how", "how", HOW, 0, "recipe, trees, update or auto"},
+    {"how", "how", HOW, 0, "recipe, trees, update, policy or auto"},
     {"window", "window", WINDOW, 0, "all, sliding, weighted, cut, auto, or sliding:5000"},
 };
 #define N_TERMS (sizeof(terms) / sizeof(terms[0]))

@@ -35,7 +35,7 @@ typedef struct tm_retrain_options {
     uint64_t budget_ms; /* 0: as the recipe says */
     bool keeps_state;   /* of the training in the home, every checkpoint_ns, to go on from */
     uint64_t checkpoint_ns;
-    const char *how;     /* "recipe", "trees" or "update" (loop_how.h); NULL: as declared */
+    const char *how;     /* "recipe", "trees", "update", "policy" (loop_how.h); NULL: as declared */
     const char *window;  /* of rows to learn from (loop_choice.h); NULL: as the model declares */
     const char *actor;   /* who asked: "cli:root", "loop:schedule" */
     const char *because; /* why, for the history; NULL: nothing is said */

@@ -5,7 +5,7 @@
 
 #include "loop/loop_choice.h"
 
-static const char *const kinds[] = {"recipe", "trees", "update", "auto"};
+static const char *const kinds[] = {"recipe", "trees", "update", "policy", "auto"};
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
@@ -17,7 +17,8 @@ tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
     }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no way to learn again", text);
     tm_err_hint(err, "Write recipe (learn anew), trees (more of them), update (leaves or weights "
-                     "move) or auto (recipe or update).");
+                     "move), policy (models of several windows together) or auto (recipe or "
+                     "update).");
     return st;
 }
 
@@ -127,6 +128,7 @@ tm_status tm__how_settle(tm_retraining *r, tm_turn_how how, tm_err *err) {
 tm_status tm__how_fall_back(tm_retraining *r, const tm_err *why, tm_err *err) {
     const json_t *const window = json_object_get(r->turn.story, "window");
     json_t *const anew = json_object_get(json_object_get(r->turn.story, "how"), "window");
+    json_object_del(json_object_get(r->turn.story, "how"), "policy");
     if (window != NULL && json_object_get(window, "asked") == NULL) {
         json_object_del(r->turn.story, "window");
         r->window = (tm_row_window){0};

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a retraining learns: by the recipe anew, or from the champion's own model, whose trees get
- * more of them or whose leaves or weights move with the new rows; or by whichever a test
- * (loop_how_choice.h) says. A champion that cannot be gone on
- * from is learned anew, and the story of the turn says why.
+ * How a retraining learns: by the recipe anew, from the champion's own model, whose trees get more
+ * of them or whose leaves or weights move with the new rows, or by the policy, as models of several
+ * windows that answer together; or as a test (loop_how_choice.h) says. What the champion or its
+ * rows do not allow is learned anew, and the story of the turn says why.
  */
 #ifndef TM_LOOP_LOOP_HOW_H
 #define TM_LOOP_LOOP_HOW_H
 
 #include "loop/loop_turn.h"
 
-/** "recipe", "trees", "update", "auto"; TM_E_USAGE for a text that is none of them. */
+/** "recipe", "trees", "update", "policy", "auto"; TM_E_USAGE for a text that is none of them. */
 TM_NODISCARD tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err);
 /** Put what is asked for in a story: {"asked"}; nothing when nobody says. */
 void tm__how_write_asked(const tm_retraining *r, json_t *story);

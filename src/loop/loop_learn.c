@@ -8,6 +8,7 @@
 #include "loop/loop_choice_priv.h"
 #include "loop/loop_how.h"
 #include "loop/loop_how_choice.h"
+#include "loop/loop_mixture.h"
 #include "loop/training_told.h"
 #include "model/checkpoint.h"
 #include "source/intake.h"
@@ -52,6 +53,7 @@ static tm_status read_recipe(const tm_retraining *r, tm_recipe *out, tm_err *err
     o->positive = task == TM_TASK_BINARY ? tm__bundle_class(r->champion_bundle, 1) : NULL;
     o->label_cut_us = r->harvest.labels.known_us;
     o->window = r->window;
+    o->mixture = tm__mixture_of(r);
     if (r->work > 0 || r->budget_ms > 0) {
         o->work = r->work;
         o->budget_ms = r->budget_ms;
@@ -144,17 +146,30 @@ static tm_status choose_how(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     return tm__how_settle(r, how, err);
 }
 
+/* What the policy has come to on the rows; what was found before a kill stays so. */
+static tm_status choose_parts(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
+    tm_recipe recipe;
+    if (r->how != TM_HOW_POLICY || tm__mixture_of(r) != NULL) {
+        return TM_OK;
+    }
+    TM_TRY(read_recipe(r, &recipe, err));
+    const tm_status st = tm__mixture_choose(ctx, r, &recipe.options, err);
+    tm__recipe_done(&recipe);
+    return st;
+}
+
 /* By the way and the window of the turn. */
 static tm_status fit_so(tm_ctx *ctx, tm_retraining *r, tm_train_result *out, tm_err *err) {
     tm_recipe recipe;
     json_t *optional = NULL;
     TM_TRY(choose_window(ctx, r, err));
-    if (r->how == TM_HOW_RECIPE) {
+    if (r->how == TM_HOW_TREES || r->how == TM_HOW_UPDATE) {
+        TM_TRY(read_goes_on(r, r->how, &recipe, err));
+    } else {
+        TM_TRY(choose_parts(ctx, r, err));
         json_decref(r->how_recipe);
         r->how_recipe = NULL;
         TM_TRY(read_recipe(r, &recipe, err));
-    } else {
-        TM_TRY(read_goes_on(r, r->how, &recipe, err));
     }
     const json_t *const story = r->turn.story;
     (void)tm__str_copy(recipe.options.snapshot, sizeof(recipe.options.snapshot),

@@ -134,8 +134,8 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
 
 /* ---- what is due ---- */
 
-static uint64_t window_begin(const tm_policy *self, const tm_policy_arm_terms *terms,
-                             uint64_t n_known) {
+uint64_t tm__policy_begin(const tm_policy *self, uint32_t arm, uint64_t n_known) {
+    const tm_policy_arm_terms *const terms = &self->terms.arms[arm];
     uint64_t begin = terms->window > 0 && n_known > terms->window ? n_known - terms->window : 0;
     if (terms->from_change && self->has_change && self->change_at > begin &&
         self->change_at + self->terms.cool_down <= n_known) {
@@ -282,8 +282,8 @@ uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out) {
     allow_work(self, n_known, say);
     move_far(self, say);
     for (uint32_t i = 0; i < self->terms.n_arms; i++) {
-        out[n] = (tm_policy_fit){
-            .arm = i, .begin = window_begin(self, &self->terms.arms[i], n_known), .end = n_known};
+        out[n] =
+            (tm_policy_fit){.arm = i, .begin = tm__policy_begin(self, i, n_known), .end = n_known};
         n += is_due(self, i, say[i], &out[n]) ? 1 : 0;
     }
     return n;

@@ -132,6 +132,8 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
 /** What rules [n_rules] were wrong by at a row that nobody else answered, NaN where there was no
  * answer; tm__policy_add() notes those of its row. */
 void tm__policy_note_rules(tm_policy *self, const double *wrong_rules);
+/** The first row that an arm learns from with so many labels known. */
+uint64_t tm__policy_begin(const tm_policy *self, uint32_t arm, uint64_t n_known);
 /** The fits that are due with so many labels known: out [n_arms], an arm's one at the most. Returns
  * their number. */
 uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out);

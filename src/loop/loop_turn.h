@@ -19,7 +19,13 @@
 #define TM_WATCH_ALPHA 0.01 /* of going back without a reason, at any of the looks */
 
 /* How a version is learned: loop_how.h. */
-typedef enum tm_turn_how { TM_HOW_RECIPE, TM_HOW_TREES, TM_HOW_UPDATE, TM_HOW_AUTO } tm_turn_how;
+typedef enum tm_turn_how {
+    TM_HOW_RECIPE,
+    TM_HOW_TREES,
+    TM_HOW_UPDATE,
+    TM_HOW_POLICY,
+    TM_HOW_AUTO
+} tm_turn_how;
 
 typedef struct tm_retraining {
     const tm_home *home;

@@ -46,5 +46,16 @@ typedef struct tm_replay_options {
  */
 TM_NODISCARD tm_status tm__replay_run(tm_ctx *ctx, tm_table *table,
                                       const tm_replay_options *options, json_t **out, tm_err *err);
+/**
+ * What the policy has come to at the end of rows whose labels are known by now, to be learned anew
+ * by a training: {"mixture": of tm_train_options, "rows": answered on the way, "score",
+ * "metric", "changes", "fits", "rule"?: that was surely right more often}.
+ *
+ * Owns, errors: as tm__replay_run().
+ * Cost:    some dozens of small fits.
+ */
+TM_NODISCARD tm_status tm__replay_mixture(tm_ctx *ctx, tm_table *table,
+                                          const tm_replay_options *options, json_t **out,
+                                          tm_err *err);
 
 #endif

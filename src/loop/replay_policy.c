@@ -64,7 +64,11 @@ static tm_status take_model(tm_replay_running *r, const tm_policy_fit *fit, uint
     give_back(a->before);
     a->before = a->now;
     a->now = now;
-    *now = (tm_replay_held){.model = *model, .n_refs = 1};
+    *now = (tm_replay_held){.model = *model,
+                            .begin = fit->begin,
+                            .end = fit->end,
+                            .params = recipe_of(r, fit).params,
+                            .n_refs = 1};
     a->begin = fit->begin;
     a->end = fit->end;
     a->train_seconds += model->seconds;
@@ -223,6 +227,7 @@ static tm_status run_rows(tm_replay_running *r, tm_err *err) {
         TM_TRY(answer_tick(r, row, end, err));
         row = end;
     }
+    tm__replay_tell_labels(r, s->n_rows); /* in the end all are known */
     r->run->score = tm__replay_score(s, r->run->answers, s->first, s->n_rows);
     return TM_OK;
 }
@@ -293,6 +298,11 @@ static json_t *tell_run(const tm_replay_running *r) {
                                   (json_int_t)r->n_why[1], "new_rows", (json_int_t)r->n_why[2]));
     json_object_set_new(json, "arms", tell_arms(r));
     json_object_set(json, "turns", r->turns);
+    json_object_set_new(json, "mixture", tm__replay_parts(r));
+    const uint32_t leader = tm__policy_leader(&r->policy);
+    if (leader != TM_POLICY_TOGETHER) {
+        json_object_set_new(json, "rule", json_string(tm__replay_member_name(r->stream, leader)));
+    }
     return json;
 }
 

@@ -8,6 +8,7 @@
 #include "loop/loop_policy.h"
 #include "loop/replay_arms.h"
 #include "loop/replay_near.h"
+#include "train/train_mixture.h"
 
 #define TICK_ROWS 50u /* between looks of the policy */
 
@@ -20,6 +21,8 @@
 /* A model that several places may answer by. */
 typedef struct tm_replay_held {
     tm_replay_model model;
+    uint64_t begin, end;       /* rows that it learned from */
+    const char *const *params; /* and how; static storage */
     uint32_t n_refs;
 } tm_replay_held;
 
@@ -66,5 +69,7 @@ void tm__replay_amend(tm_replay_running *r, const tm_blend_shares *shares, uint6
 void tm__replay_note_off(tm_replay_running *r, uint64_t row);
 /** Tell the policy of labels, the first `known` of which are known now. */
 void tm__replay_tell_labels(tm_replay_running *r, uint64_t known);
+/** Who has a say now, as tm__mixture_json() writes it: replay_mixture.c. New reference. */
+json_t *tm__replay_parts(const tm_replay_running *r);
 
 #endif

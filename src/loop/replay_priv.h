@@ -10,6 +10,7 @@
  *   replay_arms.c     who answers in the policy
  *   replay_near.c     whether an arm has seen rows like the newest
  *   replay_policy.c   the policy over the stream
+ *   replay_mixture.c  what it has come to, for a training
  *   replay_truth.c    what labels say of its answers
  *   replay_amend.c    what they say of its next answers of values
  *   replay_plan.c     one model after the other: schedules, triggers, a gate

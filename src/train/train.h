@@ -139,6 +139,8 @@ typedef struct tm_train_options {
         *init_score; /* column of raw scores that fitting starts from and answers add; NULL */
     tm_split split;
     tm_row_window window;       /* of the rows to learn from; rankings have none */
+    const json_t *mixture;      /* models that answer together in place of a search, as
+                                   tm__mixture_json() writes them; NULL: a search */
     const char *calibrate;      /* "none", "platt", "isotonic", "temperature"; NULL: what pays */
     const char *threshold;      /* rule, as --threshold says it; NULL: f1 */
     tm_level_means level_means; /* of columns with many levels */

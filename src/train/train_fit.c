@@ -68,8 +68,8 @@ static tm_status own_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_ro
     return tm__fold_init(ctx, out, search->data, rows, seed, err);
 }
 
-static tm_status final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_rows *rows,
-                            tm_fold *out, tm_err *err) {
+tm_status tm__final_fold(tm_ctx *ctx, const tm_search *search, const tm_fold_rows *rows,
+                         tm_fold *out, tm_err *err) {
     TM_TRY(own_fold(ctx, search, rows, out, err));
     const tm_status st = tm__train_base_fold(ctx, search->data, search->options, rows, out, err);
     if (st != TM_OK) {
@@ -151,7 +151,7 @@ tm_status tm__final_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *e
     const uint64_t started = tm__mono_ns();
     tm_status st = refit_rows(ctx, search, &rows, err);
     if (st == TM_OK) {
-        st = final_fold(ctx, search, &rows, &fold, err);
+        st = tm__final_fold(ctx, search, &rows, &fold, err);
     }
     out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
     if (st == TM_OK) {
@@ -185,7 +185,7 @@ tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *
         st = tm__fold_check(data, &rows, err);
     }
     if (st == TM_OK) {
-        st = final_fold(ctx, search, &rows, &fold, err);
+        st = tm__final_fold(ctx, search, &rows, &fold, err);
     }
     out->seconds_features = (double)(tm__mono_ns() - started) * 1e-9;
     if (st == TM_OK) {

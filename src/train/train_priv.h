@@ -350,6 +350,15 @@ typedef struct tm_final {
 } tm_final;
 TM_NODISCARD tm_status tm__final_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 TM_NODISCARD tm_status tm__single_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
+/** Features of the final model: its fold is made again without the columns that none comes from. */
+TM_NODISCARD tm_status tm__final_fold(tm_ctx *ctx, const tm_search *search,
+                                      const tm_fold_rows *rows, tm_fold *out, tm_err *err);
+/* train_mixture.c: models that answer together by shares that are given (options.mixture) */
+/** The parts are the candidates. TM_E_UNSUPPORTED for a ranking, rules and scores to begin with;
+ * TM_E_DATA for what tm__mixture_json() cannot have made. */
+TM_NODISCARD tm_status tm__mixture_candidates(tm_search *search, tm_err *err);
+/** TM_E_DATA when no part has rows of two classes. */
+TM_NODISCARD tm_status tm__mixture_fit(tm_ctx *ctx, tm_search *search, tm_final *out, tm_err *err);
 /* train_update.c */
 /** The threshold of an update that no rule is given for: the base's, where no rows chose that one
  * or there are none now; false: find it. */

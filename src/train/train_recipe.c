@@ -154,6 +154,7 @@ tm_status tm__recipe_init_repeat(tm_recipe *out, const json_t *info, tm_err *err
     TM_TRY(tm__recipe_init(&read, recipe, err));
     tm_train_options *o = &read.options;
     o->window = window;
+    o->mixture = json_object_get(info, "mixture");
     o->model = tm__json_text(info, "model", NULL);
     o->is_repeat = true;
     o->is_update =
@@ -218,7 +219,8 @@ tm_status tm__train_run_hash(const tm_train_options *options, tm_hash *out, tm_e
     }
     tm__hasher_init(&hasher);
     tm__hasher_update(&hasher, text.data, text.len);
-    if (!hash_json(&hasher, options->events_snapshots) || !hash_json(&hasher, options->optional)) {
+    if (!hash_json(&hasher, options->events_snapshots) || !hash_json(&hasher, options->optional) ||
+        !hash_json(&hasher, options->mixture)) {
         tm__buf_done(&text);
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the name of a training");
     }

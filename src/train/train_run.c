@@ -154,22 +154,25 @@ static tm_status learn(run *r, tm_err *err) {
     r->search.options = options;
     TM_TRY(tm__train_metric(r->options->metric, r->data.task, &r->search.metric, err));
     TM_TRY(set_budget(r, err));
-    TM_TRY(tm__candidates_init(&r->search, err));
+    TM_TRY(options->mixture != NULL ? tm__mixture_candidates(&r->search, err)
+                                    : tm__candidates_init(&r->search, err));
     TM_TRY(check_targets(r, err));
     TM_TRY(read_rule(r, err));
     tm_params ignored;
     uint32_t n_set = 0;
     tm__params_init(r->search.candidates[0].ops, &ignored);
     TM_TRY(tm__candidate_params(options, r->search.candidates[0].ops, &ignored, &n_set, err));
-    const bool is_single = r->search.n_candidates == 1 && n_set > 0;
+    const bool is_mixture = options->mixture != NULL;
+    const bool is_single = is_mixture || (r->search.n_candidates == 1 && n_set > 0);
     TM_TRY(tm__train_plan_check(r->ctx, &r->search, is_single, &r->plan, err));
     TM_TRY(look_at_rows(r, err));
     if (is_single) {
         /* What a person fixed is not cut short by a default. */
         r->budget.work_limit = options->work;
         r->ctx->budget = &r->budget;
-        return options->is_update ? tm__update_fit(r->ctx, &r->search, &r->final, err)
-                                  : tm__single_fit(r->ctx, &r->search, &r->final, err);
+        return is_mixture           ? tm__mixture_fit(r->ctx, &r->search, &r->final, err)
+               : options->is_update ? tm__update_fit(r->ctx, &r->search, &r->final, err)
+                                    : tm__single_fit(r->ctx, &r->search, &r->final, err);
     }
     r->ctx->budget = &r->budget;
     TM_TRY(tm__train_select(r->ctx, &r->search, &r->selection, err));
@@ -262,6 +265,9 @@ static void describe_threshold(run *r) {
 static void describe_search(run *r) {
     if (r->options->window.kind != TM_ROWS_UNSAID) {
         json_object_set_new(r->info, "window", tm__row_window_json(&r->options->window));
+    }
+    if (r->options->mixture != NULL) {
+        json_object_set(r->info, "mixture", (json_t *)(uintptr_t)r->options->mixture);
     }
     json_object_set_new(r->info, "leaderboard", tm__train_leaderboard(&r->search));
     if (r->search.stacking.reason != NULL) {

@@ -86,6 +86,25 @@ def test_a_way_is_chosen_by_a_test(tm):
     assert tm.ok("train", "--repeat", "churn@3", "--json").json["same"] is True
 
 
+def test_models_of_several_windows_answer_together(tm):
+    """What the policy of a replay has come to is trained, served and made again; a kill in between learns the same parts."""
+    prepare(tm, "how: policy")
+    tm.write("data.csv", csv_text(churn_rows(3000)))
+    story = tm("retrain", "churn", "--json").json
+    policy = story["how"]["policy"]
+    assert story["how"]["kind"] == "policy" and policy["metric"] == "accuracy" and 0.5 < policy["score"] <= 1
+    parts = policy["mixture"]["parts"]
+    assert abs(sum(part["share"] for part in parts) - 1) < 1e-9 and {part["learner"] for part in parts} <= {"linear", "gbdt"}
+    words = f"models together; replayed over {policy['rows']} rows: accuracy {policy['score']:.4g}"
+    assert words in tm.ok("retrain", "churn", "--turns").out
+    shown = tm.ok("model", "show", "churn@2", "--json").json
+    assert shown["mixture"] == policy["mixture"] and shown["validation"] is not None
+    assert tm.ok("train", "--repeat", "churn@2", "--json").json["same"] is True
+    tm.ok("predict", "churn@2", "data.csv", "-o", "out.csv")
+    bad = tm("retrain", "churn", "--how", "policies")
+    assert bad.code == 2 and "policy (models of several windows together)" in bad.err
+
+
 def test_what_the_champion_does_not_read_is_learned_anew(tm):
     def write(n):
         """y follows a, and from row 800 on b, which was always 0 before."""

@@ -9,7 +9,7 @@
 #include "trained_home.h"
 
 static void a_way_is_one_of_a_list(void **state) {
-    static const char *const ways[] = {"recipe", "trees", "update", "auto"};
+    static const char *const ways[] = {"recipe", "trees", "update", "policy", "auto"};
     static const char *const none[] = {"", "refit", "updates", "Recipe"};
     tm_turn_how how = TM_HOW_RECIPE;
     (void)state;
