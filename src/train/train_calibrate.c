@@ -63,11 +63,12 @@ typedef struct job {
     uint32_t k; /* outputs */
     uint32_t n_classes;
     bool is_time_ordered;
-    uint64_t key;    /* of the parts */
-    uint64_t n;      /* rows that maps are fitted on */
-    uint64_t *rows;  /* [n] their places among the validation rows */
-    double *before;  /* [n] losses of the answers as they are */
-    double *fit_raw; /* [n x k] rows of a fit */
+    bool scales_alone; /* the likeliest class stays what it is, unless a method was asked for */
+    uint64_t key;      /* of the parts */
+    uint64_t n;        /* rows that maps are fitted on */
+    uint64_t *rows;    /* [n] their places among the validation rows */
+    double *before;    /* [n] losses of the answers as they are */
+    double *fit_raw;   /* [n x k] rows of a fit */
     double *fit_y, *fit_weights;
     double *pred; /* [k] */
     trial trials[METHODS];
@@ -259,7 +260,8 @@ static bool is_for(const job *j, const method *m) {
 static tm_status try_methods(job *j, const char *asked, tm_err *err) {
     for (uint32_t i = 0; i < METHODS; i++) {
         const bool is_asked = asked != NULL && strcmp(asked, methods[i].name) == 0;
-        if (!is_for(j, &methods[i]) || (asked != NULL && !is_asked) ||
+        const bool shifts = j->scales_alone && methods[i].fit != tm__temperature_fit;
+        if (!is_for(j, &methods[i]) || (asked != NULL && !is_asked) || (shifts && !is_asked) ||
             (!is_asked && j->n < methods[i].rows_min) ||
             count_rarest(j) < methods[i].class_rows_min) {
             continue;
@@ -419,6 +421,11 @@ tm_status tm__train_calibrate(tm_search *search, tm_calibration *out, json_t **o
              .link = task == TM_TASK_BINARY ? TM_LINK_SIGMOID : TM_LINK_SOFTMAX,
              .key = tm__rng_split(search->options->seed, "train.calibrate", 0).key,
              .reason = "asked for"};
+    if (search->options->mixture != NULL && task == TM_TASK_MULTICLASS) {
+        /* The newest rows have the classes of an hour, which a shift for each would learn. */
+        j.scales_alone = true;
+        j.is_time_ordered = false;
+    }
     const bool is_as_before = is_auto && is_moved(search);
     j.reason = is_as_before ? "as before the update" : j.reason;
     tm_status st =

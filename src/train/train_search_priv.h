@@ -97,6 +97,10 @@ TM_NODISCARD tm_status tm__trial_finish(tm_ctx *ctx, tm_search *search, const tm
 void tm__trial_done(tm_trial_run *trial);
 /** Indices of the best candidates tried so far on all rows of the rung, best first. */
 uint32_t tm__search_rank(const tm_search *search, uint32_t *out, uint32_t n_max);
+/** Link and score raw answers on the truth of a rung. */
+TM_NODISCARD tm_status tm__trial_score(const tm_search *search, const tm_rung *rung,
+                                       const tm_trial_run *trial, tm_link link, double *out,
+                                       tm_err *err);
 
 /* ---- train_candidate.c ---- */
 /** Rounds and patience that follow from the other parameters and from what answers may cost. */

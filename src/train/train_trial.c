@@ -69,9 +69,8 @@ static tm_status fit_fold(tm_ctx *ctx, tm_search *search, const tm_fold *fold,
     return TM_OK;
 }
 
-/* Link and score raw answers on the truth of a rung. */
-static tm_status score_trial(const tm_search *search, const tm_rung *rung,
-                             const tm_trial_run *trial, tm_link link, double *out, tm_err *err) {
+tm_status tm__trial_score(const tm_search *search, const tm_rung *rung, const tm_trial_run *trial,
+                          tm_link link, double *out, tm_err *err) {
     const uint32_t n_outputs = tm__train_outputs(search->data);
     /* A copy, because blending wants raw answers. */
     double *pred = tm__mem_alloc(trial->n_valid * n_outputs, sizeof(double));
@@ -180,10 +179,10 @@ tm_status tm__trial_fold(tm_ctx *ctx, tm_search *search, const tm_rung *rung, tm
     double *const so_far = &candidate->so_far[trial->n_folds - 1];
     *so_far = tm__nan(); /* of some folds alone it may not be defined: such races are not decided */
     if (trial->n_folds < rung->n_folds || rung->n_folds < rung->n_planned) {
-        const tm_status st = score_trial(search, rung, trial, candidate->link, so_far, NULL);
+        const tm_status st = tm__trial_score(search, rung, trial, candidate->link, so_far, NULL);
         return st == TM_E_NOMEM ? TM_FAIL(err, st, "no memory for a score") : TM_OK;
     }
-    return score_trial(search, rung, trial, candidate->link, so_far, err);
+    return tm__trial_score(search, rung, trial, candidate->link, so_far, err);
 }
 
 /* The best of its learner that went through all folds: a learner that is behind another one may
@@ -362,7 +361,7 @@ tm_status tm__search_fit_kept(tm_ctx *ctx, tm_search *search, const tm_fold *fol
     if (st == TM_OK) {
         only->link = tm__model_link_of(model);
         trial.rounds = model->n_rounds;
-        st = score_trial(search, &rung, &trial, only->link, &only->so_far[0], err);
+        st = tm__trial_score(search, &rung, &trial, only->link, &only->so_far[0], err);
     }
     if (st == TM_OK) {
         keep(search, &rung, &trial);
