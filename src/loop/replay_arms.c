@@ -6,6 +6,8 @@
 /* Of classes. A leaf of rows whose class is all but sure, and of one that is not, answers by the
  * ratio of two tiny sums; without a penalty boosting of many classes runs away now and then. */
 #define TREES_OF_CLASSES(n, rate, leaves) TREES(n, rate, leaves), "l2", "0.3"
+/* Many small steps need little of it. */
+#define TREES_OF_MANY_CLASSES(n, rate, leaves) TREES(n, rate, leaves), "l2", "0.03"
 
 static const char *const few_of_classes[] = {TREES_OF_CLASSES("25", "0.2", "8"), NULL};
 static const char *const few[] = {TREES("25", "0.2", "8"), NULL};
@@ -15,6 +17,7 @@ static const char *const many[] = {TREES("30", "0.3", "20"), NULL};
 /* but of many classes, of values, and where the arm of most rows leads, the error goes on falling
  * with trees and rows. */
 static const char *const whole_of_classes[] = {TREES_OF_CLASSES("100", "0.1", "31"), NULL};
+static const char *const whole_of_many[] = {TREES_OF_MANY_CLASSES("100", "0.1", "31"), NULL};
 static const char *const whole[] = {TREES("30", "0.3", "20"), NULL};
 static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
                                     "solver",   "newton", NULL};
@@ -27,7 +30,7 @@ static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
         "trees since the change", "gbdt", trees,                                                   \
             {.window = 3000, .from_change = true, .begins = since}, 0.0, NULL                      \
     }
-#define ARMS_OF_CLASSES(trees_of_all, trees_leading, of_all)                                       \
+#define ARMS_OF_CLASSES(trees_of_all, trees_leading, of_all, half)                                 \
     QUICK_ARMS(few_of_classes, 2001),                                                              \
         {"many trees of 5,000",                                                                    \
          "gbdt",                                                                                   \
@@ -37,16 +40,16 @@ static const char *const lines[] = {"strength", "0.001",  "max_iter", "50",
          NULL},                                                                                    \
     {                                                                                              \
         "many trees", "gbdt", trees_of_all,                                                        \
-            {.window = 20000, .step_share = 0.27, .costs = 4.0, .begins = of_all}, 8000.0,         \
+            {.window = 20000, .step_share = 0.27, .costs = 4.0, .begins = of_all}, half,           \
             trees_leading                                                                          \
     }
 
 #define MANY_CLASSES 10u /* from more of them on: of_many_classes */
 
 static const tm_replay_arm of_classes[TM_REPLAY_ARMS] = {
-    ARMS_OF_CLASSES(many_of_classes, whole_of_classes, 5001)};
+    ARMS_OF_CLASSES(many_of_classes, whole_of_classes, 5001, 8000.0)};
 static const tm_replay_arm of_many_classes[TM_REPLAY_ARMS] = {
-    ARMS_OF_CLASSES(whole_of_classes, NULL, 0)};
+    ARMS_OF_CLASSES(whole_of_many, NULL, 0, 0.0)};
 static const tm_replay_arm of_values[TM_REPLAY_ARMS] = {
     QUICK_ARMS(few, 0),
     {"many trees of 5,000",
