@@ -22,6 +22,7 @@
 #include "cli/publish_parity.h"
 #include "cli/report_make.h"
 #include "cli/report_page.h"
+#include "cli/train_args.h"
 #include "cli/train_ranks.h"
 #include "cli/train_repeat.h"
 #include "cli/train_words.h"
@@ -102,48 +103,6 @@ static void training_done(training *t) {
     tm__cli_ctx_done(&t->ctx);
 }
 
-/* --name, else the source's, else the file's up to its first dot, else the target; only what a
- * route may be called. */
-static tm_status choose_name(training *t, tm_err *err) {
-    const char *given = tm__cli_text(t->cli, "name");
-    const char *path = tm__cli_arg(t->cli, "DATA");
-    const char *base = given;
-    size_t n = 0;
-    if (base == NULL && tm__cli_has(t->cli, "source")) {
-        base = tm__cli_text(t->cli, "source");
-    }
-    if (base == NULL && path != NULL) {
-        const char *slash = strrchr(path, '/');
-        base = slash != NULL ? slash + 1 : path;
-    }
-    base = base != NULL ? base : tm__cli_text(t->cli, "target");
-    for (const char *p = base; *p != '\0' && n < TM_MAX_NAME; p++) {
-        const bool is_plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                              (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
-        if (given == NULL && *p == '.') {
-            break;
-        }
-        if (given != NULL && !is_plain) {
-            const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no name for a model", given);
-            tm_err_hint(err, "Use letters, digits, '_' and '-'.");
-            return st;
-        }
-        if (is_plain) {
-            t->name[n++] = *p;
-        } else if (n > 0 && t->name[n - 1] != '-') {
-            t->name[n++] = '-';
-        }
-    }
-    while (n > 0 && t->name[n - 1] == '-') {
-        n--;
-    }
-    t->name[n] = '\0';
-    if (n == 0) {
-        (void)tm__str_copy(t->name, sizeof(t->name), TM_STR("model"));
-    }
-    return TM_OK;
-}
-
 /* Where the rows came from, as it was typed: the folder it was typed in is the registry's to know,
  * so that the same rows and recipe give the same bundle in every folder. */
 static tm_status describe_source(training *t, tm_err *err) {
@@ -166,27 +125,6 @@ static tm_status describe_source(training *t, tm_err *err) {
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }
 
-/* What the model to go on from decides cannot be said again. */
-static tm_status check_continue(const tm_cli *cli, tm_err *err) {
-    static const char *const decided[] = {
-        "target",     "task",      "positive", "metric",      "learner",        "drop",
-        "time",       "entity",    "purpose",  "weight",      "group",          "budget",
-        "repeat",     "monotone",  "interact", "seed",        "level-means",    "class-weight",
-        "init-score", "feature",   "known",    "label-delay", "max-latency-us", "max-bundle-bytes",
-        "calibrate",  "threshold", "select",   "as",          "crosses",        "gap"};
-    for (size_t i = 0; i < sizeof(decided) / sizeof(decided[0]); i++) {
-        if (tm__cli_has(cli, decided[i])) {
-            const tm_status st =
-                TM_FAIL(err, TM_E_USAGE, "'--%s' and --continue cannot stand together", decided[i]);
-            tm_err_hint(err,
-                        "The record of the model says it; rows, --param, --split, --test, --work "
-                        "and --name are free.");
-            return st;
-        }
-    }
-    return TM_OK;
-}
-
 /* Options of a training that goes on: the model's recipe, and what is free. */
 static tm_status continue_options(training *t, tm_err *err) {
     tm_cli *cli = t->cli;
@@ -201,7 +139,7 @@ static tm_status continue_options(training *t, tm_err *err) {
     t->options.base = t->base_bundle;
     t->options.work = (uint64_t)tm__cli_i64(cli, "work");
     if (tm__cli_has(cli, "name")) {
-        TM_TRY(choose_name(t, err));
+        TM_TRY(tm__train_args_name(t->cli, t->name, err));
     } else {
         (void)tm__str_copy(t->name, sizeof(t->name), tm__str(t->base.model));
     }
@@ -521,70 +459,6 @@ static tm_status read_tables(training *t, tm_err *err) {
     return TM_OK;
 }
 
-static tm_status fill_options(training *t, tm_err *err) {
-    tm_cli *cli = t->cli;
-    tm_train_options *o = &t->options;
-    const char *task = tm__cli_text(cli, "task");
-    const char *split = tm__cli_text(cli, "split");
-    TM_TRY(tm__cli_size(t->cli, "memory-limit", &t->memory_limit, err));
-    if (tm__cli_has(cli, "continue")) {
-        return check_continue(cli, err);
-    }
-    if (!tm__cli_has(cli, "target")) {
-        const tm_status st = TM_FAIL(err, TM_E_USAGE, "option '--target COL' is missing");
-        tm_err_hint(err, "`tidemill train --help` shows how to use it.");
-        return st;
-    }
-    TM_TRY(choose_name(t, err));
-    o->model = t->name;
-    o->target = tm__cli_text(cli, "target");
-    o->task = tm__task_from_text(task);
-    o->positive = tm__cli_text(cli, "positive");
-    o->metric = tm__cli_text(cli, "metric");
-    o->learners = tm__cli_text(cli, "learner");
-    o->params = tm__cli_list(cli, "param", &o->n_params);
-    o->drop = tm__cli_list(cli, "drop", &o->n_drop);
-    o->monotone = tm__cli_list(cli, "monotone", &o->n_monotone);
-    o->interact = tm__cli_list(cli, "interact", &o->n_interact);
-    o->class_weights = tm__cli_list(cli, "class-weight", &o->n_class_weights);
-    o->features = tm__cli_list(cli, "feature", &o->n_features);
-    o->known = tm__cli_list(cli, "known", &o->n_known);
-    o->as = tm__cli_list(cli, "as", &o->n_as);
-    o->has_no_crosses = strcmp(tm__cli_text(cli, "crosses"), "none") == 0;
-    o->time = tm__cli_text(cli, "time");
-    o->label_delay_us = tm__cli_duration_us(cli, "label-delay");
-    o->gap_ms = (uint64_t)tm__cli_duration_us(cli, "gap") / 1000;
-    o->entity = tm__cli_text(cli, "entity");
-    o->purpose = tm__cli_text(cli, "purpose");
-    o->weight = tm__cli_text(cli, "weight");
-    o->group = tm__cli_text(cli, "group");
-    o->init_score = tm__cli_text(cli, "init-score");
-    o->threshold = tm__cli_text(cli, "threshold");
-    o->calibrate = tm__cli_has(cli, "calibrate") ? tm__cli_text(cli, "calibrate") : NULL;
-    o->selects = strcmp(tm__cli_text(cli, "select"), "auto") == 0;
-    o->finds_times = true;
-    (void)tm__level_means_from_text(tm__cli_text(cli, "level-means"), &o->level_means);
-    o->seed = (uint64_t)tm__cli_i64(cli, "seed");
-    o->work = (uint64_t)tm__cli_i64(cli, "work");
-    o->budget_ms = (uint64_t)tm__cli_duration_us(cli, "budget") / 1000;
-    o->latency_us_max = (uint64_t)tm__cli_i64(cli, "max-latency-us");
-    TM_TRY(tm__cli_size(cli, "max-bundle-bytes", &o->bundle_bytes_max, err));
-    if (tm__cli_has(cli, "checkpoint") && !tm__cli_has(cli, "as-of") &&
-        (o->label_delay_us > 0 || o->n_known > 0)) {
-        const tm_status st =
-            TM_FAIL(err, TM_E_USAGE, "--checkpoint of labels that come late needs --as-of");
-        tm_err_hint(err, "Else more of them are known when the run goes on.");
-        return st;
-    }
-    if (o->work > 0 && o->budget_ms > 0) {
-        return TM_FAIL(err, TM_E_USAGE, "--work and --budget cannot stand together");
-    }
-    if (split != NULL) {
-        TM_TRY(tm__split_parse(split, &o->split, err));
-    }
-    return TM_OK;
-}
-
 /* The rows and the options are known: whether an earlier run of the same was stopped is, too. */
 static tm_status open_checkpoint(training *t, tm_err *err) {
     if (!tm__cli_has(t->cli, "checkpoint")) {
@@ -834,7 +708,8 @@ static tm_status finish(training *t, tm_err *err) {
 
 static tm_status start(training *t, tm_err *err) {
     tm_cli *cli = t->cli;
-    TM_TRY(fill_options(t, err));
+    TM_TRY(tm__cli_size(cli, "memory-limit", &t->memory_limit, err));
+    TM_TRY(tm__train_args(cli, &t->options, t->name, err));
     TM_TRY(tm__gate_load_open(cli, t->name[0] == '\0' ? NULL : t->name, &t->load, err));
     TM_TRY(tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &t->ctx, err));
     t->ctx.memory_limit = t->memory_limit;

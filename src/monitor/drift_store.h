@@ -90,6 +90,5 @@ typedef bool (*tm_drift_window_fn)(void *arg, const tm_drift_window *window);
 TM_NODISCARD tm_status tm__drift_store_read(tm_drift_store *store, const tm_drift_window_key *key,
                                             int64_t from_us, tm_drift_window_fn fn, void *arg,
                                             tm_err *err);
-/** The versions of a model (NULL: of all) with windows, those with the newest first. */
 
 #endif
