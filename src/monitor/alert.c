@@ -126,9 +126,7 @@ static tm_status put_delivery(tm_db *db, int64_t id, const char *receiver, const
     tm__stmt_bind_str(s, 4, (tm_str){(const char *)body->data, body->len});
     tm__stmt_bind_i64(s, 5, now_us);
     tm__stmt_bind_i64(s, 6, now_us);
-    const tm_status st = tm__stmt_run(s, err);
-    tm__stmt_done(s);
-    return st;
+    return tm__stmt_run_done(s, err);
 }
 
 static tm_status tell(tm_db *db, int64_t id, const tm_alert_raise *raise, tm_err *err) {
@@ -159,8 +157,7 @@ static tm_status tell_end(tm_db *db, int64_t id, int64_t now_us, tm_err *err) {
         tm__stmt_bind_i64(s, 1, id);
         tm__stmt_bind_str(s, 2, (tm_str){(const char *)body.data, body.len});
         tm__stmt_bind_i64(s, 3, now_us);
-        st = tm__stmt_run(s, err);
-        tm__stmt_done(s);
+        st = tm__stmt_run_done(s, err);
     }
     tm__buf_done(&body);
     return st;
@@ -187,9 +184,7 @@ static tm_status insert(tm_db *db, const tm_alert_raise *raise, const tm_buf *ke
     tm__stmt_bind_i64(s, 8, raise->at_us);
     tm__stmt_bind_text(s, 9, raise->summary);
     tm__stmt_bind_str(s, 10, (tm_str){(const char *)detail->data, detail->len});
-    const tm_status st = tm__stmt_run(s, err);
-    tm__stmt_done(s);
-    return st;
+    return tm__stmt_run_done(s, err);
 }
 
 static tm_status renew(tm_db *db, const tm_alert_raise *raise, const found *f, bool opens,
@@ -210,9 +205,7 @@ static tm_status renew(tm_db *db, const tm_alert_raise *raise, const found *f, b
     tm__stmt_bind_str(s, 5, (tm_str){(const char *)detail->data, detail->len});
     tm__stmt_bind_i64(s, 6, opens);
     tm__stmt_bind_i64(s, 7, raise->is_critical);
-    const tm_status st = tm__stmt_run(s, err);
-    tm__stmt_done(s);
-    return st;
+    return tm__stmt_run_done(s, err);
 }
 
 static tm_status raise_locked(tm_db *db, const tm_alert_raise *raise, const tm_buf *key,
@@ -340,8 +333,7 @@ static tm_status move_locked(tm_db *db, const tm_alert_move *move, tm_err *err) 
     tm__stmt_bind_i64(s, 3, move->to == TM_ALERT_SILENCED ? move->until_us : 0);
     tm__stmt_bind_i64(s, 4, ends ? move->now_us : 0);
     tm__stmt_bind_text(s, 5, move->actor);
-    const tm_status st = tm__stmt_run(s, err);
-    tm__stmt_done(s);
+    const tm_status st = tm__stmt_run_done(s, err);
     TM_TRY(st);
     return ends ? tell_end(db, move->id, move->now_us, err) : TM_OK;
 }
@@ -442,7 +434,5 @@ tm_status tm__delivery_done(tm_drift_store *store, int64_t id, const char *probl
     tm__stmt_bind_i64(s, 2, problem == NULL ? 1 : gives_up ? 2 : 0);
     tm__stmt_bind_i64(s, 3, now_us + tm__backoff_us(n_tries, FIRST_WAIT_US, MOST_WAIT_US));
     tm__stmt_bind_text(s, 4, problem == NULL ? "" : problem);
-    const tm_status st = tm__stmt_run(s, err);
-    tm__stmt_done(s);
-    return st;
+    return tm__stmt_run_done(s, err);
 }

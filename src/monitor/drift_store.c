@@ -193,9 +193,7 @@ static tm_status save_window(tm_db *db, const tm_drift_window_add *add, tm_drift
     tm__stmt_bind_i64(stmt, 4, tm__span_begin(add->at_us, span));
     tm__stmt_bind_i64(stmt, 5, n_rows);
     tm__stmt_bind_blob(stmt, 6, bytes->data, bytes->len);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* The newest windows stay. */
@@ -210,9 +208,7 @@ static tm_status drop_old(tm_db *db, const tm_drift_window_key *key, tm_drift_sp
                          &stmt, err));
     bind_key(stmt, key, span);
     tm__stmt_bind_i64(stmt, 4, kept[span]);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status add_span(tm_db *db, const tm_drift_window_add *add, tm_drift_span span,

@@ -61,9 +61,7 @@ tm_status tm__field_days_add_locked(tm_drift_store *store, const tm_field_add *a
     tm__stmt_bind_i64(stmt, 4, add->kind);
     tm__stmt_bind_text(stmt, 5, keeps_name ? add->name : "");
     tm__stmt_bind_i64(stmt, 6, (int64_t)add->n);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__field_days_drop_locked(tm_drift_store *store, const tm_drift_window_key *key,
@@ -76,9 +74,7 @@ tm_status tm__field_days_drop_locked(tm_drift_store *store, const tm_drift_windo
                          &stmt, err));
     bind(stmt, key);
     tm__stmt_bind_i64(stmt, 3, TM_FIELD_DAYS);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* ---- report ---- */

@@ -81,9 +81,7 @@ static tm_status save_row_locked(tm_db *db, const tm_followed *row, tm_err *err)
     tm__stmt_bind_text(stmt, i++, row->source);
     tm__stmt_bind_text(stmt, i++, row->problem);
     tm__stmt_bind_text(stmt, i, row->model);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__label_follow_read(tm_label_follow *follow, const char *model, tm_followed *out,

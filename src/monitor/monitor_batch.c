@@ -93,8 +93,7 @@ static tm_status save_logged_locked(const tm_job_log *log, uint64_t n, tm_err *e
         tm__stmt_init(log->db, "DELETE FROM counters WHERE model = ? AND name <> ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, log->job);
     tm__stmt_bind_text(stmt, 2, log->batch);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     return tm__log_count_locked(log->db, log->job, log->batch, (int64_t)n, err);
 }

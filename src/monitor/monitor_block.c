@@ -260,9 +260,7 @@ static tm_status remove_by_two(tm_db *db, const char *sql, tm_str text, int64_t 
     TM_TRY(tm__stmt_init(db, sql, &stmt, err));
     tm__stmt_bind_str(stmt, 1, text);
     tm__stmt_bind_i64(stmt, 2, number);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status remove_range(tm_db *db, const char *sql, int64_t from, int64_t end, tm_err *err) {
@@ -270,9 +268,7 @@ static tm_status remove_range(tm_db *db, const char *sql, int64_t from, int64_t 
     TM_TRY(tm__stmt_init(db, sql, &stmt, err));
     tm__stmt_bind_i64(stmt, 1, from);
     tm__stmt_bind_i64(stmt, 2, end);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status remove_moment(tm_db *db, const char *model, const tm_record *record, int64_t seq,
@@ -288,9 +284,7 @@ static tm_status remove_moment(tm_db *db, const char *model, const tm_record *re
     tm__stmt_bind_i64(stmt, 1, key_hash(model, record->entity, record->event_us != TM_INT_MISSING));
     tm__stmt_bind_i64(stmt, 2, tm__record_moment(record));
     tm__stmt_bind_i64(stmt, 3, seq);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Ids of a block have few beginnings, and those beside one another mostly the same. */
@@ -410,9 +404,7 @@ static tm_status insert_block(tm_filling *f, tm_err *err) {
     tm__stmt_bind_i64(stmt, 4, f->first_us);
     tm__stmt_bind_i64(stmt, 5, f->last_us);
     tm__stmt_bind_blob_view(stmt, 6, data.ptr, data.len);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status insert_span(const tm_filling *f, const tm_id_span *span, tm_err *err) {
@@ -425,9 +417,7 @@ static tm_status insert_span(const tm_filling *f, const tm_id_span *span, tm_err
     tm__stmt_bind_str(stmt, 2, span->last);
     tm__stmt_bind_str(stmt, 3, span->first);
     tm__stmt_bind_i64(stmt, 4, f->first_seq);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static void add_to_spans(tm_filling *f, tm_str id) {
@@ -459,9 +449,7 @@ tm_status tm__block_add_moment_locked(tm_db *db, const char *model, const tm_rec
     tm__stmt_bind_i64(stmt, 1, key_hash(model, record->entity, has_event));
     tm__stmt_bind_i64(stmt, 2, tm__record_moment(record));
     tm__stmt_bind_i64(stmt, 3, seq);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status any_row(tm_stmt *stmt, bool *out, tm_err *err) {

@@ -80,8 +80,7 @@ static tm_status remove_labels(cutting *c, const char *sql, tm_str text, int64_t
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(c->db, sql, &stmt, err));
     bind(stmt, text, number);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     c->done.n_labels += st == TM_OK ? tm__db_changes(c->db) : 0;
     return st;
 }

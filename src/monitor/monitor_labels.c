@@ -156,8 +156,7 @@ static tm_status expire_locked(tm_db *db, int64_t before_us, uint64_t *out_n, tm
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, before_us);
     tm__stmt_bind_i64(stmt, 2, PIECE);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     const int64_t n = (int64_t)tm__db_changes(db);
     tally.n_labels[TM_LABEL_WAITING] = -n;

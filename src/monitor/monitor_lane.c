@@ -251,9 +251,7 @@ tm_status tm__lane_count_locked(tm_db *db, const char *model, const tm_lane_coun
     for (int i = 0; i < TM_LANE_COUNTS; i++) {
         tm__stmt_bind_i64(stmt, 2 + i, (int64_t)by->n[i]);
     }
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* ---- Notes ---- */

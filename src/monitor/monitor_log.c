@@ -167,9 +167,7 @@ tm_status tm__log_count_locked(tm_db *db, const char *model, const char *name, i
     tm__stmt_bind_text(stmt, 1, model);
     tm__stmt_bind_text(stmt, 2, name);
     tm__stmt_bind_i64(stmt, 3, by);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__log_count_tally_locked(tm_db *db, const tm_tally *tally, tm_err *err) {
@@ -229,9 +227,7 @@ tm_status tm__log_set_number_locked(tm_db *db, const char *name, int64_t value, 
                          &stmt, err));
     tm__stmt_bind_text(stmt, 1, name);
     tm__stmt_bind_i64(stmt, 2, value);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__log_stamp_locked(tm_db *db, int64_t *out_us, tm_err *err) {
@@ -283,9 +279,7 @@ static tm_status label_state_locked(tm_db *db, int64_t label_seq, int state, con
         tm__stmt_bind_i64(stmt, 5, joint->joined_us);
     }
     tm__stmt_bind_i64(stmt, 6, label_seq);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* A label that waits: its row and a copy of its value. */
@@ -464,9 +458,7 @@ static tm_status label_save_locked(tm_db *db, const tm_label *label, const tm_st
     tm__stmt_bind_i64(stmt, 13, is_by_id(label) ? 0 : label->within_us);
     tm__stmt_bind_i64(stmt, 14, answer->has_alikes);
     tm__stmt_bind_text(stmt, 15, label->origin != NULL ? label->origin : "");
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* A shadow answered the same row: its answer has the twin's id and is labelled too. Told and

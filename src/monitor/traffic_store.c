@@ -14,9 +14,7 @@ static tm_status add_cell(tm_db *db, const char *route, int64_t at_us, uint32_t 
     tm__stmt_bind_i64(stmt, 3, cell);
     tm__stmt_bind_i64(stmt, 4, (int64_t)n);
     tm__stmt_bind_i64(stmt, 5, cell == TM_TRAFFIC_TOLD);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Every hour has its seconds, so these say which hours there are. */
@@ -30,9 +28,7 @@ static tm_status drop_old(tm_db *db, const char *route, tm_err *err) {
     tm__stmt_bind_text(stmt, 1, route);
     tm__stmt_bind_i64(stmt, 2, TM_TRAFFIC_SECONDS);
     tm__stmt_bind_i64(stmt, 3, TM_TRAFFIC_HOURS);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__traffic_store_add_locked(tm_drift_store *store, const char *route,

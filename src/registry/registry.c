@@ -519,9 +519,7 @@ static tm_status add_route_locked(tm_registry *registry, const char *name, int64
     tm__stmt_bind_text(stmt, 1, name);
     tm__stmt_bind_i64(stmt, 2, model_id);
     tm__stmt_bind_i64(stmt, 3, tm__now_us());
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* What is collected is removed under the lock that this transaction holds now. */

@@ -87,8 +87,7 @@ static tm_status key_add_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm__stmt_bind_text(stmt, 6, text_or_empty(in->terms.models));
     tm__stmt_bind_text(stmt, 7, text_or_empty(in->terms.rates));
     tm__stmt_bind_i64(stmt, 8, in->terms.expires_us);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     return key_note_locked(registry, "key.created", in->key->id, in, err);
 }
@@ -114,8 +113,7 @@ static tm_status key_revoke_locked(tm_registry *registry, void *arg, tm_err *err
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, tm__now_us());
     tm__stmt_bind_text(stmt, 2, in->id);
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     if (st == TM_OK && tm__db_changes(registry->db) == 0) {
         st = key_absent(in->id, err);
     }
@@ -144,8 +142,7 @@ static tm_status key_rotate_locked(tm_registry *registry, void *arg, tm_err *err
     tm__stmt_bind_blob(stmt, 2, in->sealed.bytes, TM_HASH_BYTES);
     tm__stmt_bind_i64(stmt, 3, tm__now_us());
     tm__stmt_bind_text(stmt, 4, in->id);
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     if (st == TM_OK && tm__db_changes(registry->db) == 0) {
         st = key_absent(in->id, err);
     }
@@ -156,8 +153,7 @@ static tm_status key_rotate_locked(tm_registry *registry, void *arg, tm_err *err
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, in->until_us);
     tm__stmt_bind_text(stmt, 2, in->id);
-    st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     tm_keying note = *in;
     note.key = NULL; /* role and name are those of the old one */
@@ -248,9 +244,7 @@ static tm_status jobs_drop(tm_registry *registry, const char *kind, const char *
     tm__stmt_bind_text(stmt, 2, model);
     tm__stmt_bind_i64(stmt, 3, tm__now_us() - TM_JOBS_KEPT_US);
     tm__stmt_bind_i64(stmt, 4, TM_JOBS_KEPT - 1);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__registry_job_add(tm_registry *registry, const char *kind, const char *model,
@@ -267,8 +261,7 @@ tm_status tm__registry_job_add(tm_registry *registry, const char *kind, const ch
     tm__stmt_bind_text(stmt, 2, kind);
     tm__stmt_bind_text(stmt, 3, model == NULL ? "" : model);
     tm__stmt_bind_i64(stmt, 4, tm__now_us());
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     if (st == TM_OK) {
         memcpy(out_id, id, sizeof(id));
     }
@@ -289,8 +282,7 @@ tm_status tm__registry_job_end(tm_registry *registry, const char *id, const char
         tm__stmt_bind_i64(stmt, 2, tm__now_us());
         tm__stmt_bind_text(stmt, 3, text);
         tm__stmt_bind_text(stmt, 4, id);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     if (st == TM_OK && tm__db_changes(registry->db) == 0) {
         st = TM_FAIL(err, TM_E_CONFLICT, "job '%.26s' is not running in this epoch", id);
@@ -400,9 +392,7 @@ static tm_status epoch_locked(tm_registry *registry, void *arg, tm_err *err) {
                          "UPDATE jobs SET state = 'lost', ended_us = ? WHERE state = 'running'",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, tm__now_us());
-    st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__registry_epoch_begin(tm_registry *registry, int64_t *out_epoch, tm_err *err) {

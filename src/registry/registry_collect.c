@@ -72,8 +72,7 @@ static tm_status mark(collecting *c, const char *model, tm_stmt *row, tm_err *er
     tm__stmt_bind_i64(stmt, 1, tm__stmt_i64(row, 3));
     tm__stmt_bind_i64(stmt, 2, tm__stmt_i64(row, 0));
     tm__stmt_bind_i64(stmt, 3, c->now_us);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     const tm_event event = {.model = model,
                             .event = "collected",
@@ -168,9 +167,7 @@ static tm_status drop_challenger(collecting *c, int64_t model_id, int64_t number
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
     tm__stmt_bind_i64(stmt, 2, number);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status mark_named(collecting *c, const char *model, int64_t number, tm_err *err) {

@@ -50,9 +50,7 @@ static tm_status chain_save(tm_db *db, const tm_signing_key *key, tm_audit_head 
     tm__stmt_bind_i64(stmt, 3, head->at_us);
     tm__stmt_bind_blob(stmt, 4, head->key.bytes, TM_PUBLIC_KEY_BYTES);
     tm__stmt_bind_blob(stmt, 5, head->signature.bytes, TM_SIGNATURE_BYTES);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__registry_sign_chain_locked(tm_db *db, tm_err *err) {
@@ -118,9 +116,7 @@ static tm_status entry_save(tm_db *db, const tm_audit_entry *entry, const tm_has
     } else {
         tm__stmt_bind_blob(stmt, 14, entry->subject.ptr, entry->subject.len);
     }
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Put one record behind the head, which moves on to it. */

@@ -28,9 +28,7 @@ static tm_status add_locked(tm_registry *registry, const char *model, const char
     tm__stmt_bind_text(stmt, 1, model);
     tm__stmt_bind_text(stmt, 2, name);
     tm__stmt_bind_i64(stmt, 3, seq);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static bool has_name(const json_t *receivers, const char *name) {
@@ -51,9 +49,7 @@ static tm_status remove_locked(tm_registry *registry, const char *model, const c
         tm__stmt_init(registry->db, "DELETE FROM hooks WHERE model = ? AND name = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
     tm__stmt_bind_text(stmt, 2, name);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__hooks_declare_locked(tm_registry *registry, const char *model, const json_t *recipe,
@@ -186,9 +182,7 @@ static tm_status done_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm__stmt_bind_i64(stmt, 5, passes ? 0 : n_tries + 1);
     tm__stmt_bind_i64(stmt, 6, passes ? 0 : in->now_us + wait_us);
     tm__stmt_bind_text(stmt, 7, in->problem);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__hook_done(tm_registry *registry, const char *model, const char *name, int64_t seq,

@@ -19,9 +19,7 @@ static tm_status alias_save_locked(tm_registry *registry, int64_t model_id, uint
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
     tm__stmt_bind_i64(stmt, 2, number);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id, uint32_t number,
@@ -37,9 +35,7 @@ tm_status tm__registry_move_locked(tm_registry *registry, int64_t model_id, uint
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
     tm__stmt_bind_i64(stmt, 2, number);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* ---- The recipe follows the champion ---- */
@@ -67,8 +63,7 @@ static tm_status recipe_save_locked(tm_registry *registry, int64_t model_id, con
     if (st == TM_OK) {
         tm__stmt_bind_text(stmt, 1, text);
         tm__stmt_bind_i64(stmt, 2, model_id);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__mem_free(text);
     return st;
@@ -424,8 +419,7 @@ tm_status tm__judge_locked(tm_registry *registry, const tm_judgement *in, tm_err
     tm__stmt_bind_i64(stmt, 3, in->verdict->is_open);
     tm__stmt_bind_text(stmt, 4, in->verdict->reason);
     tm__stmt_bind_i64(stmt, 5, tm__now_us());
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     json_t *details =
         in->verdict->checks == NULL ? NULL : json_pack("{s:O}", "checks", in->verdict->checks);
@@ -473,8 +467,7 @@ static tm_status set_locked(tm_registry *registry, void *arg, tm_err *err) {
     if (st == TM_OK) {
         tm__stmt_bind_text(stmt, 1, text);
         tm__stmt_bind_i64(stmt, 2, model_id);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     if (st == TM_OK) {
         const tm_event event = {

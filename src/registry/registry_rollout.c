@@ -110,9 +110,7 @@ static tm_status remove_locked(tm_registry *registry, const char *model, tm_err 
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(registry->db, "DELETE FROM rollouts WHERE model = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, model);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status save_locked(tm_registry *registry, const char *model, const tm_rollout *r,
@@ -142,8 +140,7 @@ static tm_status save_locked(tm_registry *registry, const char *model, const tm_
         tm__stmt_bind_i64(stmt, 6, r->entered_us);
         tm__stmt_bind_text(stmt, 7, terms);
         tm__stmt_bind_text(stmt, 8, counted);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__mem_free(terms);
     tm__mem_free(counted);

@@ -73,9 +73,7 @@ static tm_status check_write_locked(tm_db *db, const tm_server_key *key, tm_err 
     TM_TRY(tm__db_exec(db, "DELETE FROM server_key", err));
     TM_TRY(tm__stmt_init(db, "INSERT INTO server_key VALUES(?)", &stmt, err));
     tm__stmt_bind_blob(stmt, 1, check.bytes, TM_HASH_BYTES);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status lost(const tm_registry *registry, const char *what, tm_err *err) {
@@ -192,9 +190,7 @@ static tm_status seal_one(tm_db *db, const tm_server_key *key, const tm_plain_ke
     TM_TRY(tm__stmt_init(db, "UPDATE keys SET hash = ? WHERE id = ?", &stmt, err));
     tm__stmt_bind_blob(stmt, 1, sealed.bytes, TM_HASH_BYTES);
     tm__stmt_bind_text(stmt, 2, plain->id);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__registry_seal_keys_locked(tm_db *db, tm_err *err) {

@@ -16,9 +16,7 @@ static tm_status save(tm_registry *registry, const tm_route *route, const tm_arm
     tm__stmt_bind_i64(stmt, 1, shadow->version);
     tm__stmt_bind_i64(stmt, 2, shadow->weight);
     tm__stmt_bind_text(stmt, 3, route->name);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status check(tm_registry *registry, const shadowing *in, const tm_route *route,
@@ -97,7 +95,5 @@ tm_status tm__shadow_end_locked(tm_registry *registry, int64_t model_id, uint32_
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, model_id);
     tm__stmt_bind_i64(stmt, 2, champion);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }

@@ -126,9 +126,7 @@ static tm_status delete_arms(tm_registry *registry, const char *route, tm_err *e
     TM_TRY(tm__db_changes_answers(registry->db, err));
     TM_TRY(tm__stmt_init(registry->db, "DELETE FROM arms WHERE route = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, route);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status note(tm_registry *registry, const tm_event *event, const tm_route *route,
@@ -180,9 +178,7 @@ static tm_status insert_arm(tm_registry *registry, const tm_route *route, int64_
     tm__stmt_bind_i64(stmt, 2, model_id);
     tm__stmt_bind_i64(stmt, 3, arm->version);
     tm__stmt_bind_i64(stmt, 4, arm->weight);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Made once: who came to an arm stays there from one split to the next. */
@@ -198,9 +194,7 @@ static tm_status make_salt(tm_registry *registry, const tm_route *route, tm_err 
     TM_TRY(tm__stmt_init(registry->db, "UPDATE routes SET salt = ? WHERE name = ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, salt);
     tm__stmt_bind_text(stmt, 2, route->name);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Whether a version may answer; of one that is forced why not is left in out_why. */

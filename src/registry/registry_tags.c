@@ -89,9 +89,7 @@ static tm_status set_locked(tm_registry *registry, const tagging *in, const char
     bind_version(stmt, in);
     tm__stmt_bind_text(stmt, 3, name);
     tm__stmt_bind_text(stmt, 4, value);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status remove_locked(tm_registry *registry, const tagging *in, const char *name,
@@ -102,8 +100,7 @@ static tm_status remove_locked(tm_registry *registry, const tagging *in, const c
                          err));
     bind_version(stmt, in);
     tm__stmt_bind_text(stmt, 3, name);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     if (st == TM_OK && tm__db_changes(registry->db) == 0) {
         return TM_FAIL(err, TM_E_NOT_FOUND, "version %u of '%s' has no tag '%s'",
                        in->version->number, in->version->model, name);

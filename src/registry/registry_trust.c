@@ -170,8 +170,7 @@ static tm_status add_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm__stmt_bind_blob(stmt, 1, in->key->bytes, TM_PUBLIC_KEY_BYTES);
     tm__stmt_bind_text(stmt, 2, in->name);
     tm__stmt_bind_i64(stmt, 3, tm__now_us());
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     return st == TM_OK ? note_locked(registry, in, err) : st;
 }
 
@@ -205,8 +204,7 @@ static tm_status remove_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_status st = tm__stmt_init(registry->db, "DELETE FROM signers WHERE key = ?", &stmt, err);
     if (st == TM_OK) {
         tm__stmt_bind_blob(stmt, 1, in->key->bytes, TM_PUBLIC_KEY_BYTES);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     st = st == TM_OK ? note_locked(registry, in, err) : st;
     tm__mem_free(name);

@@ -174,8 +174,7 @@ static tm_status write_row(tm_registry *registry, const tm_turn *t, bool is_new,
             tm__stmt_bind_i64(stmt, 8, t->champion);
             tm__stmt_bind_i64(stmt, 9, t->began_us);
         }
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     if (st == TM_OK && tm__db_changes(registry->db) == 0) {
         st =

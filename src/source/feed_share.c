@@ -68,9 +68,7 @@ static tm_status run(tm_share *s, const char *sql, int64_t second, int64_t third
     tm__stmt_bind_i64(stmt, 1, s->source);
     tm__stmt_bind_i64(stmt, 2, second);
     tm__stmt_bind_i64(stmt, 3, third);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Invariant 3. */
@@ -299,8 +297,7 @@ static tm_status hold_locked(tm_share *s, const tm_feed_block *block, tm_err *er
     tm__stmt_bind_i64(stmt, 2, s->source);
     tm__stmt_bind_i64(stmt, 3, part);
     tm__stmt_bind_i64(stmt, 4, s->number);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     return st == TM_OK && tm__db_changes(s->db) == 0 ? lost(block->item, err) : st;
 }
 

@@ -219,8 +219,7 @@ static tm_status rename_locked(blanking *b, const segment *s, const tm_segment *
     tm__stmt_bind_i64(stmt, 2, (int64_t)file->n_bytes);
     tm__stmt_bind_i64(stmt, 3, s->seq);
     tm__stmt_bind_blob(stmt, 4, s->hash.bytes, TM_HASH_BYTES);
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     if (tm__db_changes(b->db) != 1) {
         st =
@@ -233,9 +232,7 @@ static tm_status rename_locked(blanking *b, const segment *s, const tm_segment *
                          " (SELECT hash FROM segments WHERE source = ?1)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, b->source.id);
-    st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* file NULL: it has none of these values. */

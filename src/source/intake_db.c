@@ -185,13 +185,6 @@ tm_status tm__intake_db_open(const tm_home *home, bool can_write, tm_db **out, t
     return db_open(home, false, out, err);
 }
 
-/* Runs a statement that gives no row, and ends it. */
-static tm_status run(tm_stmt *stmt, tm_err *err) {
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
-}
-
 /* ---- Sources ---- */
 
 void tm__source_row_done(tm_source_row *row) {
@@ -387,7 +380,7 @@ tm_status tm__intake_db_add_source_locked(tm_db *db, const tm_intake_add *add, i
         tm__stmt_bind_text(stmt, 4, is_push ? "ready" : "adding");
         tm__stmt_bind_text(stmt, 5, (const char *)keys.data);
         tm__stmt_bind_i64(stmt, 6, tm__now_us());
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     if (st == TM_OK && tm__db_changes(db) == 0) {
         st = TM_FAIL(err, TM_E_CONFLICT, "there is a source '%s' already", add->name);
@@ -422,7 +415,7 @@ tm_status tm__intake_db_set_state_locked(tm_db *db, int64_t source, const json_t
         tm__stmt_bind_text(stmt, 1, (const char *)new_text.data);
         tm__stmt_bind_i64(stmt, 2, source);
         tm__stmt_bind_text(stmt, 3, (const char *)old_text.data);
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     if (st == TM_OK && tm__db_changes(db) == 0) {
         st = TM_FAIL(err, TM_E_CONFLICT, "another process reads this source");
@@ -467,7 +460,7 @@ tm_status tm__intake_db_set_mark_locked(tm_db *db, int64_t source, const char *i
         tm__stmt_bind_i64(stmt, 1, source);
         tm__stmt_bind_text(stmt, 2, item);
         tm__stmt_bind_text(stmt, 3, (const char *)text.data);
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__buf_done(&text);
     return st;
@@ -492,7 +485,7 @@ tm_status tm__intake_db_set_outcome_locked(tm_db *db, int64_t source,
         tm__stmt_bind_i64(stmt, 5, outcome->next_us);
         tm__stmt_bind_i64(stmt, 6, outcome->n_failures);
         tm__stmt_bind_i64(stmt, 7, source);
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__buf_done(&error);
     return st;
@@ -523,7 +516,7 @@ tm_status tm__intake_db_set_history_locked(tm_db *db, int64_t source, const json
     if (st == TM_OK) {
         tm__stmt_bind_text(stmt, 1, (const char *)text.data);
         tm__stmt_bind_i64(stmt, 2, source);
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__buf_done(&text);
     return st;
@@ -546,7 +539,7 @@ tm_status tm__intake_db_add_findings_locked(tm_db *db, int64_t source, const tm_
         tm__stmt_bind_i64(stmt, 4, (int64_t)findings[i].n);
         tm__stmt_bind_i64(stmt, 5, tm__now_us());
         tm__stmt_bind_text(stmt, 6, findings[i].detail);
-        TM_TRY(run(stmt, err));
+        TM_TRY(tm__stmt_run_done(stmt, err));
     }
     return TM_OK;
 }
@@ -575,7 +568,7 @@ tm_status tm__intake_db_add_columns_locked(tm_db *db, int64_t source,
         tm__stmt_bind_i64(stmt, 3, tm__now_us());
         tm__stmt_bind_text(stmt, 4, (const char *)text.data);
         tm__stmt_bind_text(stmt, 5, (const char *)changes.data);
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     json_decref(json);
     json_decref(none);
@@ -599,7 +592,7 @@ tm_status tm__intake_db_add_batch_locked(tm_db *db, int64_t source, uint64_t n_r
     tm__stmt_bind_i64(stmt, 3, (int64_t)n_rows);
     tm__stmt_bind_i64(stmt, 4, (int64_t)batch.len);
     tm__stmt_bind_blob(stmt, 5, batch.ptr, batch.len);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source, const tm_keys_put *put,
@@ -609,7 +602,7 @@ tm_status tm__intake_db_add_keys_locked(tm_db *db, int64_t source, const tm_keys
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_blob(stmt, 2, put->keys, put->n * sizeof(*put->keys));
     tm__stmt_bind_i64(stmt, 3, put->n_hashed);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* Parts as they are stored: 8 bytes of time and 8 of a count each, little-endian. */
@@ -638,7 +631,7 @@ static tm_status add_profile_locked(tm_db *db, int64_t source, const tm_segment 
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_blob(stmt, 2, segment->hash.bytes, TM_HASH_BYTES);
     tm__stmt_bind_blob(stmt, 3, segment->profile.ptr, segment->profile.len);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source, const tm_segment *segment,
@@ -660,7 +653,7 @@ tm_status tm__intake_db_add_segment_locked(tm_db *db, int64_t source, const tm_s
         tm__stmt_bind_i64(stmt, 4, now_us);
         tm__stmt_bind_i64(stmt, 5, (int64_t)segment->n_bytes);
         tm__stmt_bind_blob(stmt, 6, parts.data, parts.len);
-        st = run(stmt, err);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__buf_done(&parts);
     if (st == TM_OK && segment->profile.len > 0) {
@@ -684,7 +677,7 @@ tm_status tm__intake_db_count_locked(tm_db *db, int64_t source, const tm_source_
     tm__stmt_bind_i64(stmt, 5, (int64_t)by->n_incomplete);
     tm__stmt_bind_i64(stmt, 6, by->last_us);
     tm__stmt_bind_i64(stmt, 7, source);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* ---- Idempotency keys ---- */
@@ -731,14 +724,14 @@ tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, tm_str key, c
     tm__stmt_bind_i64(stmt, 6, (int64_t)result->quarantined);
     tm__stmt_bind_i64(stmt, 7, tm__now_us());
     tm__stmt_bind_i64(stmt, 8, (int64_t)result->dropped);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__intake_db_drop_pushes_locked(tm_db *db, int64_t before_us, tm_err *err) {
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(db, "DELETE FROM pushes WHERE at_us < ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, before_us);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 /* ---- Keys ---- */
@@ -751,13 +744,13 @@ tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_run_p
         TM_TRY(tm__stmt_init(db, "DELETE FROM runs WHERE source = ? AND hash = ?", &stmt, err));
         tm__stmt_bind_i64(stmt, 1, source);
         tm__stmt_bind_blob(stmt, 2, old.hash.bytes, TM_HASH_BYTES);
-        TM_TRY(run(stmt, err));
+        TM_TRY(tm__stmt_run_done(stmt, err));
     }
     if (put->merged == NULL) {
         TM_TRY(tm__stmt_init(db, "DELETE FROM keys WHERE source = ? AND seq <= ?", &stmt, err));
         tm__stmt_bind_i64(stmt, 1, source);
         tm__stmt_bind_i64(stmt, 2, put->last_key);
-        TM_TRY(run(stmt, err));
+        TM_TRY(tm__stmt_run_done(stmt, err));
     }
     TM_TRY(tm__stmt_init(db, "INSERT INTO runs(source, hash, n, level, hashed) VALUES(?,?,?,?,?)",
                          &stmt, err));
@@ -766,7 +759,7 @@ tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_run_p
     tm__stmt_bind_i64(stmt, 3, (int64_t)put->info.n);
     tm__stmt_bind_i64(stmt, 4, put->info.level);
     tm__stmt_bind_i64(stmt, 5, put->n_hashed);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__intake_db_last_key(tm_db *db, int64_t source, int64_t *out, tm_err *err) {

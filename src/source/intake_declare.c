@@ -508,9 +508,7 @@ static tm_status reschedule_locked(tm_db *db, const tm_source_row *source, const
     TM_TRY(tm__stmt_init(db, "UPDATE sources SET next_us = ? WHERE id = ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, every_s > 0 ? tm__now_us() : 0);
     tm__stmt_bind_i64(stmt, 2, source->id);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status declare_locked(tm_db *db, const tm_source_row *source, const tm_intake_add *add,

@@ -158,9 +158,7 @@ static tm_status move_sink(erasing *e, int64_t id, int64_t next, tm_err *err) {
         e->db, "UPDATE sinks SET state = json_set(state, '$.next', ?) WHERE id = ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, next);
     tm__stmt_bind_i64(stmt, 2, id);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status move_sinks_locked(erasing *e, const segment *s, tm_err *err) {
@@ -224,16 +222,14 @@ static tm_status replace_locked(erasing *e, const segment *s, tm_err *err) {
             tm__stmt_bind_null(stmt, 5);
         }
     }
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     TM_TRY(tm__stmt_init(e->db,
                          "DELETE FROM profiles WHERE source = ?1 AND segment NOT IN"
                          " (SELECT hash FROM segments WHERE source = ?1)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, e->source.id);
-    st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     TM_TRY(tm__stmt_init(e->db,
                          "UPDATE sources SET removed = removed + ?, removed_us = ? WHERE id = ?",
@@ -241,9 +237,7 @@ static tm_status replace_locked(erasing *e, const segment *s, tm_err *err) {
     tm__stmt_bind_i64(stmt, 1, (int64_t)s->n_theirs);
     tm__stmt_bind_i64(stmt, 2, tm__now_us());
     tm__stmt_bind_i64(stmt, 3, e->source.id);
-    st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status replace(erasing *e, const segment *s, tm_err *err) {

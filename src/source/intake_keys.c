@@ -44,9 +44,7 @@ static tm_status put_piece_locked(splitting *s, tm_err *err) {
     tm__stmt_bind_blob(stmt, 2, info.hash.bytes, TM_HASH_BYTES);
     tm__stmt_bind_i64(stmt, 3, (int64_t)info.n);
     tm__stmt_bind_i64(stmt, 4, s->rows.n_keys);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status drop_run_locked(splitting *s, tm_err *err) {
@@ -56,9 +54,7 @@ static tm_status drop_run_locked(splitting *s, tm_err *err) {
         tm__stmt_init(s->place->db, "DELETE FROM runs WHERE source = ? AND hash = ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, s->place->source);
     tm__stmt_bind_blob(stmt, 2, info.hash.bytes, TM_HASH_BYTES);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status split_locked(splitting *s, tm_err *err) {
@@ -114,8 +110,7 @@ static tm_status renew_some_locked(splitting *s, bool *out_more, tm_err *err) {
                          " hashed = lookup_count() WHERE source = ? AND hashed < lookup_count()",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, s->place->source);
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     TM_TRY(tm__lookup_rows_read(s->place->db, &s->rows, err));
     TM_TRY(find_run(s, err));

@@ -28,12 +28,6 @@ static json_t *time_json(int64_t us) {
     return us == 0 ? json_null() : json_stringn(text, tm__time_to_text(us, text));
 }
 
-static tm_status run(tm_stmt *stmt, tm_err *err) {
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
-}
-
 /* ---- Keeping ---- */
 
 typedef struct room {
@@ -88,7 +82,7 @@ static tm_status keep_locked(tm_db *db, int64_t source, const char *origin, cons
     tm__stmt_bind_blob(stmt, 8, bytes, bad->len);
     tm__stmt_bind_text(stmt, 9, rows->names.len > 0 ? (const char *)rows->names.data : "");
     tm__stmt_bind_text(stmt, 10, rows->dialect.len > 0 ? (const char *)rows->dialect.data : "");
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *origin,
@@ -123,7 +117,7 @@ tm_status tm__intake_db_add_bad_locked(tm_db *db, int64_t source, const char *or
     tm__stmt_bind_i64(stmt, 2, (int64_t)n_bytes);
     tm__stmt_bind_i64(stmt, 3, (int64_t)(rows->n_bad - n_kept));
     tm__stmt_bind_i64(stmt, 4, source);
-    TM_TRY(run(stmt, err));
+    TM_TRY(tm__stmt_run_done(stmt, err));
     *out_dropped = rows->n_bad - n_kept;
     return TM_OK;
 }

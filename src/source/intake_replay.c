@@ -307,9 +307,7 @@ static tm_status put_down_locked(replay *r, const char *sql, int64_t number, con
         tm__stmt_bind_text(stmt, 3, tm__row_reason_names[bad->reason]);
         tm__stmt_bind_text(stmt, 4, bad->detail);
     }
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status leave_locked(replay *r, int64_t number, tm_err *err) {

@@ -36,12 +36,6 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-static tm_status run(tm_stmt *stmt, tm_err *err) {
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
-}
-
 /* ---- Room ---- */
 
 tm_status tm__intake_db_bytes(tm_db *db, int64_t source, uint64_t *out, tm_err *err) {
@@ -227,14 +221,14 @@ static tm_status remove_locked(tm_db *db, int64_t source, const tm_removable *wh
     TM_TRY(tm__stmt_init(db, "DELETE FROM segments WHERE source = ? AND seq <= ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
     tm__stmt_bind_i64(stmt, 2, what->last);
-    TM_TRY(run(stmt, err));
+    TM_TRY(tm__stmt_run_done(stmt, err));
     /* The same rows may stand in a segment that stays. */
     TM_TRY(tm__stmt_init(db,
                          "DELETE FROM profiles WHERE source = ?1 AND segment NOT IN"
                          " (SELECT hash FROM segments WHERE source = ?1)",
                          &stmt, err));
     tm__stmt_bind_i64(stmt, 1, source);
-    TM_TRY(run(stmt, err));
+    TM_TRY(tm__stmt_run_done(stmt, err));
     TM_TRY(tm__stmt_init(db,
                          "UPDATE sources SET removed = removed + ?, removed_bytes ="
                          " removed_bytes + ?, removed_us = ? WHERE id = ?",
@@ -243,7 +237,7 @@ static tm_status remove_locked(tm_db *db, int64_t source, const tm_removable *wh
     tm__stmt_bind_i64(stmt, 2, (int64_t)what->n_bytes);
     tm__stmt_bind_i64(stmt, 3, tm__now_us());
     tm__stmt_bind_i64(stmt, 4, source);
-    return run(stmt, err);
+    return tm__stmt_run_done(stmt, err);
 }
 
 tm_status tm__intake_expire(const tm_home *home, const char *name, tm_removable *out, tm_err *err) {

@@ -101,9 +101,7 @@ static tm_status number_locked(tm_db *db, const char *there, const char *path, c
     tm__hash_to_text(&number, out);
     TM_TRY(tm__stmt_init(db, "INSERT INTO folder(id) VALUES(?)", &stmt, err));
     tm__stmt_bind_text(stmt, 1, out);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
-    return st;
+    return tm__stmt_run_done(stmt, err);
 }
 
 static tm_status give_number(tm_db *db, const char *there, const char *path, char out[ID_BYTES],

@@ -213,8 +213,7 @@ tm_status tm__sink_store_remove(tm_sink_store *store, const char *name, tm_err *
     tm_stmt *stmt = NULL;
     TM_TRY(tm__stmt_init(store->db, "DELETE FROM sinks WHERE name = ?", &stmt, err));
     tm__stmt_bind_text(stmt, 1, name);
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     TM_TRY(st);
     return tm__db_changes(store->db) == 1 ? TM_OK : not_found(store, name, err);
 }

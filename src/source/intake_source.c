@@ -98,8 +98,7 @@ static tm_status remove_locked(tm_db *db, const char *name, tm_err *err) {
         }
         TM_TRY(tm__stmt_init(db, sql, &stmt, err));
         tm__stmt_bind_i64(stmt, 1, id);
-        const tm_status st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        const tm_status st = tm__stmt_run_done(stmt, err);
         TM_TRY(st);
     }
     return TM_OK;
@@ -130,8 +129,7 @@ tm_status tm__intake_set_spec_locked(tm_db *db, int64_t id, const json_t *spec, 
     if (st == TM_OK) {
         tm__stmt_bind_text(stmt, 1, (const char *)text.data);
         tm__stmt_bind_i64(stmt, 2, id);
-        st = tm__stmt_run(stmt, err);
-        tm__stmt_done(stmt);
+        st = tm__stmt_run_done(stmt, err);
     }
     tm__buf_done(&text);
     return st;

@@ -408,8 +408,7 @@ static tm_status drop_batches_locked(tm_intake_place *p, const tm_portion *porti
     TM_TRY(tm__stmt_init(p->db, "DELETE FROM batches WHERE source = ? AND seq <= ?", &stmt, err));
     tm__stmt_bind_i64(stmt, 1, p->source.id);
     tm__stmt_bind_i64(stmt, 2, portion->last);
-    tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    tm_status st = tm__stmt_run_done(stmt, err);
     if (st == TM_OK && tm__db_changes(p->db) != (uint64_t)portion->n_batches) {
         st = TM_FAIL(err, TM_E_CONFLICT, "another process makes segments of '%s'", p->source.name);
         tm_err_hint(err, "Nothing is lost; let the other one go on.");

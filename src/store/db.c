@@ -195,6 +195,12 @@ tm_status tm__stmt_run(tm_stmt *stmt, tm_err *err) {
     return TM_OK;
 }
 
+tm_status tm__stmt_run_done(tm_stmt *stmt, tm_err *err) {
+    const tm_status st = tm__stmt_run(stmt, err);
+    tm__stmt_done(stmt);
+    return st;
+}
+
 tm_db_type tm__stmt_type(tm_stmt *stmt, int col) {
     return stmt->db->ops->type(stmt, col);
 }

@@ -149,6 +149,8 @@ TM_NODISCARD tm_status tm__stmt_step(tm_stmt *stmt, bool *out_row, tm_err *err);
 bool tm__stmt_next(tm_stmt *stmt, tm_status *st, tm_err *err);
 /** Step a statement that gives no row. */
 TM_NODISCARD tm_status tm__stmt_run(tm_stmt *stmt, tm_err *err);
+/** Same, and the statement is done. */
+TM_NODISCARD tm_status tm__stmt_run_done(tm_stmt *stmt, tm_err *err);
 typedef enum tm_db_type { TM_DB_NULL, TM_DB_INT, TM_DB_REAL, TM_DB_TEXT, TM_DB_BLOB } tm_db_type;
 /** What a column of the row at hand holds; its name and how many there are. */
 tm_db_type tm__stmt_type(tm_stmt *stmt, int col);

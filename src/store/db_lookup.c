@@ -306,8 +306,7 @@ tm_status tm__db_lookup_make_locked(tm_db *db, tm_err *err) {
     TM_TRY(tm__stmt_init(db, "INSERT INTO lookup VALUES(1, seal('lookup.key', 1, ?))", &stmt, err));
     tm__random_bytes(key.bytes, sizeof(key.bytes));
     tm__stmt_bind_blob(stmt, 1, key.bytes, sizeof(key.bytes));
-    const tm_status st = tm__stmt_run(stmt, err);
-    tm__stmt_done(stmt);
+    const tm_status st = tm__stmt_run_done(stmt, err);
     tm__hash_reset(&key);
     return st;
 }

@@ -123,6 +123,20 @@ static void a_loop_over_rows_ends_with_them_or_with_a_failure(void **state) {
     tm__db_close(db);
 }
 
+static void a_statement_without_rows_is_run_and_done(void **state) {
+    (void)state;
+    tm_db *db = db_case_open(&db_case_make);
+    for (int i = 0; i < 2; i++) {
+        tm_stmt *stmt = NULL;
+        assert_int_equal(tm__stmt_init(db, "INSERT INTO t(name, x) VALUES(?1, 1.0)", &stmt, NULL),
+                         TM_OK);
+        tm__stmt_bind_text(stmt, 1, "a"); /* of which there is one */
+        assert_true((tm__stmt_run_done(stmt, NULL) == TM_OK) == (i == 0));
+    }
+    assert_int_equal(db_case_number(db, "SELECT count(*) FROM t"), 1);
+    tm__db_close(db);
+}
+
 static void a_rolled_back_transaction_leaves_nothing(void **state) {
     (void)state;
     tm_db *db = db_case_open(&db_case_make);
@@ -357,6 +371,7 @@ int main(void) {
         TEST(values_come_back_as_they_went_in),
         TEST(a_statement_in_use_may_be_started_again),
         TEST(a_loop_over_rows_ends_with_them_or_with_a_failure),
+        TEST(a_statement_without_rows_is_run_and_done),
         TEST(a_rolled_back_transaction_leaves_nothing),
         TEST(a_transaction_ends_as_its_work_did),
         TEST(data_version_moves_with_the_commits_of_others),
