@@ -52,6 +52,9 @@ bool tm__net_wait(int fd, bool want_write, uint32_t timeout_ms);
 /** True when the peer has ended its side, also while bytes wait to be read. */
 bool tm__net_has_ended(int fd);
 void tm__net_close(int fd);
+/** Raise the limit of open files as far as the system allows; returns it. tm__net_accept() gives -1
+ * at the limit, so keep fewer connections than that. */
+uint64_t tm__net_raise_limit(void);
 
 typedef struct tm_poller tm_poller;
 typedef struct tm_poll_event {

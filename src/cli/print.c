@@ -203,8 +203,9 @@ json_t *tm__cli_error_json(const tm_err *err) {
 int tm__cli_fail(tm_cli *cli, const tm_err *err) {
     tm__cli_bar_reset(cli);
     fflush(stdout);
+    const bool is_json = cli->json && !cli->has_result;
     json_t *value = NULL;
-    if (cli->json && !cli->has_result) {
+    if (is_json) {
         tm__json_reset();
         value = tm__cli_error_json(err);
     }
@@ -221,6 +222,10 @@ int tm__cli_fail(tm_cli *cli, const tm_err *err) {
             fwrite(text.data, 1, text.len, stderr);
         }
         tm__buf_done(&text);
+    }
+    if (is_json && value == NULL) { /* who waits for JSON must not take its absence for the error */
+        put_error(&(tm_err){.status = TM_E_NOMEM, .message = "no memory to tell this as JSON"});
+        return (int)tm_status_exit(TM_E_NOMEM);
     }
     const int signal = cli->signal;
     if (err->status == TM_E_CANCELLED && signal > 0) {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/net.h"
 #include "registry/registry_known.h"
 #include "serve/declared_log.h"
 #include "serve/prepare.h"
@@ -262,6 +263,7 @@ tm_status tm__server_open(const tm_home *home, const tm_serve_options *options, 
     server->n_workers = options->threads > 0 ? options->threads : tm__cpu_count();
     server->n_workers = server->n_workers > THREADS_MAX ? THREADS_MAX : server->n_workers;
     server->n_desks = 2 * server->n_workers + 3;
+    (void)tm__net_raise_limit(); /* one file a connection; `doctor` tells the most there may be */
     tm__serve_limits_init(&server->limits, options->limits);
     tm_status st = tm__declared_log_policy(options->log_policy, &server->log_terms, err);
     st = st != TM_OK ? st : open_parts(server, err);

@@ -4,11 +4,13 @@
 Sockets are used raw where a client library would repair what is sent.
 """
 import csv
+import functools
 import gzip
 import http.client
 import json
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -83,6 +85,22 @@ def server(trained):
 
 def status_of(reply):
     return [int(x) for x in re.findall(rb"HTTP/1\.1 (\d\d\d) ", reply)]
+
+
+def test_a_server_takes_as_many_files_as_it_may(trained):
+    """A shell gives 1,024, which is fewer than the connections that a server takes."""
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, 4096))
+
+    popen = trained.popen
+    try:
+        trained.popen = functools.partial(popen, preexec_fn=lower)
+        s = Client(trained)
+    finally:
+        trained.popen = popen
+    metrics = s.request("GET", "/metrics")[2]
+    s.stop()
+    assert "\nprocess_max_fds 4096\n" in (metrics if isinstance(metrics, str) else metrics.decode())
 
 
 def test_health_version_and_interface(server):

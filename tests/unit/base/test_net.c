@@ -191,6 +191,13 @@ static void loopback_is_known_by_its_address(void **state) {
     }
 }
 
+static void the_limit_of_files_is_raised(void **state) {
+    (void)state;
+    const uint64_t limit = tm__net_raise_limit();
+    assert_true(limit >= 64);
+    assert_int_equal(tm__net_raise_limit(), limit);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_hold_addresses),
@@ -200,6 +207,7 @@ int main(void) {
         cmocka_unit_test(a_read_ends_at_its_limit),
         cmocka_unit_test(bad_addresses_are_refused),
         cmocka_unit_test(loopback_is_known_by_its_address),
+        cmocka_unit_test(the_limit_of_files_is_raised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
