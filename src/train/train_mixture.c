@@ -145,12 +145,16 @@ static void slice_done(slice *s) {
     tm__mem_free(s->weights);
 }
 
-/* n_later: rows behind those of the fold, which a run that passes over the newest has passed. */
+/* The newest rows are the newest of the fold; a run that passes over some is where it is, n_later
+ * rows lying behind those of the fold. */
 static void place_slice(const run_of *run, uint64_t n, uint64_t n_later, slice *out) {
-    const uint64_t passed = run->passed > n_later ? run->passed - n_later : 0;
-    const uint64_t end = passed < n ? n - passed : 0;
-    out->begin = run->rows > 0 && run->rows < end ? end - run->rows : 0;
-    out->n = end - out->begin;
+    const uint64_t n_all = run->passed > 0 ? n + n_later : n;
+    uint64_t end = run->passed < n_all ? n_all - run->passed : 0;
+    uint64_t begin = run->rows > 0 && run->rows < end ? end - run->rows : 0;
+    end = end < n ? end : n;
+    begin = begin < end ? begin : end;
+    out->begin = begin;
+    out->n = end - begin;
 }
 
 static tm_status weigh(const tm_fold *fold, const run_of *run, slice *s, tm_err *err) {

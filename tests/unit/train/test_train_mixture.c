@@ -92,6 +92,33 @@ static void a_part_that_cannot_learn_is_left_out(void **state) {
     tm__table_unref(table);
 }
 
+/* Rows 550 to 700 of 900, whose target is flipped, are what the only part learns from: it is wrong
+ * of all others, whichever rows are held out. */
+static void a_run_before_the_newest_is_where_it_is(void **state) {
+    (void)state;
+    static const uint64_t aheads[] = {0, 120};
+    for (size_t i = 0; i < 2; i++) {
+        const tm_mixture_part part = {
+            .learner = "gbdt", .params = trees, .rows = 150, .passed = 200, .share = 1.0};
+        tm_table *const table = train_case_table(&(train_case){0}, 900);
+        const uint32_t label = tm__table_find(table, "label");
+        int64_t *const labels = (int64_t *)(uintptr_t)tm__table_column(table, label)->ints;
+        for (uint64_t row = 550; row < 700; row++) {
+            labels[row] = 1 - labels[row];
+        }
+        json_t *const mixture = tm__mixture_json(&part, 1, aheads[i]);
+        tm_train_options options = options_of(mixture);
+        tm_train_result result = {0};
+        options.split = (tm_split){.kind = TM_SPLIT_NONE};
+        assert_int_equal(train(1, table, &options, &result, NULL), TM_OK);
+        const json_t *const validation = json_object_get(result.report, "validation");
+        assert_true(tm__json_f64(validation, "auc", 1.0) < 0.3);
+        tm__train_result_done(&result);
+        json_decref(mixture);
+        tm__table_unref(table);
+    }
+}
+
 static void what_no_writer_made_is_refused(void **state) {
     (void)state;
     static const char *const bad[] = {
@@ -132,6 +159,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_answer_together_and_again),
         cmocka_unit_test(a_part_that_cannot_learn_is_left_out),
+        cmocka_unit_test(a_run_before_the_newest_is_where_it_is),
         cmocka_unit_test(what_no_writer_made_is_refused),
         cmocka_unit_test(rules_are_not_kept_by_it),
     };
