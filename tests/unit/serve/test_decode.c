@@ -107,7 +107,8 @@ typedef struct error_case {
 
 static const error_case errors[] = {
     {"[{\"distance\":\"far\",\"origin\":\"a\",\"date\":\"2001-01-01\"}]",
-     "rows[0].distance wants an int, got a text that is not a number", "distance", ""},
+     "rows[0].distance wants an int, got a text that is not a number", "distance",
+     "Give a number, or none (null, an empty cell) where it is not known."},
     {"[{\"distanse\":1,\"distance\":1,\"origin\":\"a\",\"date\":\"2001-01-01\"}]",
      "rows[0] has a column 'distanse' that the model does not know", "distanse",
      "Did you mean 'distance'?"},
@@ -125,7 +126,8 @@ static const error_case errors[] = {
      "rows[0].distance must be one value: a number that fits a double, a text, true, false or null",
      "distance", ""},
     {"[{\"distance\":1,\"origin\":\"a\",\"date\":null,\"speed\":\"1e999\"}]",
-     "rows[0].speed wants a float, got a text of a number larger than a double", "speed", ""},
+     "rows[0].speed wants a float, got a text of a number larger than a double", "speed",
+     "Give a number, or none (null, an empty cell) where it is not known."},
     {"[{\"distance\":2.5,\"origin\":\"a\",\"date\":null}]",
      "rows[0].distance wants an int, got a float with a fraction", "distance", ""},
     {"[{\"distance\":123456789012345678901234567890,\"origin\":\"a\",\"date\":null}]",
