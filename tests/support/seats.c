@@ -32,6 +32,9 @@ static tm_status seat_exchange(void *self, const tm_exchange *e, tm_err *err) {
         tm__cond_wait(p->cond, p->mutex, UINT32_MAX); /* the bytes are the sender's */
     }
     const bool is_broken = p->is_broken;
+    if (is_broken && e->to != TM_RANK_NONE) {
+        p->boxes[s->rank][e->to].is_full = false; /* who leaves takes the bytes along */
+    }
     tm__cond_signal_all(p->cond);
     tm__mutex_unlock(p->mutex);
     return is_broken ? TM_FAIL(err, TM_E_UNAVAILABLE, "rank 1 is lost") : TM_OK;
