@@ -80,8 +80,8 @@ def test_what_differs_is_told_and_brought_to_the_file(tm):
     assert {c["column"]: (c["kind"], c["from"], c["to"]) for c in shown["changes"][0]["changes"]} == {
         "amount": ("declared", "int", "float"), "note": ("rule", "text", "text")}
     # What cannot be changed: nothing at all is done.
-    for old, new, says in (("key: id", "key: day", "another key"), ("sales/*.csv", "sales/1.csv", "another files"),
-                           ("query: visits", "query: other", "another query"), ("amount: {type: float,", "amount: {type: text,", "cannot become text")):
+    for old, new, says in (("key: id", "key: day", "the same 'key'"), ("sales/*.csv", "sales/1.csv", "the same 'files'"),
+                           ("query: visits", "query: other", "the same 'query'"), ("amount: {type: float,", "amount: {type: text,", "cannot become text")):
         path.write_text(FILE.replace(old, new), encoding="utf-8")
         refused = tm("apply")
         assert refused.code == 5 and says in refused.err and "tidemill.yaml:" in refused.err, refused.err
