@@ -113,9 +113,15 @@ tm_status tm__mixture_choose(tm_ctx *ctx, tm_retraining *r, const tm_train_optio
         return TM_FAIL(err, TM_E_UNSUPPORTED, "the policy ranks nothing");
     }
     TM_TRY(take_rows(ctx, r, options, &rows, err));
-    const tm_status st = replay(ctx, r, rows, options, &told, err);
+    tm_status st = replay(ctx, r, rows, options, &told, err);
     tm__table_unref(rows);
     TM_TRY(st);
+    const json_t *const mixture = json_object_get(told, "mixture");
+    if (json_array_size(json_object_get(mixture, "parts")) == 0) {
+        st = TM_FAIL(err, TM_E_DATA, "rules that learn nothing are right, and no model has a say");
+        json_decref(told);
+        return st;
+    }
     json_object_set_new(json_object_get(r->turn.story, "how"), "policy", told);
     TM_TRY(tm__json_check(err));
     TM_ASSERT(tm__mixture_of(r) != NULL);
