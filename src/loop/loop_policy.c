@@ -297,7 +297,13 @@ static uint32_t n_fitted(const tm_policy *self) {
     return n;
 }
 
-void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work) {
+void tm__policy_took(tm_policy *self, const tm_policy_fit *fit, uint64_t work) {
+    self->arms[fit->arm].work = work;
+    self->work += work;
+    self->work_begun += fit->why == TM_POLICY_BEGIN ? work : 0;
+}
+
+void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit) {
     tm_policy_arm *const arm = &self->arms[fit->arm];
     const tm_policy_terms *const t = &self->terms;
     if (!arm->is_fitted) {
@@ -306,9 +312,6 @@ void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work)
     arm->is_fitted = true;
     arm->end = fit->end;
     arm->n_fits++;
-    arm->work = work;
-    self->work += work;
-    self->work_begun += fit->why == TM_POLICY_BEGIN ? work : 0;
     if (arm->n_gain < GAIN_ROWS) {
         return;
     }

@@ -143,8 +143,10 @@ uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out);
 uint32_t tm__policy_leader(const tm_policy *self);
 /** One that learns nothing here answers from now on, or another one does in its place. */
 void tm__policy_join(tm_policy *self, uint32_t other);
-/** One of them was done; work: units that it took. */
-void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit, uint64_t work);
+/** One of them was begun: nobody answers by it before. */
+void tm__policy_fitted(tm_policy *self, const tm_policy_fit *fit);
+/** It is done; work: units that it took. */
+void tm__policy_took(tm_policy *self, const tm_policy_fit *fit, uint64_t work);
 /** Shares of the arms and others in an answer: 0 for those that never answered, else they add up to
  * 1. */
 void tm__policy_shares(const tm_policy *self, tm_blend_shares *out);

@@ -33,91 +33,19 @@ static void note_turn(tm_replay_running *r, const tm_policy_fit *fit, uint64_t r
     }
 }
 
-static tm_replay_recipe recipe_of(const tm_replay_running *r, const tm_policy_fit *fit) {
-    const tm_replay_arm *const how = tm__replay_arm_get(r->stream, fit->arm);
-    return (tm_replay_recipe){
-        .learner = how->learner,
-        .params = fit->leads && how->params_leading != NULL ? how->params_leading : how->params,
-        .begin = fit->begin,
-        .end = fit->end,
-        .half_life = how->half_life,
-        .work = r->arms[fit->arm].now != NULL ? r->arms[fit->arm].now->model.work : 0,
-        .seed = r->seed,
-    };
-}
-
-static void give_back(tm_replay_held *one) {
-    if (one != NULL && --one->n_refs == 0) {
-        tm__replay_model_done(&one->model);
-        tm__mem_free(one);
-    }
-}
-
-/* An arm answers by a new model, and its last one beside it. */
-static tm_status take_model(tm_replay_running *r, const tm_policy_fit *fit, uint64_t row,
-                            tm_replay_model *model, tm_err *err) {
-    tm_replay_member *const a = &r->arms[fit->arm];
-    tm_replay_held *const now = tm__mem_alloc(1, sizeof(*now));
-    if (now == NULL) {
-        return TM_FAIL(err, TM_E_NOMEM, "no memory for a model of a replay");
-    }
-    give_back(a->before);
-    a->before = a->now;
-    a->now = now;
-    *now = (tm_replay_held){.model = *model,
-                            .begin = fit->begin,
-                            .end = fit->end,
-                            .params = recipe_of(r, fit).params,
-                            .n_refs = 1};
-    a->begin = fit->begin;
-    a->end = fit->end;
-    a->train_seconds += model->seconds;
-    r->run->n_retrains += fit->why != TM_POLICY_BEGIN ? 1 : 0;
-    note_turn(r, fit, row);
-    tm__policy_fitted(&r->policy, fit, model->work);
-    memset(model, 0, sizeof(*model));
-    return TM_OK;
-}
-
-static tm_status fit_due(tm_replay_running *r, uint64_t n_known, uint64_t row, tm_err *err) {
+static tm_status ask_due(tm_replay_running *r, uint64_t n_known, uint64_t row, tm_err *err) {
     tm_policy_fit fits[N_ARMS];
-    tm_replay_recipe due[N_ARMS];
-    tm_replay_model models[N_ARMS];
-    tm_replay_seconds seconds;
     const uint32_t n = tm__policy_due(&r->policy, n_known, fits);
-    if (n == 0) {
-        return TM_OK;
-    }
     for (uint32_t i = 0; i < n; i++) {
-        due[i] = recipe_of(r, &fits[i]);
+        TM_TRY(tm__replay_ask(r, &fits[i], err));
+        r->run->n_retrains += fits[i].why != TM_POLICY_BEGIN ? 1 : 0;
+        note_turn(r, &fits[i], row);
+        tm__policy_fitted(&r->policy, &fits[i]);
     }
-    tm_status st = tm__replay_fit_all(r->ctx, r->stream, due, n, models, &seconds, err);
-    r->run->train_seconds += seconds.wall;
-    r->run->train_cpu_seconds += seconds.cpu;
-    for (uint32_t i = 0; i < n; i++) {
-        if (st == TM_OK) {
-            st = take_model(r, &fits[i], row, &models[i], err);
-        }
-        tm__replay_model_done(&models[i]);
-    }
-    return st;
+    return TM_OK;
 }
 
 /* ---- answers ---- */
-
-static tm_status answer_arm(tm_replay_running *r, const tm_replay_held *by, uint64_t begin,
-                            uint64_t end, float *out, tm_err *err) {
-    const uint32_t n_outputs = r->stream->n_outputs;
-    double *const room = r->room;
-    if (by == NULL) {
-        return TM_OK;
-    }
-    TM_TRY(tm__replay_answer(r->ctx, r->stream, &by->model, begin, end, room, err));
-    for (uint64_t i = 0; i < (end - begin) * n_outputs; i++) {
-        out[begin * n_outputs + i] = (float)room[i];
-    }
-    return TM_OK;
-}
 
 /* Of values: who has not seen rows like the newest ones, where the arm of all rows has. */
 static void note_far(tm_replay_running *r, uint64_t row) {
@@ -130,32 +58,20 @@ static void note_far(tm_replay_running *r, uint64_t row) {
     }
 }
 
-static tm_status answer_tick(tm_replay_running *r, uint64_t begin, uint64_t end, tm_err *err) {
-    const uint64_t started = tm__mono_ns();
-    tm_blend_shares *const shares = tm__replay_shares_at(r, begin);
-    for (uint32_t i = 0; i < N_MEMBERS; i++) {
-        tm_replay_member *const a = &r->arms[i];
-        TM_TRY(answer_arm(r, a->now, begin, end, a->answers, err));
-        TM_TRY(answer_arm(r, a->before, begin, end, a->answers_before, err));
-    }
-    const uint32_t leader = tm__policy_leader(&r->policy), k = r->stream->n_outputs;
+/* Of values the newest labels amend answers, and what fits took says what is due: nothing waits. */
+static tm_status put_tick(tm_replay_running *r, uint64_t begin, uint64_t end, tm_err *err) {
     note_far(r, begin);
-    tm__policy_shares(&r->policy, shares);
-    tm__replay_amend(r, shares, begin, end);
-    for (uint64_t row = begin; row < end; row++) {
-        tm__replay_answer_of_all(r, row, shares->both, r->room);
-        r->together[row] = r->run->answers[row] = tm__replay_pick(r->stream, r->room);
-        const float *const alone =
-            leader == TM_POLICY_TOGETHER ? NULL : r->arms[leader].answers + row * k;
-        if (alone == NULL || alone[0] != alone[0]) {
-            continue;
-        }
-        for (uint32_t c = 0; c < k; c++) {
-            r->room[c] = (double)alone[c];
-        }
-        r->run->answers[row] = tm__replay_pick(r->stream, r->room);
+    tm__policy_shares(&r->policy, tm__replay_shares_at(r, begin));
+    tm__replay_put_tick(r, begin, end, tm__policy_leader(&r->policy));
+    return !r->stream->is_classes || tm__replay_is_full(r) ? tm__replay_catch_up(r, err) : TM_OK;
+}
+
+/* What labels ask for is answered before. */
+static tm_status tell_labels(tm_replay_running *r, uint64_t known, tm_err *err) {
+    if (r->due.n_ticks > 0 && known > r->due.ticks[0].begin) {
+        TM_TRY(tm__replay_catch_up(r, err));
     }
-    r->run->answer_seconds += (double)(tm__mono_ns() - started) * 1e-9;
+    tm__replay_tell_labels(r, known);
     return TM_OK;
 }
 
@@ -187,7 +103,7 @@ static void recall_before_change(tm_replay_running *r) {
         }
     }
     const uint32_t place = place_of_least_use(r);
-    give_back(r->arms[place].now);
+    tm__replay_give_back(r->arms[place].now);
     r->arms[place].now = r->arms[TM_REPLAY_ARM_SINCE].now;
     r->arms[place].now->n_refs++;
     tm__policy_join(&r->policy, place - (uint32_t)N_ARMS);
@@ -199,10 +115,10 @@ static tm_status warm_up(tm_replay_running *r, tm_err *err) {
     if (r->warm_begin == r->warm_end) {
         return TM_OK;
     }
-    TM_TRY(fit_due(r, r->warm_begin, r->stream->first, err));
+    TM_TRY(ask_due(r, r->warm_begin, r->stream->first, err));
     for (uint64_t row = r->warm_begin; row < r->warm_end; row += TICK_ROWS) {
         const uint64_t end = row + TICK_ROWS < r->warm_end ? row + TICK_ROWS : r->warm_end;
-        TM_TRY(answer_tick(r, row, end, err));
+        TM_TRY(put_tick(r, row, end, err));
     }
     return TM_OK;
 }
@@ -221,13 +137,13 @@ static tm_status run_rows(tm_replay_running *r, tm_err *err) {
         if (tm__ctx_cancelled(r->ctx)) {
             return TM_FAIL(err, TM_E_CANCELLED, "the replay was cancelled");
         }
-        tm__replay_tell_labels(r, s->known[row]);
+        TM_TRY(tell_labels(r, s->known[row], err));
         recall_before_change(r);
-        TM_TRY(fit_due(r, s->known[row], row, err));
-        TM_TRY(answer_tick(r, row, end, err));
+        TM_TRY(ask_due(r, s->known[row], row, err));
+        TM_TRY(put_tick(r, row, end, err));
         row = end;
     }
-    tm__replay_tell_labels(r, s->n_rows); /* in the end all are known */
+    TM_TRY(tell_labels(r, s->n_rows, err)); /* in the end all are known */
     r->run->score = tm__replay_score(s, r->run->answers, s->first, s->n_rows);
     return TM_OK;
 }
@@ -237,7 +153,8 @@ static tm_status run_rows(tm_replay_running *r, tm_err *err) {
 static tm_status prepare(tm_replay_running *r, const tm_replay_options *options, tm_err *err) {
     const uint64_t n = r->stream->n_rows * r->stream->n_outputs;
     bool ok = true;
-    r->room = tm__mem_alloc((uint64_t)TICK_ROWS * r->stream->n_outputs, sizeof(*r->room));
+    r->room = tm__mem_alloc((uint64_t)TM_REPLAY_TICKS_MAX * TICK_ROWS * r->stream->n_outputs,
+                            sizeof(*r->room));
     r->together = tm__mem_alloc(r->stream->n_rows, sizeof(*r->together));
     r->base = tm__mem_alloc(r->stream->n_rows, sizeof(*r->base));
     r->amend_terms = tm__mem_zalloc(r->stream->n_rows, TM_AMEND_TERMS * sizeof(*r->amend_terms));
@@ -327,9 +244,10 @@ tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
     if (st == TM_OK) {
         *json = tell_run(r);
     }
+    tm__replay_due_reset(&r->due);
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
-        give_back(r->arms[i].now);
-        give_back(r->arms[i].before);
+        tm__replay_give_back(r->arms[i].now);
+        tm__replay_give_back(r->arms[i].before);
         tm__mem_free(r->arms[i].answers);
         tm__mem_free(r->arms[i].answers_before);
     }

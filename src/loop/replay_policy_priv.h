@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of a replay's policy: replay_policy.c fits and answers, replay_truth.c tells
- * the policy how answers fared. */
+/* Between the files of a replay's policy: replay_policy.c says what is learned and who answers,
+ * replay_due.c learns and answers, replay_truth.c tells the policy how answers fared. */
 #ifndef TM_LOOP_REPLAY_POLICY_PRIV_H
 #define TM_LOOP_REPLAY_POLICY_PRIV_H
 
@@ -18,10 +18,10 @@
 #define FIRST_RECALLED (N_ARMS + TM_REPLAY_RULES)
 #define AMENDED (N_MEMBERS - 1u) /* of values only */
 
-/* A model that several places may answer by. */
+/* A model that several places may answer by; it may not be learned yet. */
 typedef struct tm_replay_held {
     tm_replay_model model;
-    uint64_t begin, end;       /* rows that it learned from */
+    uint64_t begin, end;       /* rows that it learns from */
     const char *const *params; /* and how; static storage */
     uint32_t n_refs;
 } tm_replay_held;
@@ -29,9 +29,28 @@ typedef struct tm_replay_held {
 typedef struct tm_replay_member {
     tm_replay_held *now, *before;    /* NULL: none */
     float *answers, *answers_before; /* [n_rows x n_outputs]; NaN: none */
-    uint64_t begin, end;             /* rows of the last fit */
+    uint64_t begin, end;             /* rows of the last fit that was asked for */
+    double work_of_row;              /* units, of the last one that was done; 0: none was */
     double train_seconds;
 } tm_replay_member;
+
+/* Fits that were asked for, and rows that are to be answered. They wait until labels of these rows
+ * become known, for nothing asks for their answers before: so fits of many rows are side by side.
+ * Zeroed: nothing waits. */
+#define TM_REPLAY_TICKS_MAX 40u
+typedef struct tm_replay_tick {
+    uint64_t begin, end; /* TICK_ROWS at the most */
+    uint32_t leader;
+    tm_replay_held *now[N_MEMBERS], *before[N_MEMBERS]; /* in force then; NULL: none */
+} tm_replay_tick;
+typedef struct tm_replay_due {
+    uint32_t n_fits, n_ticks;
+    tm_policy_fit fits[TM_REPLAY_FITS_MAX];
+    tm_replay_held *held[TM_REPLAY_FITS_MAX]; /* by these fits */
+    tm_replay_recipe recipes[TM_REPLAY_FITS_MAX];
+    tm_replay_model models[TM_REPLAY_FITS_MAX]; /* room */
+    tm_replay_tick ticks[TM_REPLAY_TICKS_MAX];
+} tm_replay_due;
 
 typedef struct tm_replay_running {
     tm_ctx *ctx;
@@ -49,7 +68,8 @@ typedef struct tm_replay_running {
     json_t *turns;
     uint64_t n_why[3];
     uint64_t n_recalled; /* changes whose models were put by */
-    double *room;        /* [TICK_ROWS x n_outputs] */
+    double *room;        /* [TM_REPLAY_TICKS_MAX x TICK_ROWS x n_outputs] */
+    tm_replay_due due;
     tm_replay_near near; /* of values */
     tm_amend amend;
     uint64_t lag;        /* rows of a period; 0: none */
@@ -58,6 +78,19 @@ typedef struct tm_replay_running {
     double *amend_terms; /* [n_rows x TM_AMEND_TERMS] */
 } tm_replay_running;
 
+/** An arm answers by a new model from now on, and by its last one beside it. Errors: TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__replay_ask(tm_replay_running *r, const tm_policy_fit *fit, tm_err *err);
+/** Rows begin to end, TICK_ROWS at the most, are to be answered by the models and shares of now;
+ * leader as tm__policy_leader() has it. */
+void tm__replay_put_tick(tm_replay_running *r, uint64_t begin, uint64_t end, uint32_t leader);
+/** Whether no more can wait. */
+bool tm__replay_is_full(const tm_replay_running *r);
+/** Learn and answer what waits. Errors: those of fitting; what waits is lost. */
+TM_NODISCARD tm_status tm__replay_catch_up(tm_replay_running *r, tm_err *err);
+/** NULL is a no-op. */
+void tm__replay_give_back(tm_replay_held *one);
+/** Nothing waits any more. */
+void tm__replay_due_reset(tm_replay_due *due);
 /** The shares by which a row was answered. */
 tm_blend_shares *tm__replay_shares_at(const tm_replay_running *r, uint64_t row);
 /** The mean by shares of those that answered a row: out [n_outputs]. */

@@ -10,6 +10,7 @@
  *   replay_arms.c     who answers in the policy
  *   replay_near.c     whether an arm has seen rows like the newest
  *   replay_policy.c   the policy over the stream
+ *   replay_due.c      what it asks for, learned and answered
  *   replay_mixture.c  what it has come to, for a training
  *   replay_truth.c    what labels say of its answers
  *   replay_amend.c    what they say of its next answers of values
@@ -69,7 +70,7 @@ TM_NODISCARD tm_status tm__replay_fit(tm_ctx *ctx, const tm_replay_stream *strea
  * which has all threads before. One alone has all threads if it is much work. Models are those of
  * tm__replay_fit() in any case. n at most TM_REPLAY_FITS_MAX; each of out [n] is ended by
  * tm__replay_model_done() in every case. *seconds: of all of them together. */
-#define TM_REPLAY_FITS_MAX 32u
+#define TM_REPLAY_FITS_MAX 64u
 typedef struct tm_replay_seconds {
     double wall, cpu;
 } tm_replay_seconds;

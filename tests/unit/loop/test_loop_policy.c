@@ -29,7 +29,8 @@ static uint32_t fit_due(tm_policy *policy, uint64_t n_known, tm_policy_why *why)
     for (uint32_t i = 0; i < n; i++) {
         assert_true(fits[i].begin <= fits[i].end && fits[i].end == n_known);
         assert_true(i == 0 || fits[i].arm > fits[i - 1].arm);
-        tm__policy_fitted(policy, &fits[i], 10);
+        tm__policy_fitted(policy, &fits[i]);
+        tm__policy_took(policy, &fits[i], 10);
         *why = fits[i].why;
     }
     return n;
@@ -310,8 +311,10 @@ static void the_budget_holds_fits(void **state) {
     tm__policy_init(&policy, &some);
     tm_policy_fit due[TM_POLICY_ARMS_MAX];
     assert_int_equal(tm__policy_due(&policy, 1000, due), 2); /* each begins */
-    tm__policy_fitted(&policy, &due[0], 1000000);
-    tm__policy_fitted(&policy, &due[1], 10);
+    tm__policy_fitted(&policy, &due[0]);
+    tm__policy_took(&policy, &due[0], 1000000);
+    tm__policy_fitted(&policy, &due[1]);
+    tm__policy_took(&policy, &due[1], 10);
     assert_int_equal(tm__policy_due(&policy, 5000, due), 0);
     assert_int_equal(fit_due(&policy, 1000020, &why), 2);
 }
@@ -369,12 +372,15 @@ static void a_keen_arm_learns_as_often_as_its_work_allows(void **state) {
         tm__policy_init(&policy, &keen);
         policy.arms[0].step = policy.arms[1].step = 100000.0;
         assert_int_equal(tm__policy_due(&policy, 1000, due), 2);
-        tm__policy_fitted(&policy, &due[0], 10);
-        tm__policy_fitted(&policy, &due[1], 70);
+        tm__policy_fitted(&policy, &due[0]);
+        tm__policy_took(&policy, &due[0], 10);
+        tm__policy_fitted(&policy, &due[1]);
+        tm__policy_took(&policy, &due[1], 70);
         for (uint64_t known = 1010; known <= 3500; known += 10) {
             if (tm__policy_due(&policy, known, due) > 0) {
                 assert_int_equal(due[0].arm, 0);
-                tm__policy_fitted(&policy, &due[0], 10);
+                tm__policy_fitted(&policy, &due[0]);
+                tm__policy_took(&policy, &due[0], 10);
             }
         }
         assert_in_range(policy.arms[0].n_fits, want[i], want[i] + 2);
