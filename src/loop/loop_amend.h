@@ -9,7 +9,7 @@
 #ifndef TM_LOOP_LOOP_AMEND_H
 #define TM_LOOP_LOOP_AMEND_H
 
-#define TM_AMEND_TERMS 4u
+#define TM_AMEND_TERMS 6u
 
 typedef struct tm_amend {
     double memory; /* labels after which one counts 1/e */

@@ -17,6 +17,7 @@
 #define N_MEMBERS (N_ARMS + N_OTHERS)
 #define FIRST_RECALLED (N_ARMS + TM_REPLAY_RULES)
 #define AMENDED (N_MEMBERS - 1u) /* of values only */
+#define TM_REPLAY_LATE 3u        /* means of what answers were off of late: of few, some, many */
 
 /* A model that several places may answer by; it may not be learned yet. */
 typedef struct tm_replay_held {
@@ -72,10 +73,11 @@ typedef struct tm_replay_running {
     tm_replay_due due;
     tm_replay_near near; /* of values */
     tm_amend amend;
-    uint64_t lag;        /* rows of a period; 0: none */
-    double late_off;     /* mean of what the newest answers known were off */
-    double *base;        /* [n_rows] of values, the mean of learned arms; NaN: none */
-    double *amend_terms; /* [n_rows x TM_AMEND_TERMS] */
+    uint64_t lag;                    /* rows of a period; 0: none */
+    double late_off[TM_REPLAY_LATE]; /* mean of what the newest answers known were off */
+    uint64_t n_amended;              /* labels that the amending knows, row by row */
+    double *base;                    /* [n_rows] of values, the mean of learned arms; NaN: none */
+    double *amend_terms;             /* [n_rows x TM_AMEND_TERMS] */
 } tm_replay_running;
 
 /** An arm answers by a new model from now on, and by its last one beside it. Errors: TM_E_NOMEM. */
@@ -96,10 +98,10 @@ tm_blend_shares *tm__replay_shares_at(const tm_replay_running *r, uint64_t row);
 /** The mean by shares of those that answered a row: out [n_outputs]. */
 void tm__replay_answer_of_all(const tm_replay_running *r, uint64_t row, const double *shares,
                               double *out);
-/** What of late says of the answers of rows, after those of the arms. */
+/** What of late says of the answers of rows, after those of the arms: of each row by the labels
+ * that are known at it, not at the first one. */
 void tm__replay_amend(tm_replay_running *r, const tm_blend_shares *shares, uint64_t begin,
                       uint64_t end);
-void tm__replay_note_off(tm_replay_running *r, uint64_t row);
 /** Tell the policy of labels, the first `known` of which are known now. */
 void tm__replay_tell_labels(tm_replay_running *r, uint64_t known);
 /** Who has a say now, as tm__mixture_json() writes it: replay_mixture.c. New reference. */

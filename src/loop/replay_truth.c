@@ -142,7 +142,6 @@ void tm__replay_tell_labels(tm_replay_running *r, uint64_t known) {
         }
         if (!s->is_classes) {
             know_error(r, row);
-            tm__replay_note_off(r, row);
         }
         label.champion = champion_error(r, row);
         for (uint32_t i = 0; i < N_MEMBERS; i++) {
