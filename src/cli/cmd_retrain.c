@@ -14,6 +14,7 @@
 #include "registry/turn.h"
 
 #define TURNS_MAX 100u
+#define SAY_LITTLE 0.5 /* of the models beside rules, in a replay */
 
 static const char *word(const json_t *object, const char *name, const char *none) {
     const char *const text = tm__json_text(object, name, NULL);
@@ -50,6 +51,8 @@ static void print_policy(tm_cli *cli, const json_t *policy) {
                   fabs(tm__json_f64(policy, "score", 0)));
     if (rule != NULL) {
         tm__cli_print(cli, "; the rule '%s' was right more often", rule);
+    } else if (tm__json_f64(policy, "say", 1) < SAY_LITTLE) {
+        tm__cli_print(cli, "; rules that learn nothing had more to say");
     }
 }
 
@@ -58,6 +61,7 @@ static void print_policy(tm_cli *cli, const json_t *policy) {
 static void print_how(tm_cli *cli, const json_t *how, const char *before) {
     const char *const reason = word(how, "reason", ""), *const hint = word(how, "hint", "");
     const json_t *const weight = json_object_get(how, "weight_before");
+    const json_t *const policy = json_object_get(how, "policy");
     if (how == NULL) {
         return;
     }
@@ -65,9 +69,12 @@ static void print_how(tm_cli *cli, const json_t *how, const char *before) {
     if (weight != NULL) {
         tm__cli_print(cli, ", where a row of before counts %.4g", json_number_value(weight));
     }
-    print_policy(cli, json_object_get(how, "policy"));
-    tm__cli_print(cli, "%s%s%s%s\n", reason[0] != '\0' ? ": " : "", reason,
-                  hint[0] != '\0' ? ". " : "", hint);
+    print_policy(cli, policy);
+    tm__cli_print(cli, "%s%s%s%s\n",
+                  reason[0] == '\0' ? ""
+                  : policy != NULL  ? "; "
+                                    : ": ",
+                  reason, hint[0] != '\0' ? ". " : "", hint);
 }
 
 /* Why it seemed worth it, and what was tried. */

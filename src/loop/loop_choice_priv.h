@@ -33,6 +33,9 @@ typedef struct tm_choosing {
 TM_NODISCARD tm_status tm__choosing_rows(tm_choosing *c, tm_err *err);
 /** Put the newest aside for the test and leave the gap before them; ready for trials. */
 TM_NODISCARD tm_status tm__choosing_cut(tm_choosing *c, tm_err *err);
+/** Options of the training to come in c->options, without its budget, its threshold and what of it
+ * somebody keeps or hears. */
+void tm__choosing_plain(tm_choosing *c);
 /** What each row's answer costs (0 to 1) by a quick model of a window of others. out [rows] */
 TM_NODISCARD tm_status tm__choosing_try(tm_choosing *c, tm_table *learn,
                                         const tm_row_window *window, tm_table *rows, double *out,

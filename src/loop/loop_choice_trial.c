@@ -82,6 +82,17 @@ static tm_status cut_tables(tm_choosing *c, tm_err *err) {
 
 /* ---- trials ---- */
 
+void tm__choosing_plain(tm_choosing *c) {
+    tm_train_options *const o = &c->options;
+    *o = *c->in->options;
+    o->work = o->budget_ms = o->bundle_bytes_max = 0;
+    o->threshold = NULL;
+    o->on_trial = NULL;
+    o->admission = NULL;
+    memset(o->snapshot, 0, sizeof(o->snapshot));
+    memset(o->test_snapshot, 0, sizeof(o->test_snapshot));
+}
+
 /* The recipe with one quick learner: features, roles and objective are its own. */
 static tm_status set_options(tm_choosing *c, tm_err *err) {
     const tm_train_options *const o = c->in->options;
@@ -97,18 +108,13 @@ static tm_status set_options(tm_choosing *c, tm_err *err) {
         memcpy(c->params, o->params, o->n_params * sizeof(*c->params));
     }
     memcpy(c->params + o->n_params, quick, n_quick * sizeof(*c->params)); /* the last one counts */
-    c->options = *o;
+    tm__choosing_plain(c);
     c->options.learners = is_line ? "linear" : "gbdt";
     c->options.params = c->params;
     c->options.n_params = o->n_params + n_quick;
     c->options.calibrate = "none";
-    c->options.threshold = NULL;
-    c->options.work = c->options.budget_ms = c->options.bundle_bytes_max = 0;
-    c->options.on_trial = NULL;
     c->options.base = NULL;
     c->options.is_update = false;
-    memset(c->options.snapshot, 0, sizeof(c->options.snapshot));
-    memset(c->options.test_snapshot, 0, sizeof(c->options.test_snapshot));
     return TM_OK;
 }
 

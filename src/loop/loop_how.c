@@ -17,8 +17,8 @@ tm_status tm__how_ask(const char *text, tm_turn_how *out, tm_err *err) {
     }
     const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.40s' is no way to learn again", text);
     tm_err_hint(err, "Write recipe (learn anew), trees (more of them), update (leaves or weights "
-                     "move), policy (models of several windows together) or auto (recipe or "
-                     "update).");
+                     "move), policy (models of several windows together) or auto (recipe, "
+                     "update or policy, by a test).");
     return st;
 }
 
@@ -48,9 +48,7 @@ static const char *name_of(const tm_model_ops *ops) {
     return ops->name;
 }
 
-/* Why the champion's model cannot be gone on from so, and what to do about it: in `why`; false: it
- * can. */
-static bool why_not(const tm_bundle *champion, tm_turn_how how, tm_err *why) {
+bool tm__how_why_not(const tm_bundle *champion, tm_turn_how how, tm_err *why) {
     const tm_model_ops *const ops = tm__bundle_model(champion)->ops;
     if (how == TM_HOW_TREES && !ops->continues) {
         (void)TM_FAIL(why, TM_E_UNSUPPORTED,
@@ -61,7 +59,7 @@ static bool why_not(const tm_bundle *champion, tm_turn_how how, tm_err *why) {
                                "from.");
         return true;
     }
-    if ((how == TM_HOW_UPDATE || how == TM_HOW_AUTO) && !ops->updates) {
+    if (how == TM_HOW_UPDATE && !ops->updates) {
         (void)TM_FAIL(why, TM_E_UNSUPPORTED,
                       "only boosted trees and lines can be updated, and the champion is %s",
                       name_of(ops));
@@ -100,11 +98,13 @@ tm_status tm__how_choose(tm_retraining *r, tm_err *err) {
         return TM_OK;
     }
     tm_err why = {0};
-    if (why_not(r->champion_bundle, how, &why)) {
+    if (tm__how_why_not(r->champion_bundle, how, &why)) {
         return set_kind(r, TM_HOW_RECIPE, &why, err);
     }
     r->how = how;
-    return how == TM_HOW_AUTO ? TM_OK : set_kind(r, how, NULL, err);
+    return how == TM_HOW_AUTO     ? TM_OK
+           : how == TM_HOW_POLICY ? tm__how_settle(r, how, err)
+                                  : set_kind(r, how, NULL, err);
 }
 
 bool tm__how_is_window_said(const tm_retraining *r) {
@@ -117,7 +117,8 @@ bool tm__how_is_window_said(const tm_retraining *r) {
 
 tm_status tm__how_settle(tm_retraining *r, tm_turn_how how, tm_err *err) {
     json_t *const window = json_object_get(r->turn.story, "window");
-    if (how == TM_HOW_UPDATE && window != NULL && !tm__how_is_window_said(r)) {
+    const bool has_own = how == TM_HOW_UPDATE || how == TM_HOW_POLICY;
+    if (has_own && window != NULL && !tm__how_is_window_said(r)) {
         json_object_set(json_object_get(r->turn.story, "how"), "window", window);
         json_object_del(r->turn.story, "window");
         r->window = (tm_row_window){0};

@@ -21,8 +21,12 @@ void tm__how_write_asked(const tm_retraining *r, json_t *story);
 TM_NODISCARD tm_status tm__how_choose(tm_retraining *r, tm_err *err);
 /** A window of rows is asked for that no test chooses. */
 bool tm__how_is_window_said(const tm_retraining *r);
-/** What a test of `auto` chose, saved. An update leaves the window that was chosen to learn anew
- * from to the story ("how": {"window"}), for it has rows of its own. */
+/** Why the champion's model cannot be gone on from so, and what to do about it: in `why`; false: it
+ * can. */
+bool tm__how_why_not(const tm_bundle *champion, tm_turn_how how, tm_err *why);
+/** What was asked for, or a test of `auto` chose, saved. An update and the policy leave the window
+ * that a test chose, or would, to learn anew from to the story ("how": {"window"}), for they have
+ * rows of their own. */
 TM_NODISCARD tm_status tm__how_settle(tm_retraining *r, tm_turn_how how, tm_err *err);
 /** The rows refused it: learn by the recipe, and say why. A window that nobody asked for goes. */
 TM_NODISCARD tm_status tm__how_fall_back(tm_retraining *r, const tm_err *why, tm_err *err);

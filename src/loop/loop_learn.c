@@ -128,17 +128,37 @@ static tm_status read_goes_on(tm_retraining *r, tm_turn_how how, tm_recipe *out,
     return read_recipe(r, out, err);
 }
 
-/* `auto`: learn anew, with the window that this would have, or update. */
+/* What ways are held against each other by: the champion's settings where one fit has them, else
+ * the recipe's. */
+static tm_status read_trial(tm_retraining *r, bool can_update, tm_recipe *out, tm_err *err) {
+    static const char *const together[] = {"blend", "offset", "imported"};
+    const char *const name = tm__bundle_model(r->champion_bundle)->ops->name;
+    bool is_one = true;
+    for (size_t i = 0; i < sizeof(together) / sizeof(together[0]); i++) {
+        is_one = is_one && strcmp(name, together[i]) != 0;
+    }
+    return can_update || is_one ? read_goes_on(r, TM_HOW_UPDATE, out, err)
+                                : read_recipe(r, out, err);
+}
+
+/* `auto`: learn anew, with the window that this would have, update, or by the policy. */
 static tm_status choose_how(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_turn_how how = TM_HOW_RECIPE;
     tm_recipe recipe;
+    tm_err why_not = {0};
     r->how = TM_HOW_RECIPE;
     TM_TRY(choose_window(ctx, r, err));
-    TM_TRY(read_goes_on(r, TM_HOW_UPDATE, &recipe, err));
+    const bool can_update = !tm__how_why_not(r->champion_bundle, TM_HOW_UPDATE, &why_not);
+    TM_TRY(read_trial(r, can_update, &recipe, err));
     tm__train_events_use(&r->events, &recipe.options);
-    const tm_how_question question = {.choice = choice_input(r, &recipe.options),
-                                      .window = r->window,
-                                      .is_window_said = tm__how_is_window_said(r)};
+    const bool has_own = r->work > 0 || r->budget_ms > 0;
+    const tm_how_question question = {
+        .choice = choice_input(r, &recipe.options),
+        .window = r->window,
+        .is_window_said = tm__how_is_window_said(r),
+        .why_no_update = can_update ? NULL : why_not.message,
+        .work = has_own ? r->work : (uint64_t)tm__json_i64(r->recipe, "work", 0),
+        .budget_ms = has_own ? r->budget_ms : (uint64_t)tm__json_i64(r->recipe, "budget_ms", 0)};
     const tm_status st =
         tm__how_test(ctx, &question, &how, json_object_get(r->turn.story, "how"), err);
     tm__recipe_done(&recipe);

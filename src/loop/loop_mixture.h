@@ -11,13 +11,25 @@
 /** What the turn has found, for tm_train_options.mixture; NULL: none, or it learns in another
  * way. Borrowed from its story. */
 const json_t *tm__mixture_of(const tm_retraining *r);
+
+struct tm_choosing;
+typedef struct tm_mixture_question {
+    const struct tm_choosing *rows; /* those to learn from, by age, of options and a champion */
+    uint64_t ahead;                 /* rows between them and the ones that are answered */
+    uint64_t rows_max;              /* the newest of them are replayed */
+    uint64_t work_max, budget_ms;   /* that the replay may take; 0: any */
+} tm_mixture_question;
 /**
- * Find them, into story.how.policy, saved: tm__replay_mixture() of the newest 100,000 rows with a
- * known label, and of columns that the champion reads.
+ * *out: tm__replay_mixture() of rows, and of columns that the champion reads.
  *
- * Errors:  TM_E_UNSUPPORTED for a ranking, TM_E_DATA for rows too few to tell anything, those of
- *          tm__replay_mixture().
+ * Owns:    *out is a new reference.
+ * Errors:  those of tm__mixture_check() and tm__replay_mixture(); TM_E_DATA for rows too few to
+ *          tell anything, TM_E_LIMIT when a budget is spent.
  */
+TM_NODISCARD tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **out,
+                                        tm_err *err);
+/** Find them for the turn, of its newest 100,000 rows with a known label, or those of a window that
+ * was said; into story.how.policy, saved. Errors: as tm__mixture_find(). */
 TM_NODISCARD tm_status tm__mixture_choose(tm_ctx *ctx, tm_retraining *r,
                                           const tm_train_options *options, tm_err *err);
 

@@ -28,6 +28,9 @@ typedef struct tm_replay_options {
     const char *const *drop;
     uint32_t n_drop;
     uint64_t seed;
+    /* Of the policy alone, which then is TM_E_LIMIT: */
+    uint64_t work_max;    /* units of work of its fits, at the first look behind them; 0: none */
+    uint64_t deadline_ns; /* tm__mono_ns(); 0: none */
 } tm_replay_options;
 
 /**
@@ -48,8 +51,9 @@ TM_NODISCARD tm_status tm__replay_run(tm_ctx *ctx, tm_table *table,
                                       const tm_replay_options *options, json_t **out, tm_err *err);
 /**
  * What the policy has come to at the end of rows whose labels are known by now, to be learned anew
- * by a training: {"mixture": of tm_train_options, "rows": answered on the way, "score",
- * "metric", "changes", "fits", "rule"?: that was surely right more often}.
+ * by a training: {"mixture": of tm_train_options, "say": what models have of it, beside rules that
+ * learn nothing, "rows": answered on the way, "score", "metric", "changes", "fits", "rule"?: that
+ * was surely right more often}.
  *
  * Owns, errors: as tm__replay_run().
  * Cost:    some dozens of small fits.

@@ -2,8 +2,8 @@
 /*
  * What the policy has come to at the end of a stream, as models that a training can learn anew and
  * a bundle can hold: the windows of its arms and of the models of before a change, and their
- * shares. Rules answer by labels of a moment ago, which no bundle has: their shares go to the
- * others.
+ * shares. Rules, and the mean that late labels amend, answer by labels of a moment ago, which no
+ * bundle has. Their shares go to the models.
  */
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "loop/replay_policy_priv.h"
 
 #define SHARE_MIN 0.01 /* a smaller one costs an answer more than it is worth */
+#define SAY_MIN 0.5    /* of the models, for shares that are found beside rules */
 
 static tm_mixture_part part_of(const tm_replay_running *r, uint32_t member) {
     const uint64_t n_rows = r->stream->n_rows;
@@ -34,12 +35,41 @@ static bool is_held(const tm_replay_running *r, uint32_t member) {
     return (member < N_ARMS || member >= FIRST_RECALLED) && r->arms[member].now != NULL;
 }
 
+/* What models have to say, and what rules have. */
+static void sum_shares(const tm_replay_running *r, double *out_models, double *out_rules) {
+    tm_blend_shares shares;
+    *out_models = *out_rules = 0.0;
+    tm__policy_shares(&r->policy, &shares);
+    for (uint32_t i = 0; i < N_MEMBERS; i++) {
+        *out_models += is_held(r, i) ? shares.both[i] : 0.0;
+        *out_rules += i >= N_ARMS && i < FIRST_RECALLED ? shares.both[i] : 0.0;
+    }
+}
+
+double tm__replay_say(const tm_replay_running *r) {
+    double models = 0.0, rules = 0.0;
+    sum_shares(r, &models, &rules);
+    return models + rules > 0.0 ? models / (models + rules) : 1.0;
+}
+
+/* As they are where models have most of the say, else as if nobody else had joined: of little,
+ * what is left to models is what goes well with a rule. */
+static void share_among_models(const tm_replay_running *r, tm_blend_shares *out) {
+    tm_policy policy = r->policy;
+    double models = 0.0, rules = 0.0;
+    sum_shares(r, &models, &rules);
+    for (uint32_t i = 0; i < N_MEMBERS && models < SAY_MIN; i++) {
+        policy.blend.is_in[i] = policy.blend.is_in[i] && is_held(r, i);
+    }
+    tm__policy_shares(&policy, out);
+}
+
 json_t *tm__replay_parts(const tm_replay_running *r) {
     tm_mixture_part parts[N_MEMBERS];
     tm_blend_shares shares;
     double sum = 0.0;
     uint32_t n = 0;
-    tm__policy_shares(&r->policy, &shares);
+    share_among_models(r, &shares);
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
         sum += is_held(r, i) && shares.both[i] >= SHARE_MIN ? shares.both[i] : 0.0;
     }
@@ -54,10 +84,10 @@ json_t *tm__replay_parts(const tm_replay_running *r) {
 
 static json_t *tell(const tm_replay_stream *stream, const tm_replay_run *run, json_t *policy) {
     json_t *const out = json_pack(
-        "{s:O, s:I, s:o, s:s, s:O, s:I}", "mixture", json_object_get(policy, "mixture"), "rows",
-        (json_int_t)(stream->n_rows - stream->first), "score", tm__json_number(run->score),
-        "metric", stream->is_classes ? "accuracy" : "rmse", "changes",
-        json_object_get(policy, "changes"), "fits", (json_int_t)run->n_retrains);
+        "{s:O, s:O, s:I, s:o, s:s, s:O, s:I}", "mixture", json_object_get(policy, "mixture"), "say",
+        json_object_get(policy, "say"), "rows", (json_int_t)(stream->n_rows - stream->first),
+        "score", tm__json_number(run->score), "metric", stream->is_classes ? "accuracy" : "rmse",
+        "changes", json_object_get(policy, "changes"), "fits", (json_int_t)run->n_retrains);
     json_object_set(out, "rule", json_object_get(policy, "rule"));
     return out;
 }

@@ -123,6 +123,15 @@ static tm_status warm_up(tm_replay_running *r, tm_err *err) {
     return TM_OK;
 }
 
+static tm_status check_limits(const tm_replay_running *r, tm_err *err) {
+    const tm_replay_options *const o = r->options;
+    const bool is_spent = o->work_max > 0 && r->policy.work > o->work_max;
+    if (is_spent || (o->deadline_ns > 0 && tm__mono_ns() > o->deadline_ns)) {
+        return TM_FAIL(err, TM_E_LIMIT, "the replay takes more than its part of the budget");
+    }
+    return TM_OK;
+}
+
 static tm_status run_rows(tm_replay_running *r, tm_err *err) {
     const tm_replay_stream *const s = r->stream;
     for (uint32_t i = 0; i < TM_REPLAY_RULES; i++) {
@@ -137,6 +146,7 @@ static tm_status run_rows(tm_replay_running *r, tm_err *err) {
         if (tm__ctx_cancelled(r->ctx)) {
             return TM_FAIL(err, TM_E_CANCELLED, "the replay was cancelled");
         }
+        TM_TRY(check_limits(r, err));
         TM_TRY(tell_labels(r, s->known[row], err));
         recall_before_change(r);
         TM_TRY(ask_due(r, s->known[row], row, err));
@@ -216,6 +226,7 @@ static json_t *tell_run(const tm_replay_running *r) {
     json_object_set_new(json, "arms", tell_arms(r));
     json_object_set(json, "turns", r->turns);
     json_object_set_new(json, "mixture", tm__replay_parts(r));
+    json_object_set_new(json, "say", tm__json_number(tm__replay_say(r)));
     const uint32_t leader = tm__policy_leader(&r->policy);
     if (leader != TM_POLICY_TOGETHER) {
         json_object_set_new(json, "rule", json_string(tm__replay_member_name(r->stream, leader)));
@@ -233,6 +244,7 @@ tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
     }
     r->ctx = ctx;
     r->stream = stream;
+    r->options = options;
     r->seed = options->seed;
     r->run = out;
     r->turns = json_array();

@@ -56,6 +56,7 @@ typedef struct tm_replay_due {
 typedef struct tm_replay_running {
     tm_ctx *ctx;
     const tm_replay_stream *stream;
+    const tm_replay_options *options;
     uint64_t seed;
     tm_policy policy;
     tm_replay_member arms[N_MEMBERS]; /* learned ones, rules, models of before a change */
@@ -104,7 +105,10 @@ void tm__replay_amend(tm_replay_running *r, const tm_blend_shares *shares, uint6
                       uint64_t end);
 /** Tell the policy of labels, the first `known` of which are known now. */
 void tm__replay_tell_labels(tm_replay_running *r, uint64_t known);
-/** Who has a say now, as tm__mixture_json() writes it: replay_mixture.c. New reference. */
+/** Models that would have a say now, were there no others, as tm__mixture_json() writes them:
+ * replay_mixture.c. New reference. */
 json_t *tm__replay_parts(const tm_replay_running *r);
+/** What models have to say beside rules, 0 to 1; 1 where nothing but their amended mean has. */
+double tm__replay_say(const tm_replay_running *r);
 
 #endif

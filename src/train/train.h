@@ -65,6 +65,9 @@ double tm__age_weight(double age, double half_life);
  * one of them has no time. */
 TM_NODISCARD tm_status tm__rows_by_age(const tm_table *table, const char *time, uint32_t *rows,
                                        uint64_t n, tm_err *err);
+/** The named column of times (NULL: none), where each of these rows [n] has one; else NULL. */
+const tm_column *tm__rows_times(const tm_table *table, const char *time, const uint32_t *rows,
+                                uint64_t n);
 
 /* A trial of a search that has just ended, for who shows a search as it runs. What it points to
  * lives for the call. */
@@ -173,6 +176,11 @@ typedef struct tm_train_options {
     tm_admission *admission; /* TM_E_LIMIT before anything is learned when the plan does not fit;
                                 what is learned does not depend on it; NULL: nobody asks */
 } tm_train_options;
+
+/** Whether models of several windows can answer together (tm_train_options.mixture): they keep no
+ * rules and rank nothing, TM_E_UNSUPPORTED. */
+TM_NODISCARD tm_status tm__mixture_check(const tm_train_options *options, tm_task task,
+                                         tm_err *err);
 
 /* A query whose columns may look at the future. */
 typedef struct tm_query_check {

@@ -115,17 +115,21 @@ static tm_status read_parts(tm_search *search, run_of *out, tm_err *err) {
     return TM_OK;
 }
 
-tm_status tm__mixture_candidates(tm_search *search, tm_err *err) {
-    run_of runs[TM_MIXTURE_MAX];
-    const tm_train_data *const data = search->data;
-    if (data->task == TM_TASK_RANKING || data->score != UINT32_MAX ||
-        tm__train_has_rules(search->options)) {
+tm_status tm__mixture_check(const tm_train_options *options, tm_task task, tm_err *err) {
+    if (task == TM_TASK_RANKING || options->group != NULL || options->init_score != NULL ||
+        tm__train_has_rules(options)) {
         const tm_status st = TM_FAIL(err, TM_E_UNSUPPORTED,
                                      "models of several windows keep no rules, and rank nothing");
         tm_err_hint(err, "A recipe with --monotone, --interact, --init-score or a group is learned "
                          "anew by itself.");
         return st;
     }
+    return TM_OK;
+}
+
+tm_status tm__mixture_candidates(tm_search *search, tm_err *err) {
+    run_of runs[TM_MIXTURE_MAX];
+    TM_TRY(tm__mixture_check(search->options, search->data->task, err));
     return read_parts(search, runs, err);
 }
 

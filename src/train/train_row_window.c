@@ -58,17 +58,26 @@ static int by_place(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-tm_status tm__rows_by_age(const tm_table *table, const char *time, uint32_t *rows, uint64_t n,
-                          tm_err *err) {
+const tm_column *tm__rows_times(const tm_table *table, const char *time, const uint32_t *rows,
+                                uint64_t n) {
     const uint32_t col = time != NULL ? tm__table_find(table, time) : UINT32_MAX;
     const tm_column *const column = col != UINT32_MAX ? tm__table_column(table, col) : NULL;
-    bool has_times =
-        column != NULL && (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME);
-    for (uint64_t i = 0; has_times && i < n; i++) {
-        has_times = column->ints[rows[i]] != TM_INT_MISSING;
+    if (column == NULL || (column->type != TM_TYPE_DATE && column->type != TM_TYPE_TIME)) {
+        return NULL;
     }
-    if (has_times) {
-        return tm__rows_by_time(column, rows, n, err);
+    for (uint64_t i = 0; i < n; i++) {
+        if (column->ints[rows[i]] == TM_INT_MISSING) {
+            return NULL;
+        }
+    }
+    return column;
+}
+
+tm_status tm__rows_by_age(const tm_table *table, const char *time, uint32_t *rows, uint64_t n,
+                          tm_err *err) {
+    const tm_column *const times = tm__rows_times(table, time, rows, n);
+    if (times != NULL) {
+        return tm__rows_by_time(times, rows, n, err);
     }
     qsort(rows, n, sizeof(*rows), by_place);
     return TM_OK;

@@ -8,6 +8,7 @@ tm_table *replay_case_table(const replay_made *how) {
     tm_table *table = NULL;
     tm_table_builder *const builder = tm__builder_create();
     uint64_t bits = 88172645463325252u;
+    double level = 0.0;
     assert_int_equal(tm__builder_add_column(builder, "t", TM_TYPE_TIME, NULL), TM_OK);
     assert_int_equal(tm__builder_add_column(builder, "x", TM_TYPE_FLOAT, NULL), TM_OK);
     assert_int_equal(
@@ -29,6 +30,8 @@ tm_table *replay_case_table(const replay_made *how) {
              .i64 = x ^ secret,
              .f64 = (double)(x ^ secret) * 3.0},
         };
+        level += (double)(bits >> 30 & 1023) / 512.0 - 1.0;
+        cells[2].f64 = how->is_walk ? level : cells[2].f64;
         if (how->n_unlabelled_from > 0 && i >= how->n_unlabelled_from) {
             cells[2].type = TM_TYPE_NONE;
         }

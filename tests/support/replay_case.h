@@ -13,6 +13,7 @@ typedef struct replay_made {
     uint64_t n_rows;            /* 0: REPLAY_ROWS */
     uint64_t n_unlabelled_from; /* rows from here on have no label; 0: all have one */
     bool is_secret;             /* what the label means changes at random every REPLAY_BLOCK rows */
+    bool is_walk;               /* of values: they go up and down by chance, and x says nothing */
 } replay_made;
 
 /** Columns t (seconds from 1970 on), x, and the target y, which x tells. The caller's. */

@@ -5,9 +5,8 @@
 
 #include "loop/loop_choice.h"
 #include "loop/loop_turn.h"
-#include "registry/registry_priv.h"
 #include "temp_home.h"
-#include "trained_home.h"
+#include "turn_case.h"
 
 /* ---- what is asked for ---- */
 
@@ -47,29 +46,8 @@ static void a_window_is_said_or_left_to_a_test(void **state) {
 
 /* ---- retrainings ---- */
 
-static const tm_made_rows old_rows = {.first = 0, .n = 600};
-
-static tm_registry *trained(const tm_home *home, const tm_made_rows *news) {
-    tm_registry *registry = NULL;
-    const tm_made_rows both[] = {old_rows, *news};
-    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    tm__made_csv_write(home, &old_rows, 1);
-    assert_int_equal(tm__made_train(home, registry), 1);
-    tm__made_csv_write(home, both, 2);
-    return registry;
-}
-
-static json_t *retrain(const tm_home *home, const tm_retrain_options *asked) {
-    tm_retrain_options options = *asked;
-    tm_ctx ctx = {0};
-    json_t *story = NULL;
-    tm_err err = {0};
-    options.model = "made";
-    options.promote = true;
-    if (tm__loop_retrain(&ctx, home, &options, &story, &err) != TM_OK) {
-        fail_msg("%s", err.message);
-    }
-    return story;
+static json_t *retrain(const tm_home *home, const char *window) {
+    return turn_case_retrain(home, &(tm_retrain_options){.window = window, .promote = true});
 }
 
 static const json_t *tried(const json_t *window, const char *kind) {
@@ -108,22 +86,11 @@ static void check_repeats(const tm_home *home, tm_registry *registry) {
     tm__version_done(&version);
 }
 
-static void put_back_to_training(tm_registry *registry) {
-    tm_stmt *stmt = NULL;
-    assert_int_equal(tm__stmt_init(registry->db,
-                                   "UPDATE turns SET state = 'training', outcome = NULL,"
-                                   " version = 0",
-                                   &stmt, NULL),
-                     TM_OK);
-    assert_int_equal(tm__stmt_run(stmt, NULL), TM_OK);
-    tm__stmt_done(stmt);
-}
-
 /* 1,000 rows to learn from, the oldest 600 of them of the world before. */
 static void when_the_world_moved_what_was_before_is_left_out(void **state) {
     const tm_made_rows news = {.first = 7000, .n = 1000, .is_flipped = true};
-    tm_registry *registry = trained(*state, &news);
-    json_t *const story = retrain(*state, &(tm_retrain_options){.window = "auto"});
+    tm_registry *registry = turn_case_open(*state, &news);
+    json_t *const story = retrain(*state, "auto");
     const json_t *const window = json_object_get(story, "window");
     assert_string_not_equal(tm__json_text(window, "kind", ""), "all");
     assert_string_equal(tm__json_text(window, "asked", ""), "auto");
@@ -142,8 +109,9 @@ static void when_the_world_moved_what_was_before_is_left_out(void **state) {
     tm__version_done(&version);
     check_repeats(*state, registry);
     /* Killed behind the choice, it is not made again. */
-    put_back_to_training(registry);
-    json_t *const again = retrain(*state, &(tm_retrain_options){.resumes = true});
+    turn_case_put_back(registry);
+    json_t *const again =
+        turn_case_retrain(*state, &(tm_retrain_options){.resumes = true, .promote = true});
     assert_string_equal(tm__json_text(again, "bundle_hash", "?"),
                         tm__json_text(story, "bundle_hash", ""));
     json_decref(again);
@@ -153,8 +121,8 @@ static void when_the_world_moved_what_was_before_is_left_out(void **state) {
 
 static void what_lies_outside_the_window_is_not_new_again(void **state) {
     const tm_made_rows news = {.first = 7000, .n = 1000, .is_flipped = true};
-    tm_registry *registry = trained(*state, &news);
-    json_t *const story = retrain(*state, &(tm_retrain_options){.window = "sliding:300"});
+    tm_registry *registry = turn_case_open(*state, &news);
+    json_t *const story = retrain(*state, "sliding:300");
     assert_string_equal(tm__json_text(story, "outcome", ""), "promoted");
     assert_string_equal(tm__json_text(json_object_get(story, "window"), "reason", ""),
                         "as asked for");
@@ -175,8 +143,8 @@ static void what_lies_outside_the_window_is_not_new_again(void **state) {
 
 static void without_a_change_all_rows_are_learned_from(void **state) {
     const tm_made_rows news = {.first = 7000, .n = 1000};
-    tm_registry *registry = trained(*state, &news);
-    json_t *const story = retrain(*state, &(tm_retrain_options){.window = "auto"});
+    tm_registry *registry = turn_case_open(*state, &news);
+    json_t *const story = retrain(*state, "auto");
     const json_t *const window = json_object_get(story, "window");
     assert_string_equal(tm__json_text(window, "kind", ""), "all");
     assert_string_equal(tm__json_text(window, "reason", ""),
@@ -189,7 +157,7 @@ static void without_a_change_all_rows_are_learned_from(void **state) {
 
 static void too_few_rows_say_nothing(void **state) {
     const tm_made_rows news = {.first = 7000, .n = 10};
-    tm_registry *registry = trained(*state, &news);
+    tm_registry *registry = turn_case_open(*state, &news);
     tm_version version = {0};
     tm_bundle *bundle = NULL;
     tm_recipe recipe;

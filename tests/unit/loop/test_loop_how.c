@@ -6,7 +6,7 @@
 #include "loop/loop_how.h"
 #include "loop/subject_refit.h"
 #include "temp_home.h"
-#include "trained_home.h"
+#include "turn_case.h"
 
 static void a_way_is_one_of_a_list(void **state) {
     static const char *const ways[] = {"recipe", "trees", "update", "policy", "auto"};
@@ -22,27 +22,7 @@ static void a_way_is_one_of_a_list(void **state) {
     }
 }
 
-static tm_registry *trained(const tm_home *home) {
-    static const tm_made_rows rows[] = {{.n = 600}, {.first = 7000, .n = 600, .is_flipped = true}};
-    tm_registry *registry = NULL;
-    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    tm__made_csv_write(home, rows, 1);
-    assert_int_equal(tm__made_train(home, registry), 1);
-    tm__made_csv_write(home, rows, 2);
-    return registry;
-}
-
-static json_t *retrain(const tm_home *home, const tm_retrain_options *asked) {
-    tm_retrain_options options = *asked;
-    tm_ctx ctx = {0};
-    json_t *story = NULL;
-    tm_err err = {0};
-    options.model = "made";
-    if (tm__loop_retrain(&ctx, home, &options, &story, &err) != TM_OK) {
-        fail_msg("%s", err.message);
-    }
-    return story;
-}
+static const tm_made_rows turned = {.first = 7000, .n = 600, .is_flipped = true};
 
 static const char *told(const json_t *story, const char *what, const char *name) {
     return tm__json_text(json_object_get(story, what), name, "");
@@ -60,8 +40,9 @@ static void check_continues(const tm_home *home, tm_registry *registry, const ch
 }
 
 static void an_update_learns_what_the_champion_has_not(void **state) {
-    tm_registry *registry = trained(*state);
-    json_t *const story = retrain(*state, &(tm_retrain_options){.how = "update", .promote = true});
+    tm_registry *registry = turn_case_open(*state, &turned);
+    json_t *const story =
+        turn_case_retrain(*state, &(tm_retrain_options){.how = "update", .promote = true});
     assert_string_equal(told(story, "how", "kind"), "update");
     assert_string_equal(told(story, "window", "kind"), "sliding");
     const int64_t n_new = tm__json_i64(story, "new_rows", 0);
@@ -74,17 +55,17 @@ static void an_update_learns_what_the_champion_has_not(void **state) {
 }
 
 static void a_window_that_is_asked_for_is_kept(void **state) {
-    tm_registry *registry = trained(*state);
+    tm_registry *registry = turn_case_open(*state, &turned);
     json_t *const story =
-        retrain(*state, &(tm_retrain_options){.how = "update", .window = "sliding:100"});
+        turn_case_retrain(*state, &(tm_retrain_options){.how = "update", .window = "sliding:100"});
     assert_int_equal(tm__json_i64(json_object_get(story, "window"), "rows", 0), 100);
     json_decref(story);
     tm__registry_close(registry);
 }
 
 static void trees_are_added_to_those_of_the_champion(void **state) {
-    tm_registry *registry = trained(*state);
-    json_t *const story = retrain(*state, &(tm_retrain_options){.how = "trees"});
+    tm_registry *registry = turn_case_open(*state, &turned);
+    json_t *const story = turn_case_retrain(*state, &(tm_retrain_options){.how = "trees"});
     assert_string_equal(told(story, "how", "kind"), "trees");
     assert_null(json_object_get(story, "window"));
     check_continues(*state, registry, "");

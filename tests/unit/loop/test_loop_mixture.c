@@ -6,38 +6,21 @@
 #include "loop/loop_mixture.h"
 #include "loop/subject_refit.h"
 #include "temp_home.h"
-#include "trained_home.h"
+#include "turn_case.h"
 
-static json_t *retrain(const tm_home *home, uint32_t n_new) {
-    const tm_made_rows rows[] = {{.n = 600, .is_sure = true},
-                                 {.first = 7000, .n = n_new, .is_flipped = true, .is_sure = true}};
-    const tm_retrain_options options = {.model = "made", .how = "policy", .promote = true};
-    tm_registry *registry = NULL;
-    tm_ctx ctx = {0};
-    json_t *story = NULL;
-    tm_err err = {0};
-    assert_int_equal(tm__registry_open(home, &registry, NULL), TM_OK);
-    tm__made_csv_write(home, rows, 1);
-    assert_int_equal(tm__made_train(home, registry), 1);
-    tm__registry_close(registry);
-    tm__made_csv_write(home, rows, 2);
-    if (tm__loop_retrain(&ctx, home, &options, &story, &err) != TM_OK) {
-        fail_msg("%s", err.message);
-    }
-    return story;
-}
+static const tm_made_rows turned = {.first = 7000, .n = 1800, .is_flipped = true, .is_sure = true};
 
 /* Rows of a world that has turned, answered by models of the newest of them. */
 static void models_of_several_windows_are_promoted(void **state) {
-    json_t *const story = retrain(*state, 1800);
+    tm_registry *registry = turn_case_open(*state, &turned);
+    json_t *const story =
+        turn_case_retrain(*state, &(tm_retrain_options){.how = "policy", .promote = true});
     const json_t *const how = json_object_get(story, "how");
     const json_t *const policy = json_object_get(how, "policy");
-    tm_registry *registry = NULL;
     tm_version version = {0};
     assert_string_equal(tm__json_text(how, "kind", ""), "policy");
     assert_true(tm__json_f64(policy, "score", 0.0) > 0.3); /* it went over a turn of the world */
     assert_string_equal(tm__json_text(story, "outcome", ""), "promoted");
-    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
     assert_int_equal(tm__registry_find(registry, "made@2", &version, NULL), TM_OK);
     assert_string_equal(tm__json_text(version.info, "learner", ""), "blend");
     assert_true(
@@ -50,20 +33,55 @@ static void models_of_several_windows_are_promoted(void **state) {
 }
 
 static void few_rows_are_learned_by_the_recipe(void **state) {
-    const tm_made_rows rows = {.n = 150};
-    const tm_retrain_options options = {.model = "made", .how = "policy"};
     tm_registry *registry = NULL;
-    tm_ctx ctx = {0};
-    json_t *story = NULL;
     assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
-    tm__made_csv_write(*state, &rows, 1);
+    tm__made_csv_write(*state, &(tm_made_rows){.n = 150}, 1);
     assert_int_equal(tm__made_train(*state, registry), 1);
     tm__made_csv_write(*state, &(tm_made_rows){.n = 300}, 1);
-    assert_int_equal(tm__loop_retrain(&ctx, *state, &options, &story, NULL), TM_OK);
+    json_t *const story = turn_case_retrain(*state, &(tm_retrain_options){.how = "policy"});
     const json_t *const how = json_object_get(story, "how");
     assert_string_equal(tm__json_text(how, "kind", ""), "recipe");
     assert_non_null(strstr(tm__json_text(how, "reason", ""), "too few"));
     assert_null(json_object_get(how, "policy"));
+    json_decref(story);
+    tm__registry_close(registry);
+}
+
+/* A window that is said holds for the replay; one that a test would choose is for the recipe. */
+static void a_window_is_said_or_the_policys_own(void **state) {
+    tm_registry *registry = turn_case_open(*state, &turned);
+    json_t *story =
+        turn_case_retrain(*state, &(tm_retrain_options){.how = "policy", .window = "sliding:1000"});
+    const json_t *how = json_object_get(story, "how");
+    assert_int_equal(tm__json_i64(json_object_get(story, "window"), "rows", 0), 1000);
+    assert_int_equal(tm__json_i64(json_object_get(how, "policy"), "rows", 0), 800);
+    json_decref(story);
+    story = turn_case_retrain(*state, &(tm_retrain_options){.how = "policy", .window = "auto"});
+    how = json_object_get(story, "how");
+    assert_string_equal(tm__json_text(how, "kind", ""), "policy");
+    assert_null(json_object_get(story, "window"));
+    assert_null(json_object_get(json_object_get(how, "window"), "tried"));
+    assert_true(tm__json_i64(json_object_get(how, "policy"), "rows", 0) > 1000);
+    json_decref(story);
+    /* Killed behind the replay, it is not made again. */
+    turn_case_put_back(registry);
+    json_t *const again = turn_case_retrain(*state, &(tm_retrain_options){.resumes = true});
+    assert_string_equal(tm__json_text(json_object_get(again, "how"), "kind", ""), "policy");
+    json_decref(again);
+    tm__registry_close(registry);
+}
+
+/* What a replay may take: without any of it, the recipe is left, which its window waits for. */
+static void a_budget_that_is_spent_leaves_the_recipe(void **state) {
+    tm_registry *registry = turn_case_open(*state, &turned);
+    json_t *const story = turn_case_retrain(
+        *state, &(tm_retrain_options){.how = "policy", .window = "cut", .work = 1000});
+    const json_t *const how = json_object_get(story, "how");
+    assert_string_equal(tm__json_text(how, "kind", ""), "recipe");
+    assert_string_equal(tm__json_text(how, "reason", ""),
+                        "the replay takes more than its part of the budget");
+    assert_string_equal(tm__json_text(json_object_get(story, "window"), "asked", ""), "cut");
+    assert_non_null(json_object_get(json_object_get(story, "window"), "kind"));
     json_decref(story);
     tm__registry_close(registry);
 }
@@ -74,6 +92,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(models_of_several_windows_are_promoted),
         TEST(few_rows_are_learned_by_the_recipe),
+        TEST(a_window_is_said_or_the_policys_own),
+        TEST(a_budget_that_is_spent_leaves_the_recipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ static void shares_are_of_windows_of_the_rows(void **state) {
         const replay_made how = {.n_rows = 3000, .is_value = i == 0, .is_secret = i == 1};
         json_t *const told = mixture_of(&how, 30), *const again = mixture_of(&how, 30);
         check_parts(json_object_get(told, "mixture"), 3000);
+        assert_true(tm__json_f64(told, "say", 0.0) > 0.5);
         assert_int_equal(tm__json_i64(json_object_get(told, "mixture"), "ahead", 0), 30);
         assert_int_equal(tm__json_i64(told, "rows", 0), 2400);
         assert_true(tm__json_i64(told, "fits", 0) > 0);
@@ -48,9 +49,35 @@ static void shares_are_of_windows_of_the_rows(void **state) {
     }
 }
 
+/* What the last label says is no model's, and models share the answer as if it were not there. */
+static void where_a_rule_leads_models_share_among_themselves(void **state) {
+    (void)state;
+    const replay_made how = {.n_rows = 4000, .is_value = true, .is_walk = true};
+    json_t *const told = mixture_of(&how, 30);
+    assert_true(tm__json_f64(told, "say", 1.0) < 0.5);
+    check_parts(json_object_get(told, "mixture"), 4000);
+    json_decref(told);
+}
+
+static void limits_end_it(void **state) {
+    (void)state;
+    const replay_made how = {.n_rows = 1000};
+    const tm_replay_options few = {.target = "y", .first = 0.2, .work_max = 1},
+                            late = {.target = "y", .first = 0.2, .deadline_ns = 1};
+    tm_table *const table = replay_case_table(&how);
+    tm_ctx ctx = {0};
+    json_t *told = NULL;
+    assert_int_equal(tm__replay_mixture(&ctx, table, &few, &told, NULL), TM_E_LIMIT);
+    assert_int_equal(tm__replay_mixture(&ctx, table, &late, &told, NULL), TM_E_LIMIT);
+    assert_null(told);
+    tm__table_unref(table);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_of_windows_of_the_rows),
+        cmocka_unit_test(where_a_rule_leads_models_share_among_themselves),
+        cmocka_unit_test(limits_end_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
