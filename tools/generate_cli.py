@@ -174,7 +174,8 @@ def docs(folder):
     common, commands = load(folder)
     out = ["<!-- Made from api/cli/ by tools/generate: do not edit. -->", "# The command line", "",
            "Results go to stdout, notes, progress and errors to stderr. Options may stand anywhere; `--` ends them; `--name=value` and",
-           "`--name value` mean the same. Durations are written 500ms, 90s, 15m, 24h, 7d; a bare number is seconds.", "",
+           "`--name value` mean the same. Durations are written 500ms, 90s, 15m, 24h, 7d; a bare number is seconds.",
+           "Where a date may stand in its place, in tidemill.yaml and in requests, a duration has its unit.", "",
            "## Options of every command", "", "| option | meaning |", "|---|---|"]
     out += [option_doc(o) for o in common["options"]]
     out += ["", "## Exit codes", "", "| code | meaning |", "|---|---|"]

@@ -41,8 +41,12 @@ bool tm__str_to_f64(tm_str a, double *out);
 bool tm__str_is_number(tm_str a);
 bool tm__str_to_i64(tm_str a, int64_t *out);
 bool tm__str_to_u64(tm_str a, uint64_t *out);
-/** A duration in microseconds: 90s, 15m, 24h, 7d, 2w, 500ms; a bare number is seconds. */
+/** A duration in microseconds: 90s, 15m, 24h, 7d, 2w, 500ms; false of a number without a unit, but
+ * for 0. */
 bool tm__str_to_duration_us(tm_str a, int64_t *out);
+/** What to write in place of a text that is no duration: of a number without a unit "Which unit:
+ * 7s, 7m, 7h or 7d?", in out (64 bytes), else `like`. */
+const char *tm__duration_hint(tm_str a, const char *like, char *out);
 /** A size in bytes: 512M, 1.5G, 800k (powers of 1024, in either case); a bare number is bytes. */
 bool tm__str_to_bytes(tm_str a, uint64_t *out);
 /** Shortest decimal text that reads back as the same double; returns its length. out holds at least

@@ -16,6 +16,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,7 +242,7 @@ bool tm__str_to_duration_us(tm_str a, int64_t *out) {
         {"d", INT64_C(86400000000)},
         {"w", INT64_C(604800000000)},
     };
-    int64_t us = 1000000;
+    int64_t us = 0;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (tm__str_has_suffix(a, units[i].suffix)) {
             us = units[i].us;
@@ -252,18 +253,29 @@ bool tm__str_to_duration_us(tm_str a, int64_t *out) {
     int64_t whole;
     int64_t product;
     if (tm__str_to_i64(a, &whole)) {
-        if (whole < 0 || __builtin_mul_overflow(whole, us, &product)) {
+        if (whole < 0 || (us == 0 && whole > 0) || __builtin_mul_overflow(whole, us, &product)) {
             return false;
         }
         *out = product;
         return true;
     }
     double value;
-    if (!tm__str_to_f64(a, &value) || value < 0 || value * (double)us >= 0x1p63) {
+    if (us == 0 || !tm__str_to_f64(a, &value) || value < 0 || value * (double)us >= 0x1p63) {
         return false;
     }
     *out = (int64_t)floor(value * (double)us + 0.5);
     return true;
+}
+
+const char *tm__duration_hint(tm_str a, const char *like, char *out) {
+    double value = 0;
+    const int n = (int)a.len;
+    if (a.len > 8 || !tm__str_to_f64(a, &value) || value < 0) {
+        return like;
+    }
+    (void)snprintf(out, 64, "Which unit: %.*ss, %.*sm, %.*sh or %.*sd?", n, a.ptr, n, a.ptr, n,
+                   a.ptr, n, a.ptr);
+    return out;
 }
 
 bool tm__str_to_bytes(tm_str a, uint64_t *out) {

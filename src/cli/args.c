@@ -13,6 +13,7 @@
  */
 #include "cli/cli.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,6 +143,17 @@ static tm_status check_number(const tm_option *option, const char *text, tm_err 
     return TM_OK;
 }
 
+/* Of the command line alone, where it is promised: a bare number is seconds. */
+static bool read_duration(tm_str text, int64_t *out) {
+    double seconds = 0;
+    if (!tm__str_to_f64(text, &seconds)) {
+        return tm__str_to_duration_us(text, out);
+    }
+    const bool fits = seconds >= 0 && seconds < 0x1p63 / 1e6;
+    *out = fits ? (int64_t)floor(seconds * 1e6 + 0.5) : 0;
+    return fits;
+}
+
 static tm_status check_value(const tm_option *option, const char *text, tm_err *err) {
     int64_t duration_us;
     switch (option->type) {
@@ -149,7 +161,7 @@ static tm_status check_value(const tm_option *option, const char *text, tm_err *
     case TM_OPTION_FLOAT:
         return check_number(option, text, err);
     case TM_OPTION_DURATION:
-        if (!tm__str_to_duration_us(tm__str(text), &duration_us) || duration_us < 0) {
+        if (!read_duration(tm__str(text), &duration_us)) {
             TM_FAIL(err, TM_E_USAGE, "option '--%s' takes a duration, not '%s'", option->name,
                     text);
             tm_err_hint(err, "Write a duration as 500ms, 90s, 15m, 24h or 7d.");
@@ -476,7 +488,7 @@ tm_status tm__cli_size(const tm_cli *cli, const char *option, uint64_t *out, tm_
 int64_t tm__cli_duration_us(const tm_cli *cli, const char *option) {
     int64_t value = 0;
     const char *text = tm__cli_text(cli, option);
-    TM_ASSERT(text == NULL || tm__str_to_duration_us(tm__str(text), &value)); /* invariant 1 */
+    TM_ASSERT(text == NULL || read_duration(tm__str(text), &value)); /* invariant 1 */
     return value;
 }
 

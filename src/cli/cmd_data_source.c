@@ -349,6 +349,7 @@ static tm_status read_limits(tm_cli *cli, json_t *members, tm_err *err) {
         }
     }
     const char *retention = tm__cli_text(cli, "retention");
+    char hint[64];
     int64_t us = 0;
     if (retention != NULL && strcmp(retention, "forever") == 0) {
         json_object_set_new(members, "retention_s", json_null());
@@ -358,7 +359,9 @@ static tm_status read_limits(tm_cli *cli, json_t *members, tm_err *err) {
     } else if (retention != NULL) {
         const tm_status st =
             TM_FAIL(err, TM_E_USAGE, "option '--retention' takes a time, not '%.40s'", retention);
-        tm_err_hint(err, "Write a time as 24h or 365d, or 'forever'.");
+        tm_err_hint(err, "%s",
+                    tm__duration_hint(tm__str(retention),
+                                      "Write a time as 24h or 365d, or 'forever'.", hint));
         return st;
     }
     if (tm__cli_has(cli, "quarantine-rows")) {

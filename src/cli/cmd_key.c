@@ -14,6 +14,7 @@
 /* "90d" from now, or a time; 0 when the option is not given. */
 static tm_status read_end(const tm_cli *cli, const char *option, int64_t *out_us, tm_err *err) {
     const char *text = tm__cli_text(cli, option);
+    char hint[64];
     int64_t us = 0;
     *out_us = 0;
     if (text == NULL) {
@@ -29,7 +30,10 @@ static tm_status read_end(const tm_cli *cli, const char *option, int64_t *out_us
         return TM_OK;
     }
     (void)TM_FAIL(err, TM_E_USAGE, "--%s '%s' is no time to come", option, text);
-    tm_err_hint(err, "Write a duration such as 90d or 12h, or a date such as 2031-01-31.");
+    tm_err_hint(err, "%s",
+                tm__duration_hint(
+                    tm__str(text),
+                    "Write a duration such as 90d or 12h, or a date such as 2031-01-31.", hint));
     return TM_E_USAGE;
 }
 

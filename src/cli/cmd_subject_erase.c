@@ -144,6 +144,7 @@ static tm_status read_retirement(const tm_cli *cli, int64_t *out_us, tm_err *err
     const char *const text = tm__cli_text(cli, "retire-by");
     const int64_t now_us = tm__now_us();
     int64_t us = 0;
+    char hint[64];
     *out_us = 0;
     if (text == NULL) {
         return TM_OK;
@@ -158,7 +159,10 @@ static tm_status read_retirement(const tm_cli *cli, int64_t *out_us, tm_err *err
         return TM_OK;
     }
     (void)TM_FAIL(err, TM_E_USAGE, "--retire-by '%s' is no time to come", text);
-    tm_err_hint(err, "Write a date such as 2031-01-31, or a duration such as 30d.");
+    tm_err_hint(err, "%s",
+                tm__duration_hint(tm__str(text),
+                                  "Write a date such as 2031-01-31, or a duration such as 30d.",
+                                  hint));
     return TM_E_USAGE;
 }
 

@@ -165,9 +165,7 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key
         }
         value = json_integer((json_int_t)count);
     } else if (key->kind == VALUE_DURATION_MS) {
-        if (!tm__str_to_duration_us(tm__str(text), &us) || us <= 0) {
-            st = tm__yaml_bad_value(r, node, key->name, "a time such as 60s, 15m or 7d", err);
-        }
+        st = tm__yaml_time(r, node, key->name, 1, "60s, 15m or 7d", &us, err);
         value = json_integer(us / 1000);
     } else if (key->kind == VALUE_CHOICE && !is_choice(key->choices, text)) {
         st = TM_FAIL(err, TM_E_DATA, "'%s' is one of: %s", key->name, key->choices);

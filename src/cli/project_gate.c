@@ -100,12 +100,9 @@ static tm_status read_memory(const tm_yaml *r, const yaml_node_t *node, tm_gate 
 static tm_status read_time(const tm_yaml *r, const yaml_node_t *node, const char *key, double *out,
                            tm_err *err) {
     int64_t us = 0;
-    char *text = NULL;
-    TM_TRY(tm__yaml_text(r, node, &text, err));
-    const bool is_time = tm__str_to_duration_us(tm__str(text), &us) && us > 0;
-    tm__mem_free(text);
+    TM_TRY(tm__yaml_time(r, node, key, 1, "5ms or 3s", &us, err));
     *out = (double)us;
-    return is_time ? TM_OK : tm__yaml_bad_value(r, node, key, "a time such as 5ms or 3s", err);
+    return TM_OK;
 }
 
 /* {rows_per_second: 1000, p99: 5ms, seconds: 3} */

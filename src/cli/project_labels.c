@@ -13,10 +13,7 @@ static tm_status read_span(const tm_yaml *r, const yaml_node_t *value, uint32_t 
                            tm_err *err) {
     static const char *const members[] = {"delay_us", "within_us"};
     int64_t us = 0;
-    if (value->type != YAML_SCALAR_NODE || !tm__str_to_duration_us(tm__yaml_scalar(value), &us) ||
-        us < 0) {
-        return tm__yaml_bad_value(r, value, names[i], "a time such as 15m, 24h or 7d", err);
-    }
+    TM_TRY(tm__yaml_time(r, value, names[i], 0, "15m, 24h or 7d", &us, err));
     json_object_set_new(labels, members[i], json_integer(us));
     return TM_OK;
 }

@@ -28,16 +28,16 @@ static tm_status read_number(tm_yaml *r, const yaml_node_t *value, uint32_t i, t
                              json_t *log, tm_err *err) {
     static const char *const members[] = {"", "queue", "spill_bytes", "keep_us", "keep_bytes"};
     static const char *const wanted[] = {"", "a number of answers, 1 to 10000000",
-                                         "a size such as 4G", "a time such as 90d",
-                                         "a size such as 20G"};
+                                         "a size such as 4G", "", "a size such as 20G"};
     uint64_t n = 0;
     int64_t us = 0;
     bool ok = false;
     if (i == QUEUE) {
         ok = tm__str_to_u64(text, &n) && n >= 1 && n <= QUEUE_MAX;
     } else if (i == KEEP) {
-        ok = tm__str_to_duration_us(text, &us) && us > 0;
+        TM_TRY(tm__yaml_time(r, value, names[i], 1, "90d", &us, err));
         n = (uint64_t)us;
+        ok = true;
     } else {
         ok = tm__str_to_bytes(text, &n) && n > 0 && n <= INT64_MAX;
     }

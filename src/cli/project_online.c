@@ -6,15 +6,6 @@
 static const char *const names[] = {"source", "max_lag", "late", "stale", "absent"};
 enum { SOURCE, MAX_LAG, LATE, STALE, ABSENT, N_NAMES };
 
-static tm_status read_time(tm_yaml *r, const yaml_node_t *value, const char *name, int64_t least_us,
-                           int64_t *out, tm_err *err) {
-    char *text = NULL;
-    TM_TRY(tm__yaml_text(r, value, &text, err));
-    const bool is_good = tm__str_to_duration_us(tm__str(text), out) && *out >= least_us;
-    tm__mem_free(text);
-    return is_good ? TM_OK : tm__yaml_bad_value(r, value, name, "a time such as 5m or 1h", err);
-}
-
 static tm_status read_word(tm_yaml *r, const yaml_node_t *value, const char *name, json_t *online,
                            tm_err *err) {
     char *text = NULL;
@@ -37,7 +28,7 @@ static tm_status read_key(tm_yaml *r, const yaml_node_t *value, uint32_t i, json
     if (i != MAX_LAG && i != LATE) {
         return read_word(r, value, names[i], online, err);
     }
-    TM_TRY(read_time(r, value, names[i], i == MAX_LAG ? 1 : 0, &us, err));
+    TM_TRY(tm__yaml_time(r, value, names[i], i == MAX_LAG ? 1 : 0, "5m or 1h", &us, err));
     json_object_set_new(online, i == MAX_LAG ? "max_lag_us" : "late_us", json_integer(us));
     return TM_OK;
 }

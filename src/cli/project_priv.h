@@ -45,6 +45,9 @@ TM_NODISCARD tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, 
                                      tm_err *err);
 TM_NODISCARD tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node,
                                           const char *key, const char *wanted, tm_err *err);
+/** A duration of at least so many microseconds; like: "7d", for who wrote none. */
+TM_NODISCARD tm_status tm__yaml_time(const tm_yaml *r, const yaml_node_t *node, const char *key,
+                                     int64_t least_us, const char *like, int64_t *out, tm_err *err);
 /** Same of a metric that is none, with the one that is nearest. */
 TM_NODISCARD tm_status tm__yaml_bad_metric(const tm_yaml *r, const yaml_node_t *node,
                                            const char *name, tm_err *err);

@@ -14,17 +14,17 @@ typedef enum kind { SECONDS, COUNT, NUMBER, WORDS, WINDOW, HOW, SWITCH } kind;
 static const struct {
     const char *name, *member;
     kind kind;
-    int64_t least; /* seconds or rows */
-    const char *wanted;
+    int64_t least;      /* seconds or rows */
+    const char *wanted; /* of seconds: an example */
 } terms[] = {
-    {"every", "every_s", SECONDS, 1, "a time such as 15m, 24h or 7d"},
+    {"every", "every_s", SECONDS, 1, "15m, 24h or 7d"},
     {"on", "on", WORDS, 0, "a list of drift, performance and schema"},
     {"new_rows", "new_rows", COUNT, 1, "a number of rows, 1 or more"},
     {"new_labels", "new_labels", COUNT, 1, "a number of labels, 1 or more"},
     {"worse_than", "worse_than", NUMBER, 0, "a value of the model's metric"},
     {"drift_cost", "drift_cost", NUMBER, 0, "a growth of the expected loss, over 0"},
-    {"cool_down", "cool_down_s", SECONDS, 0, "a time such as 1h"},
-    {"per_day", "per_day_s", SECONDS, 1, "a time such as 2h"},
+    {"cool_down", "cool_down_s", SECONDS, 0, "1h"},
+    {"per_day", "per_day_s", SECONDS, 1, "2h"},
     {"watch", "watch", COUNT, 0, "a number of labels, 0 for none"},
     {"consent", "consent", SWITCH, 0, "true or false"},
     {"how", "how", HOW, 0, "recipe, trees, update, policy or auto"},
@@ -81,7 +81,9 @@ static tm_status read_term(tm_yaml *r, const yaml_node_t *value, size_t i, json_
         return read_words(r, value, list, err);
     }
     if (value->type == YAML_SCALAR_NODE && terms[i].kind == SECONDS) {
-        ok = tm__str_to_duration_us(text, &us) && us / 1000000 >= terms[i].least;
+        TM_TRY(tm__yaml_time(r, value, terms[i].name, terms[i].least * 1000000, terms[i].wanted,
+                             &us, err));
+        ok = true;
         json_object_set_new(retrain, terms[i].member, json_integer(us / 1000000));
     } else if (value->type == YAML_SCALAR_NODE && terms[i].kind == COUNT) {
         ok = tm__str_to_u64(text, &n) && n >= (uint64_t)terms[i].least && n <= INT64_MAX;

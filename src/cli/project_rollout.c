@@ -13,17 +13,16 @@ static tm_status read_number(tm_yaml *r, const yaml_node_t *value, uint32_t i, j
     char *text = NULL;
     double number = 0;
     int64_t us = 0;
-    TM_TRY(tm__yaml_text(r, value, &text, err));
-    const bool ok = i == HOLD ? tm__str_to_duration_us(tm__str(text), &us)
-                              : tm__str_to_f64(tm__str(text), &number);
-    tm__mem_free(text);
-    if (!ok) {
-        return tm__yaml_bad_value(r, value, names[i],
-                                  i == HOLD ? "a time such as 10m" : "a number, 0 or more", err);
+    if (i == HOLD) {
+        TM_TRY(tm__yaml_time(r, value, names[i], 0, "10m", &us, err));
+        json_object_set_new(into, "hold_seconds", tm__json_number((double)us / 1e6));
+        return TM_OK;
     }
-    json_object_set_new(into, i == HOLD ? "hold_seconds" : names[i],
-                        tm__json_number(i == HOLD ? (double)us / 1e6 : number));
-    return TM_OK;
+    TM_TRY(tm__yaml_text(r, value, &text, err));
+    const bool ok = tm__str_to_f64(tm__str(text), &number);
+    tm__mem_free(text);
+    json_object_set_new(into, names[i], tm__json_number(number));
+    return ok ? TM_OK : tm__yaml_bad_value(r, value, names[i], "a number, 0 or more", err);
 }
 
 static tm_status read_steps(tm_yaml *r, const yaml_node_t *value, json_t *into, tm_err *err) {

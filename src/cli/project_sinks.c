@@ -106,10 +106,7 @@ static tm_status read_key(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm
 
 static tm_status read_every(tm_yaml *r, const yaml_node_t *value, json_t *spec, tm_err *err) {
     int64_t us = 0;
-    if (value->type != YAML_SCALAR_NODE || !tm__str_to_duration_us(tm__yaml_scalar(value), &us) ||
-        us < 1000000) {
-        return tm__yaml_bad_value(r, value, "every", "a time such as 15m, 24h or 7d", err);
-    }
+    TM_TRY(tm__yaml_time(r, value, "every", 1000000, "15m, 24h or 7d", &us, err));
     json_object_set_new(spec, "every_s", json_integer(us / 1000000));
     return TM_OK;
 }

@@ -159,9 +159,7 @@ static tm_status put_value(tm_yaml *r, const yaml_node_t *value, const source_ke
     } else if (key->kind == PATH) {
         st = put_path(r, text, key->member, spec, err);
     } else if (key->kind == DURATION) {
-        st = tm__str_to_duration_us(tm__str(text), &us) && us >= 1000000
-                 ? TM_OK
-                 : tm__yaml_bad_value(r, value, key->name, "a time such as 90s, 15m or 24h", err);
+        st = tm__yaml_time(r, value, key->name, 1000000, "90s, 15m or 24h", &us, err);
         json_object_set_new(spec, key->member, json_integer(us / 1000000));
     } else if (key->kind == SIZE) {
         st = tm__str_to_bytes(tm__str(text), &bytes) && bytes > 0 && bytes <= INT64_MAX

@@ -167,6 +167,24 @@ tm_status tm__yaml_bad_value(const tm_yaml *r, const yaml_node_t *node, const ch
     return TM_E_DATA;
 }
 
+tm_status tm__yaml_time(const tm_yaml *r, const yaml_node_t *node, const char *key,
+                        int64_t least_us, const char *like, int64_t *out, tm_err *err) {
+    char hint[64];
+    char *text = NULL;
+    int64_t us = 0;
+    TM_TRY(tm__yaml_text(r, node, &text, err));
+    tm_status st = TM_OK;
+    if (!tm__str_to_duration_us(tm__str(text), &us) || us < least_us) {
+        st = TM_FAIL(err, TM_E_DATA, "'%s' wants a time such as %s", key, like);
+        tm_err_hint(err, "%s", tm__duration_hint(tm__str(text), "", hint));
+        tm__yaml_at(r, node, err);
+    } else {
+        *out = us;
+    }
+    tm__mem_free(text);
+    return st;
+}
+
 tm_status tm__yaml_bad_metric(const tm_yaml *r, const yaml_node_t *node, const char *name,
                               tm_err *err) {
     const char *names[32];

@@ -140,10 +140,7 @@ static tm_status take_number(reader *r, uint32_t most, uint32_t *out) {
 }
 
 static tm_status take_time(reader *r, int64_t *out) {
-    const bool has_unit =
-        r->kind == NAME && r->word.len > 0 &&
-        (r->word.ptr[r->word.len - 1] < '0' || r->word.ptr[r->word.len - 1] > '9');
-    if (!has_unit || !tm__str_to_duration_us(r->word, out) || *out <= 0) {
+    if (r->kind != NAME || !tm__str_to_duration_us(r->word, out) || *out <= 0) {
         return wrong(r, "a time such as 90s, 30m, 2h or 7d");
     }
     advance(r);

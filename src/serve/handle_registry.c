@@ -126,7 +126,7 @@ void tm__handle_turns(tm_exchange *x) {
 /* ---- What nothing reaches ---- */
 
 void tm__handle_garbage(tm_exchange *x) {
-    char older[TEXT_MAX];
+    char older[TEXT_MAX], hint[64];
     const tm_actor actor = {.name = x->access.actor};
     tm_collection options = {
         .is_dry = true, .keep = KEEP_DEFAULT, .older_us = OLDER_DEFAULT_US, .actor = &actor};
@@ -136,9 +136,9 @@ void tm__handle_garbage(tm_exchange *x) {
         !tm__handle_text(x, "older_than", older, TEXT_MAX)) {
         return;
     }
-    if (older[0] != '\0' &&
-        (!tm__str_to_duration_us(tm__str(older), &options.older_us) || options.older_us < 0)) {
-        tm__problem_reply(x, 400, "bad-request", "older_than is not a duration such as 30d", NULL);
+    if (older[0] != '\0' && !tm__str_to_duration_us(tm__str(older), &options.older_us)) {
+        tm__problem_reply(x, 400, "bad-request", "older_than is not a duration such as 30d",
+                          tm__duration_hint(tm__str(older), NULL, hint));
     } else if (tm__registry_collect(x->desk->registry, &options, &result, &err) != TM_OK) {
         tm__problem_from_err(x, &err);
     } else {

@@ -49,6 +49,13 @@ static tm_status assign_roles(tm_train_data *data, const tm_train_options *optio
     for (uint32_t i = 0; i < options->n_drop; i++) {
         uint32_t col = UINT32_MAX;
         TM_TRY(tm__train_find_column(data->table, options->drop[i], "dropped", &col, err));
+        if (col == data->target) {
+            const tm_status st =
+                TM_FAIL(err, TM_E_USAGE, "column '%s' is the target and dropped", options->target);
+            tm_err_hint(err, "The target is no feature anyway: take it out of --drop, or name "
+                             "another --target.");
+            return st;
+        }
         TM_TRY(set_role(data, col, TM_ROLE_DROPPED, "dropped as asked", err));
     }
     TM_TRY(set_role(data, data->score, TM_ROLE_SCORE, "the score that answers start from", err));

@@ -382,5 +382,6 @@ def test_keys_have_models_ends_and_rates(home, open_server):
     listed = {k["id"]: k for k in home.ok("key", "ls", "--json").json["keys"]}
     assert listed[few["id"]]["rate"] == "2/h" and listed[new["id"]]["name"] == "shop" and listed[old["id"]]["expires"]
     assert all(k not in json.dumps(listed) for k in (late, few["key"], new["key"]))
+    assert "Which unit: 90s, 90m, 90h or 90d?" in home("key", "create", "--role", "client", "--expires", "90").err
     for words in (("--expires", "yesterday"), ("--expires", "2001-01-01"), ("--rate", "many"), ("--model", "")):
         assert home("key", "create", "--role", "client", *words).code == 2, words

@@ -128,7 +128,8 @@ static void durations_have_units(void **state) {
         const char *text;
         int64_t us;
     } cases[] = {{"90s", 90000000},
-                 {"90", 90000000},
+                 {"90", -1},
+                 {"1.5", -1},
                  {"15m", INT64_C(900000000)},
                  {"24h", INT64_C(86400000000)},
                  {"7d", INT64_C(604800000000)},
@@ -150,6 +151,22 @@ static void durations_have_units(void **state) {
         if (us != cases[i].us) {
             fail_msg("'%s' gives %lld", cases[i].text, (long long)us);
         }
+    }
+}
+
+static void a_duration_without_a_unit_is_asked_for_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *hint;
+    } cases[] = {{"7", "Which unit: 7s, 7m, 7h or 7d?"},
+                 {"12345.67", "Which unit: 12345.67s, 12345.67m, 12345.67h or 12345.67d?"},
+                 {"123456789", "like"},
+                 {"-7", "like"},
+                 {"soon", "like"},
+                 {"", "like"}};
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char out[64];
+        assert_string_equal(tm__duration_hint(tm__str(cases[i].text), "like", out), cases[i].hint);
     }
 }
 
@@ -207,6 +224,7 @@ int main(void) {
         cmocka_unit_test(reading_rounds_correctly),
         cmocka_unit_test(whole_numbers_are_read_to_their_ends),
         cmocka_unit_test(durations_have_units),
+        cmocka_unit_test(a_duration_without_a_unit_is_asked_for_one),
         cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(the_locale_does_not_matter),
     };

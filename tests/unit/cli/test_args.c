@@ -60,6 +60,9 @@ static void values_have_defaults_and_types(void **state) {
     assert_false(tm__cli_has(&cli, "seed"));
     assert_null(tm__cli_arg(&cli, "DATA"));
     tm__cli_done(&cli);
+    assert_int_equal(PARSE(&cli, &err, "grind", "-ty", "--budget", "1.5"), TM_OK);
+    assert_int_equal(tm__cli_duration_us(&cli, "budget"), 1500000); /* as docs/cli.md has it */
+    tm__cli_done(&cli);
 }
 
 static void lists_keep_their_order(void **state) {

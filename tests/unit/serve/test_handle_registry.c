@@ -38,6 +38,7 @@ static void what_the_registry_knows_is_told_as_asked(void **state) {
         {"/v1/garbage?keep=1&older_than=0s", 200, "\"versions\":[]"},
         {"/v1/garbage?keep=0", 400, NULL},
         {"/v1/garbage?older_than=long", 400, NULL},
+        {"/v1/garbage?older_than=30", 400, "Which unit: 30s, 30m, 30h or 30d?"},
     };
     serve_case c;
     serve_case_open(&c, *state, NULL);

@@ -29,13 +29,16 @@ static void roles_are_given_with_reasons(void **state) {
 static void wrong_columns_are_refused_with_the_nearest_name(void **state) {
     (void)state;
     const train_case options = {0};
-    const char *const drop[] = {"nois"};
+    const char *const drop[] = {"nois"}, *const target[] = {"noise", "label"};
     const struct {
         tm_train_options train;
         const char *message, *hint;
     } cases[] = {
         {{.target = "labl"}, "target column 'labl'", "'label'"},
         {{.target = "label", .drop = drop, .n_drop = 1}, "dropped column 'nois'", "'noise'"},
+        {{.target = "label", .drop = target, .n_drop = 2},
+         "column 'label' is the target and dropped",
+         "--drop"},
         {{.target = "label", .time = "x"}, "is float", ""},
         {{.target = NULL}, "no target", "--target"},
         {{.target = "label", .weight = "city"}, "weight 'city'", ""},
