@@ -187,11 +187,18 @@ static void say_labels(json_t *list, const json_t *report) {
             tm__count_text(overdue, a),
             tm__span_text(tm__json_f64(coverage, "declared_delay_seconds", 0), b));
     }
-    if (tm__json_i64(labels, "conflict", 0) > 0) {
+    const int64_t conflicts = tm__json_i64(labels, "conflict", 0);
+    if (conflicts > 0) {
         say(list, "warn",
-            "%s labels disagreed with one that stands, and were kept out (of all "
-            "models).",
-            tm__count_text(tm__json_i64(labels, "conflict", 0), a));
+            "%s label%s disagreed with one that stands, and %s kept out (of all models).",
+            tm__count_text(conflicts, a), conflicts == 1 ? "" : "s",
+            conflicts == 1 ? "was" : "were");
+    }
+    const int64_t other = tm__json_i64(coverage, "other_class", 0);
+    if (other > 0) {
+        say(list, "warn",
+            "%s label%s no class that the model knows: each counts as a wrong answer.",
+            tm__count_text(other, a), other == 1 ? " is" : "s are");
     }
     const int64_t unknown =
         tm__json_i64(coverage, "unmatched", 0) + tm__json_i64(coverage, "unmatched_ids", 0);

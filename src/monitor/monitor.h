@@ -194,7 +194,8 @@ TM_NODISCARD tm_status tm__monitor_labelled_after(tm_monitor *monitor, const cha
  * Labelled answers as rows to learn from, oldest first: the columns of the schema (roles FEATURE,
  * TIME, ENTITY, ...) and the target as text/number column named `target`. n = 0 rows gives a NULL
  * table. after_us is when a label joined, so that a late label of an old answer is new. Rows that
- * do not fit the bundle's schema (logged by a version with another one) are left out.
+ * do not fit the bundle's schema (logged by a version with another one) are left out, and of two
+ * classes those whose label is neither. Labels have the words of the bundle's classes.
  */
 TM_NODISCARD tm_status tm__monitor_labelled(tm_monitor *monitor, const tm_bundle *bundle,
                                             const char *model, int64_t after_us, tm_table **out,

@@ -240,11 +240,22 @@ static tm_status add_arrivals(tm_live_rows *rows, const tm_live_options *options
     return st;
 }
 
+/* Labels of a class that training never saw. */
+static uint64_t count_other(const tm_live_rows *rows) {
+    const uint32_t n_classes = tm__bundle_classes(rows->bundle);
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < rows->n && n_classes > 0; i++) {
+        n += rows->y[i] >= n_classes;
+    }
+    return n;
+}
+
 static json_t *coverage_to_json(const reading *r) {
     const tm_live_part all = {r->rows, 0, r->rows->n};
     const tm_live_weight weight = tm__live_weight(&all);
-    return json_pack("{s:I, s:I, s:o, s:o, s:I, s:I}", "answers", (json_int_t)all.end, "labelled",
-                     (json_int_t)tm__live_labelled(&all), "stand_for", tm__json_number(weight.all),
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:I, s:I}", "answers", (json_int_t)all.end,
+                     "labelled", (json_int_t)tm__live_labelled(&all), "other_class",
+                     (json_int_t)count_other(r->rows), "stand_for", tm__json_number(weight.all),
                      "share", share_labelled(&weight), "left_out", (json_int_t)r->rows->n_left_out,
                      "dropped", (json_int_t)r->n_dropped);
 }

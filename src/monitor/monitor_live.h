@@ -26,9 +26,9 @@ typedef struct tm_live_options {
  *           "scores": [S]}], "arrivals": [{"from", "until", "labels", "scores": [S]}]},
  *  "estimated": {"method": "cbpe", "residuals" or null, "calibrated": true, false or null,
  *                "assumes": [TEXT], "scores": [E], "windows": [{"from", "until", "answers",
- * "scores": [E]}]}, "coverage": {"answers", "labelled", "stand_for": given ones for which those
- * logged stand, "share", "left_out": answers that do not fit the bundle, "dropped": of the model
- * since the log began}}
+ * "scores": [E]}]}, "coverage": {"answers", "labelled", "other_class": labels of a class that
+ * training never saw, "stand_for": given ones for which those logged stand, "share", "left_out":
+ * answers that do not fit the bundle, "dropped": of the model since the log began}}
  *
  * S: {"score", "smaller_is_better", "value": of the rows with a label, "low", "high": its 95 %
  * interval, "worst", "best": what it can become when the other labels come}. E: {"score",

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "monitor/monitor_priv.h"
+#include "table/schema.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -37,26 +38,23 @@ tm_status tm__log_read(tm_monitor *monitor, tm_status (*fn)(tm_db *db, void *arg
 
 /* ---- Labels as numbers ---- */
 
-static bool is_yes(tm_str text) {
-    return tm__str_is_nocase(text, "true") || tm__str_is(text, "1") ||
-           tm__str_is_nocase(text, "yes");
+/* Whether two classes say yes and no, however they are written. */
+static bool is_yes_or_no(const tm_bundle *bundle) {
+    bool first = false, second = false;
+    return tm__bundle_classes(bundle) == 2 &&
+           tm__text_to_bool(tm__str(tm__bundle_class(bundle, 0)), &first) &&
+           tm__text_to_bool(tm__str(tm__bundle_class(bundle, 1)), &second) && first != second;
 }
 
-static bool is_no(tm_str text) {
-    return tm__str_is_nocase(text, "false") || tm__str_is(text, "0") ||
-           tm__str_is_nocase(text, "no");
-}
-
-/* The same class though it is written another way: 1 and 1.0, true and 1. */
-static bool is_class(tm_str label, tm_str name) {
+/* The same class though it is written another way: 1 and 1.0; where classes are words, true, yes
+ * and 1. */
+static bool is_class(tm_str label, tm_str name, bool are_words) {
     double a = 0, b = 0;
+    bool x = false, y = false;
     if (tm__str_to_f64(label, &a) && tm__str_to_f64(name, &b)) {
         return a == b;
     }
-    if (tm__str_is_nocase(name, "true")) {
-        return is_yes(label);
-    }
-    return tm__str_is_nocase(name, "false") && is_no(label);
+    return are_words && tm__text_to_bool(label, &x) && tm__text_to_bool(name, &y) && x == y;
 }
 
 bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out) {
@@ -70,8 +68,9 @@ bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out) {
             return true;
         }
     }
+    const bool are_words = is_yes_or_no(bundle);
     for (uint32_t i = 0; i < n_classes; i++) {
-        if (is_class(label, tm__str(tm__bundle_class(bundle, i)))) {
+        if (is_class(label, tm__str(tm__bundle_class(bundle, i)), are_words)) {
             *out = i;
             return true;
         }

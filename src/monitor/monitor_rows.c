@@ -67,10 +67,26 @@ static tm_cell given_cell(const tm_rows_query *query, const tm_columns *given, c
     return cell;
 }
 
+/* A label as the class that it means, in the words of training. Of more than two classes one that
+ * training never saw is a new one; of two it is NULL: a third one cannot be learned. */
+static const char *label_text(const tm_rows_query *query, const char *label) {
+    const uint32_t n_classes = tm__bundle_classes(query->bundle);
+    double y = 0;
+    if (n_classes == 0 || !tm__label_number(query->bundle, tm__str(label), &y)) {
+        return label;
+    }
+    return y < n_classes ? tm__bundle_class(query->bundle, (uint32_t)y)
+                         : (n_classes == 2 ? NULL : label);
+}
+
 static tm_status rows_add(tm_rows_query *query, const tm_record *record, const char *label,
                           const tm_columns *given, tm_err *err) {
+    const char *const truth = label_text(query, label);
     if (!tm__record_cells(record, given->cells, given->n)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "the log has an answer with a damaged row");
+    }
+    if (truth == NULL) {
+        return TM_OK;
     }
     for (uint32_t i = 0; i < query->n_cols; i++) {
         const tm_schema_column *column = &query->columns[i];
@@ -78,7 +94,7 @@ static tm_status rows_add(tm_rows_query *query, const tm_record *record, const c
         bool is_changed = false;
         *cell = given_cell(query, given, column->name);
         if (column->role == TM_ROLE_TARGET) {
-            *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(label)};
+            *cell = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(truth)};
         } else if (cell->type == TM_TYPE_NONE) {
             *cell = cell_from_answer(column, record);
         }

@@ -393,6 +393,22 @@ static tm_status open_named(tm_body_reader *r, tm_err *err) {
     return r->header.failed ? no_memory(err) : TM_OK;
 }
 
+/* A line of one name that holds another delimiter is that of another kind of CSV: its rows would
+ * become one column of text. */
+static tm_status check_delimiter(const tm_body_reader *r, size_t n_names, tm_err *err) {
+    const char *const found =
+        n_names == 1 && r->header.len > 0 ? strpbrk((const char *)r->header.data, ";\t|") : NULL;
+    if (found == NULL) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_DATA, "the first line has no comma, and %s",
+                  *found == ';'    ? "semicolons"
+                  : *found == '\t' ? "tabs"
+                                   : "bars");
+    tm_err_hint(err, "Send commas between fields, and numbers with a point.");
+    return TM_E_DATA;
+}
+
 static tm_status open_csv(tm_body_reader *r, tm_err *err) {
     char *p = r->p;
     field_end how = FIELD_COMMA;
@@ -423,6 +439,7 @@ static tm_status open_csv(tm_body_reader *r, tm_err *err) {
         st = refuse(err, "the first line is not one of names in CSV",
                     "Send a line of names first, then rows.");
     }
+    st = st == TM_OK ? check_delimiter(r, n, err) : st;
     starts = st == TM_OK ? starts : (tm__mem_free(starts), NULL);
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
         const size_t end = i + 1 < n ? starts[i + 1] : r->header.len;

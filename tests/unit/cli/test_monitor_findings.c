@@ -10,6 +10,7 @@ static void what_is_bad_comes_first_with_its_beginning(void **state) {
     assert_true(monitor_report_has(list, "bad", "100 labels are overdue"));
     assert_true(monitor_report_has(list, "bad", "1,234 answers were given and not logged"));
     assert_true(monitor_report_has(list, "warn", "3 labels disagreed"));
+    assert_true(monitor_report_has(list, "warn", "2 labels are no class that the model knows"));
     assert_true(monitor_report_has(list, "warn", "below 3 (40 labelled rows) the loss is 0.3"));
     assert_true(monitor_report_has(list, "warn", "cannot be trusted here"));
     assert_true(monitor_report_has(list, "warn", "moved since 2026-01-02T00:00: less than 3"));

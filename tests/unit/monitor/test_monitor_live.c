@@ -42,6 +42,22 @@ static const tm_given given[] = {
     {1, 3 * HOUR, 92 * HOUR, "d", "{}", 0.1, "no"},
 };
 
+static void a_label_of_no_class_is_counted(void **state) {
+    static const tm_given odd[] = {{1, HOUR, HOUR, "a", "{}", 0.9, "maybe"},
+                                   {1, HOUR, HOUR, "b", "{}", 0.9, "true"}};
+    tm_monitor *monitor = open_monitor(*state);
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    tm__clock_fix(5 * HOUR);
+    log_answers(monitor, odd, 2, 0);
+    json_t *report = report_of(monitor, bundle, all);
+    const json_t *coverage = json_object_get(report, "coverage");
+    assert_int_equal(tm__json_i64(coverage, "labelled", -1), 2);
+    assert_int_equal(tm__json_i64(coverage, "other_class", -1), 1);
+    json_decref(report);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(monitor);
+}
+
 static void windows_follow_one_another_with_what_is_open(void **state) {
     tm_monitor *monitor = open_monitor(*state);
     tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
@@ -155,6 +171,7 @@ static int end(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        TEST(a_label_of_no_class_is_counted),
         TEST(windows_follow_one_another_with_what_is_open),
         TEST(a_label_is_in_the_window_in_which_it_came),
         TEST(rows_have_their_own_times_and_versions_are_apart),

@@ -32,6 +32,12 @@ static void a_class_is_known_however_it_is_written(void **state) {
     assert_true(tm__label_number(bundle, TM_STR("no"), &y) && y == 0);
     assert_true(tm__label_number(bundle, TM_STR("yes"), &y) && y == 1);
     assert_true(tm__label_number(bundle, TM_STR("maybe"), &y) && y == 2); /* training had none */
+    /* What a program sends for yes and no. */
+    assert_true(tm__label_number(bundle, TM_STR("true"), &y) && y == 1);
+    assert_true(tm__label_number(bundle, TM_STR("1"), &y) && y == 1);
+    assert_true(tm__label_number(bundle, TM_STR("YES"), &y) && y == 1);
+    assert_true(tm__label_number(bundle, TM_STR("false"), &y) && y == 0);
+    assert_true(tm__label_number(bundle, TM_STR("0"), &y) && y == 0);
     tm__bundle_unref(bundle);
 }
 

@@ -41,6 +41,27 @@ static void labelled_rows_come_back_with_the_types_of_the_schema(void **state) {
     tm__monitor_close(monitor);
 }
 
+/* One label that means nothing must not stand in the way of all retrainings. */
+static void a_label_is_learned_as_the_class_that_it_means(void **state) {
+    static const tm_given given[] = {
+        {1, 100, NO_TIME, NULL, "{\"x\":1}", 0.9, "true"},
+        {1, 200, NO_TIME, NULL, "{\"x\":2}", 0.9, "maybe"}, /* no class of two */
+        {1, 300, NO_TIME, NULL, "{\"x\":3}", 0.9, "0"},
+    };
+    tm_monitor *monitor = open_monitor(*state);
+    tm_bundle *bundle = tm__tiny_bundle_create(*state, &(tm_tiny_bundle){.auc = 0.7});
+    tm_table *table = NULL;
+    log_answers(monitor, given, 3, 0);
+    assert_int_equal(tm__monitor_labelled(monitor, bundle, "tiny", 0, &table, NULL), TM_OK);
+    assert_int_equal(tm__table_rows(table), 2);
+    const tm_column *y = tm__table_column(table, tm__table_find(table, "y"));
+    assert_true(tm__str_is(tm__dict_get(y->dict, y->codes[0]), "yes"));
+    assert_true(tm__str_is(tm__dict_get(y->dict, y->codes[1]), "no"));
+    tm__table_unref(table);
+    tm__bundle_unref(bundle);
+    tm__monitor_close(monitor);
+}
+
 static void a_late_label_of_an_old_answer_is_new(void **state) {
     static const tm_given first[] = {{1, 100, NO_TIME, NULL, "{\"x\":1}", 0.9, "yes"},
                                      {1, 200, NO_TIME, NULL, "{\"x\":2}", 0.9, NULL}};
@@ -154,6 +175,7 @@ static void a_span_of_cuts_is_that_of_brute_force(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(labelled_rows_come_back_with_the_types_of_the_schema),
+        TEST(a_label_is_learned_as_the_class_that_it_means),
         TEST(a_late_label_of_an_old_answer_is_new),
         TEST(a_span_of_cuts_is_that_of_brute_force),
     };

@@ -87,6 +87,8 @@ static const body_case bodies[] = {
     {"a word for a number", TM_PUSH_CSV, "id,f\n1,much\n2,3\n", TM_OK, 1, 1, TM_ROW_WRONG_TYPE, 1,
      "f", "1,much"},
     {"a name twice in CSV", TM_PUSH_CSV, "id,n,n\n1,2,3\n", TM_E_DATA, 0, 0, NEVER, 0, "", ""},
+    {"semicolons in CSV", TM_PUSH_CSV, "id;n;t\n1;2;a\n", TM_E_DATA, 0, 0, NEVER, 0, "", ""},
+    {"tabs in CSV", TM_PUSH_CSV, "id\tn\n1\t2\n", TM_E_DATA, 0, 0, NEVER, 0, "", ""},
     {"an empty name in CSV", TM_PUSH_CSV, "id,,n\n1,2,3\n", TM_E_DATA, 0, 0, NEVER, 0, "", ""},
 };
 
