@@ -110,7 +110,12 @@ tm_status tm__replay_rules(const tm_replay_stream *stream, const tm_replay_optio
             st = answer_usual(stream, run.answers, err);
         }
         run.score = tm__replay_score(stream, run.answers, stream->first, stream->n_rows);
-        json_object_set_new(scores, rule_names[r], tm__json_number(run.score));
+        const bool is_none = r == RULE_PERIOD && lag == 0; /* no period that a label is known of */
+        json_object_set_new(scores, rule_names[r],
+                            is_none ? json_null() : tm__json_number(run.score));
+        if (is_none) {
+            continue;
+        }
         if (r == RULE_LAST || run.score > out->score) {
             best = r;
             out->score = run.score;

@@ -54,6 +54,7 @@ static tm_status time_column(const tm_table *table, const char *name, const tm_c
         if ((*out)->ints[row] == TM_INT_MISSING) {
             const tm_status st = TM_FAIL(err, TM_E_DATA, "a row has no time in '%s'", name);
             tm_err_at(err, NULL, row + 1, 0);
+            tm_err_hint(err, "Leave such rows out, as by --sql with WHERE ... IS NOT NULL.");
             return st;
         }
     }
@@ -90,6 +91,18 @@ static tm_status sort_rows(tm_replay_stream *stream, tm_table *table, const tm_c
     return st;
 }
 
+/* What a whole number counts nobody said: seconds since 1970, or days. */
+static tm_status check_unit(const tm_column *time, const tm_replay_options *options, tm_err *err) {
+    if (options->delay_us == 0 || time->type != TM_TYPE_INT) {
+        return TM_OK;
+    }
+    (void)TM_FAIL(err, TM_E_USAGE, "a delay with a unit wants times, and '%s' holds whole numbers",
+                  options->time);
+    tm_err_hint(err, "Say the delay in rows, or make times by --sql, as make_timestamp(SECONDS * "
+                     "1000000).");
+    return TM_E_USAGE;
+}
+
 static tm_status take_order(tm_replay_stream *stream, tm_table *table,
                             const tm_replay_options *options, tm_err *err) {
     const tm_column *time = NULL;
@@ -98,6 +111,7 @@ static tm_status take_order(tm_replay_stream *stream, tm_table *table,
         return TM_OK;
     }
     TM_TRY(time_column(table, options->time, &time, err));
+    TM_TRY(check_unit(time, options, err));
     return sort_rows(stream, table, time, err);
 }
 
@@ -273,7 +287,10 @@ static tm_status check_options(const tm_table *table, const tm_replay_options *o
         return TM_FAIL(err, TM_E_USAGE, "the first part of a replay lies between 0 and 1");
     }
     if (options->delay_us > 0 && options->time == NULL) {
-        return TM_FAIL(err, TM_E_USAGE, "a delay with a unit wants a column of times");
+        const tm_status st =
+            TM_FAIL(err, TM_E_USAGE, "a delay with a unit wants a column of times");
+        tm_err_hint(err, "Name it with --time, or say the delay in rows.");
+        return st;
     }
     const uint64_t n_rows = tm__table_rows(table);
     if (n_rows < ROWS_MIN || n_rows > UINT32_MAX) {

@@ -579,6 +579,21 @@ static tm_status find_overlap(const tm_train_data *data, const uint64_t *hashes,
     return TM_OK;
 }
 
+/* Rows to learn from that are all of one class, while the target has more: those of the others are
+ * test rows. What is learned says that class of everything, and is sure of it. */
+static void find_one_class(const tm_train_data *data, json_t *list) {
+    for (uint64_t i = 0; i < data->n_train; i++) {
+        if (data->n_classes < 2 || data->y[data->train[i]] != data->y[data->train[0]]) {
+            return;
+        }
+    }
+    find(list, "one_class", data->schema.cols[data->target].name,
+         json_pack("{s:I}", "rows", (json_int_t)data->n_train),
+         "Give more rows of the other classes, or hold out others with --split or --seed.",
+         "all %llu rows to learn from have the same target: the others are test rows",
+         (unsigned long long)data->n_train);
+}
+
 tm_status tm__train_find_rows(tm_ctx *ctx, const tm_train_data *data, json_t **out, tm_err *err) {
     json_t *list = json_array();
     uint64_t *hashes = NULL;
@@ -597,6 +612,7 @@ tm_status tm__train_find_rows(tm_ctx *ctx, const tm_train_data *data, json_t **o
         json_decref(list);
         return st;
     }
+    find_one_class(data, list);
     const double share = (double)data->n_target_missing / (double)(data->n_rows + 1);
     if (share > TARGET_MISSING) {
         find(list, "target_missing", data->schema.cols[data->target].name,

@@ -3,8 +3,9 @@
  * The target: which task it asks for, its classes in a fixed order, and its values as numbers.
  *
  * Text, truth values and at most 20 distinct integers are classes; other numbers are values. With
- * two classes the positive one is true, 1 or yes, else the rarer. More classes stand in the order
- * of their numbers, or of their bytes. A relevance is a number; no column is taken for one unasked.
+ * two classes the positive one is true, 1 or yes (t or y beside f or n), else the rarer. More
+ * classes stand in the order of their numbers, or of their bytes. A relevance is a number; no
+ * column is taken for one unasked.
  */
 #include "train/train_priv.h"
 
@@ -83,7 +84,7 @@ static bool is_positive_word(tm_str text) {
 
 /* Put the positive class last of two. */
 static tm_status order_binary(found_class *found, const tm_train_options *options, tm_err *err) {
-    bool swap;
+    bool swap, yes = false, no = false; /* of the first, and of the second */
     if (options->positive != NULL) {
         if (!tm__str_is(found[0].text, options->positive) &&
             !tm__str_is(found[1].text, options->positive)) {
@@ -94,6 +95,9 @@ static tm_status order_binary(found_class *found, const tm_train_options *option
             return st;
         }
         swap = tm__str_is(found[0].text, options->positive);
+    } else if (tm__text_to_bool(found[0].text, &yes) && tm__text_to_bool(found[1].text, &no) &&
+               yes != no) {
+        swap = yes;
     } else if (is_positive_word(found[0].text) != is_positive_word(found[1].text)) {
         swap = is_positive_word(found[0].text);
     } else {

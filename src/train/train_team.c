@@ -13,6 +13,8 @@
 #include "base/rng.h"
 #include "model/blend/blend.h"
 
+#define LEAST_PART 100u /* of the budget: the clock is kept within two hundredths */
+
 bool tm__candidate_has(const tm_model_ops *ops, const char *name) {
     for (uint32_t i = 0; ops->params[i].name != NULL; i++) {
         if (strcmp(ops->params[i].name, name) == 0) {
@@ -71,6 +73,19 @@ static void team_done(team *t) {
     }
 }
 
+/* What the first member may take when the search left next to nothing, since the trial of one
+ * learner took more than its part: a solver that is ended after its first step is far from what its
+ * trial promised. */
+static void grant_least(const tm_search *search, tm_budget *part, const tm_budget *whole) {
+    const uint64_t work = whole->work_limit / LEAST_PART;
+    const uint64_t ns = (uint64_t)search->options->budget_ms * 1000000 / LEAST_PART;
+    part->work_limit = part->work_limit < work ? work : part->work_limit;
+    if (whole->deadline_ns > 0 && (whole->stops == NULL || !whole->stops->is_repeat)) {
+        const uint64_t until = tm__budget_now_ns(whole) + ns;
+        part->deadline_ns = part->deadline_ns < until ? until : part->deadline_ns;
+    }
+}
+
 /* Fit one more member within what the budget has left. One that the budget cut is worth less than
  * the others: it stays only when it is the first. */
 static tm_status fit_member(tm_ctx *ctx, const tm_search *search, const tm_fit_input *in, team *t,
@@ -83,6 +98,9 @@ static tm_status fit_member(tm_ctx *ctx, const tm_search *search, const tm_fit_i
     tm_budget *whole = ctx->budget;
     tm_budget part = whole != NULL ? tm__budget_part(whole, 1.0) : (tm_budget){0};
     *next = (member){.candidate = index};
+    if (whole != NULL && t->n == 0) {
+        grant_least(search, &part, whole);
+    }
     TM_TRY(settle_params(candidate, &next->params, err));
     ctx->budget = whole != NULL ? &part : NULL;
     const tm_status st = tm__model_fit(ctx, candidate->ops, &own, &next->params, &next->model, err);

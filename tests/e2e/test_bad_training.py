@@ -96,6 +96,13 @@ def test_tiny_data_is_enough_for_each_task_and_learner(tm, task, learner):
     check(tm, options, None)
 
 
+def test_rows_of_one_class_to_learn_from_are_told(tm):
+    tm.write("rows.csv", table("a,y", [(r(), int(i >= 170)) for i in range(200)]))
+    report = check(tm, ["--work", "300000", "--split", "last:0.2"], None)
+    assert [(found["kind"], found["severity"], found["column"]) for found in report["findings"]] == [("one_class", "error", "y")]
+    assert report["findings"][0]["text"] == "all 160 rows to learn from have the same target: the others are test rows"
+
+
 def test_a_mistaken_target_leaves_nothing_behind(tm):
     tm.write("a.csv", table("size,late", [(r(), coin()) for _ in SOME]))
     wrong = tm("train", "a.csv", "--target", "lat")

@@ -47,10 +47,29 @@ static void a_period_that_is_given_is_looked_back_by(void **state) {
     tm__replay_stream_done(&s);
 }
 
+/* Half of the labels that are known teach too little for a lag longer than the delay. */
+static void without_a_period_its_rule_has_no_score(void **state) {
+    (void)state;
+    tm_replay_stream s;
+    tm_replay_run run;
+    json_t *json = NULL;
+    const tm_replay_options options = {.target = "y"};
+    replay_case_stream(&(replay_made){.is_value = true}, REPLAY_ROWS / 5 - 100, &s);
+    assert_int_equal(tm__replay_run_init(&s, &run, NULL), TM_OK);
+    assert_int_equal(tm__replay_rules(&s, &options, &run, &json, NULL), TM_OK);
+    assert_int_equal(tm__json_i64(json, "period_rows", -1), 0);
+    assert_true(json_is_null(json_object_get(json_object_get(json, "rules"), "period")));
+    assert_string_not_equal(tm__json_text(json, "rule", ""), "period");
+    json_decref(json);
+    tm__replay_run_done(&run);
+    tm__replay_stream_done(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_period_is_found),
         cmocka_unit_test(a_period_that_is_given_is_looked_back_by),
+        cmocka_unit_test(without_a_period_its_rule_has_no_score),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

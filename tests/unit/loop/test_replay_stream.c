@@ -34,6 +34,32 @@ static void labels_are_known_so_long_after_their_rows(void **state) {
     tm__table_unref(table);
 }
 
+static void whole_numbers_have_no_unit(void **state) {
+    (void)state;
+    tm_replay_stream s;
+    tm_err err = {0};
+    tm_table_builder *const b = tm__builder_create();
+    tm_table *table = NULL;
+    assert_int_equal(tm__builder_add_column(b, "t", TM_TYPE_INT, NULL), TM_OK);
+    assert_int_equal(tm__builder_add_column(b, "y", TM_TYPE_INT, NULL), TM_OK);
+    for (int64_t i = 0; i < 1000; i++) {
+        const tm_cell row[] = {{.type = TM_TYPE_INT, .i64 = 1700000000 + 600 * i},
+                               {.type = TM_TYPE_INT, .i64 = i % 2}};
+        assert_int_equal(tm__builder_add_row(b, row, NULL), TM_OK);
+    }
+    assert_int_equal(tm__builder_finish(b, &table, NULL), TM_OK);
+    tm_replay_options options = {
+        .target = "y", .time = "t", .first = 0.2, .delay_us = INT64_C(86400) * 1000000};
+    assert_int_equal(tm__replay_stream_init(table, &options, &s, &err), TM_E_USAGE);
+    assert_non_null(strstr(err.message, "whole numbers"));
+    assert_non_null(strstr(err.hint, "make_timestamp"));
+    options.delay_us = 0;
+    options.delay_rows = 100;
+    assert_int_equal(tm__replay_stream_init(table, &options, &s, &err), TM_OK);
+    tm__replay_stream_done(&s);
+    tm__table_unref(table);
+}
+
 static void a_class_has_the_number_of_its_turn(void **state) {
     (void)state;
     tm_replay_stream s;
@@ -51,6 +77,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_are_known_so_many_rows_later),
         cmocka_unit_test(labels_are_known_so_long_after_their_rows),
+        cmocka_unit_test(whole_numbers_have_no_unit),
         cmocka_unit_test(a_class_has_the_number_of_its_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,16 +40,20 @@ static tm_status fit(tm_table *table, const tm_train_options *options, tm_train_
 
 static void yes_is_positive_wherever_it_comes(void **state) {
     (void)state;
-    const char *const texts[] = {"Yes", "No", "Yes", "", "Yes"};
+    static const char *const words[][2] = {
+        {"Yes", "No"}, {"Y", "N"}, {"t", "f"}, {"TRUE", "false"}};
     const tm_train_options options = {.target = "t"};
-    tm_table *table = one_column(TM_TYPE_TEXT, NULL, texts, 5);
-    tm_train_data data;
-    assert_int_equal(fit(table, &options, &data, NULL), TM_OK);
-    assert_int_equal(data.task, TM_TASK_BINARY);
-    assert_string_equal(data.classes[1], "Yes");
-    assert_true(data.y[0] == 1.0 && data.y[1] == 0.0 && isnan(data.y[3]));
-    tm__train_data_done(&data);
-    tm__table_unref(table);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const char *const texts[] = {words[i][0], words[i][1], words[i][0], "", words[i][0]};
+        tm_table *table = one_column(TM_TYPE_TEXT, NULL, texts, 5);
+        tm_train_data data;
+        assert_int_equal(fit(table, &options, &data, NULL), TM_OK);
+        assert_int_equal(data.task, TM_TASK_BINARY);
+        assert_string_equal(data.classes[1], words[i][0]);
+        assert_true(data.y[0] == 1.0 && data.y[1] == 0.0 && isnan(data.y[3]));
+        tm__train_data_done(&data);
+        tm__table_unref(table);
+    }
 }
 
 static void nearly_a_class_a_row_is_refused_unless_asked_for(void **state) {

@@ -111,9 +111,44 @@ static void parameters_are_known_by_name(void **state) {
     assert_false(tm__candidate_has(tm__model_find("baseline"), "early_stopping"));
 }
 
+/* Log-odds of the first row, fitted alone when a search took all of the work. */
+static double fit_when_spent(uint64_t limit) {
+    made m;
+    tm_ctx ctx = {0};
+    tm_final final = {0};
+    tm_budget budget = {.work_limit = limit, .work_used = limit};
+    double raw[N];
+    init(&m);
+    m.in.task = m.data.task = TM_TASK_BINARY;
+    m.search.metric = tm__metric_find("logloss");
+    for (uint32_t i = 0; i < N; i++) {
+        m.y[i] = m.x[i] > 0.4 + 0.2 * (i % 5 == 0);
+    }
+    m.search.stacking.is_used = false;
+    m.search.n_blend = 1;
+    m.search.candidates[0].share = 1.0;
+    m.search.candidates[1].share = 0.0;
+    ctx.budget = limit > 0 ? &budget : NULL;
+    assert_int_equal(tm__team_fit(&ctx, &m.search, &m.in, 1.0, &final, NULL), TM_OK);
+    ctx.budget = NULL;
+    assert_int_equal(tm__model_predict(&ctx, final.model, &m.view, raw, NULL), TM_OK);
+    tm__final_done(&final);
+    tm__search_done(&m.search);
+    return raw[0];
+}
+
+/* A solver that is ended after its first step is far from what its trial promised. */
+static void who_answers_alone_has_a_hundredth_of_the_budget(void **state) {
+    (void)state;
+    const double whole = fit_when_spent(0);
+    assert_true(fit_when_spent(10000000000) == whole);
+    assert_true(fabs(fit_when_spent(100)) < fabs(whole));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_put_together_by_the_second_layer),
+        cmocka_unit_test(who_answers_alone_has_a_hundredth_of_the_budget),
         cmocka_unit_test(without_a_member_there_is_no_second_layer),
         cmocka_unit_test(parameters_are_known_by_name),
     };
