@@ -17,7 +17,8 @@ import random
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tests" / "e2e"))
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import bench  # noqa: E402  pylint: disable=wrong-import-position
 from conftest import Tidemill  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -664,12 +665,16 @@ HELD_OUT = (mixed, led, sliding, stays_late, walk, seldom_late, hires_soon, turn
 STREAMS = {one.__name__: one for one in MADE_FOR + JUDGED + CHOSEN_BY + HELD_OUT}
 
 
-def run(name, data):
+def run(stream, data):
     """How the policy and the rest fared on a stream."""
     with tempfile.TemporaryDirectory() as folder:
         tm = Tidemill(pathlib.Path(folder))
-        target, task, words, late = STREAMS[name](data, tm.folder / "rows.csv")
+        target, task, words, late = stream(data, tm.folder / "rows.csv")
         return tm.ok("replay", "rows.csv", "--target", target, "--task", task, *words, "--delay", late, "--threads", 1, "--json", "-q", timeout=7200).json
+
+
+def print_head():
+    print("| stream | policy | best schedule | static | best rule | that schedule | seconds | share | reached |\n" + "|---" * 9 + "|")
 
 
 def print_row(name, found):
@@ -688,9 +693,9 @@ def main():
     parser.add_argument("streams", nargs="*", metavar="STREAM")
     options = parser.parse_args()
     some = {"made_for": MADE_FOR, "judged": JUDGED, "chosen_by": CHOSEN_BY, "held_out": HELD_OUT}.get(options.only, tuple(STREAMS.values()))
-    print("| stream | policy | best schedule | static | best rule | that schedule | seconds | share | reached |\n" + "|---" * 9 + "|")
+    print_head()
     for name in options.streams or [one.__name__ for one in some]:
-        print_row(name, run(name, options.data))
+        print_row(name, run(STREAMS[name], options.data))
 
 
 if __name__ == "__main__":

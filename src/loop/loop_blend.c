@@ -136,15 +136,8 @@ static double move(const tm_blend_sums *sums, uint32_t n, double ridge, double *
     return step < 0.0 ? -step : step;
 }
 
-static void make_least(const tm_blend_sums *sums, uint32_t n, const bool *is_in, double *w) {
-    double least = sums->products[0][0];
-    for (uint32_t i = 1; i < n; i++) {
-        least = sums->products[i][i] < least ? sums->products[i][i] : least;
-    }
-    if (sums->n < LABELS_MIN) {
-        return;
-    }
-    const double ridge = RIDGE_LABELS * least / sums->n;
+static void move_all(const tm_blend_sums *sums, uint32_t n, const bool *is_in, double ridge,
+                     double *w) {
     for (uint32_t sweep = 0; sweep < SWEEPS_MAX; sweep++) {
         double moved = 0.0;
         for (uint32_t i = 0; i < n; i++) {
@@ -155,6 +148,25 @@ static void make_least(const tm_blend_sums *sums, uint32_t n, const bool *is_in,
         if (moved < MOVED_MIN) {
             return;
         }
+    }
+}
+
+void tm__blend_least(const tm_blend_sums *sums, uint32_t n, const bool *is_in, double ridge_labels,
+                     double *w) {
+    double least = SUM_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        least = is_in[i] && sums->products[i][i] < least ? sums->products[i][i] : least;
+    }
+    move_all(sums, n, is_in, sums->n > 0.0 ? ridge_labels * least / sums->n : 0.0, w);
+}
+
+static void make_least(const tm_blend_sums *sums, uint32_t n, const bool *is_in, double *w) {
+    double least = sums->products[0][0];
+    for (uint32_t i = 1; i < n; i++) {
+        least = sums->products[i][i] < least ? sums->products[i][i] : least;
+    }
+    if (sums->n >= LABELS_MIN) {
+        move_all(sums, n, is_in, RIDGE_LABELS * least / sums->n, w);
     }
 }
 

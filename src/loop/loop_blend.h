@@ -62,6 +62,10 @@ void tm__blend_add(tm_blend *self, const double products[TM_BLEND_MAX][TM_BLEND_
                    const double *losses, const tm_blend_shares *then);
 /** What is known so far counts `keep` times as much for the fast shares. */
 void tm__blend_forget(tm_blend *self, double keep);
+/** Shares under which the mean of those that are in would have been least off, with a ridge of so
+ * many labels: w [n], where it begins, and which adds up to 1. */
+void tm__blend_least(const tm_blend_sums *sums, uint32_t n, const bool *is_in, double ridge_labels,
+                     double *w);
 /**
  * begin [n]: shares that add up to 1, which hold while too little is known; one that has none there
  * and has not joined gets none.

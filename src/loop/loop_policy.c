@@ -119,7 +119,9 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
     for (uint32_t i = 0; i < n_members(self); i++) {
         learn_arm(self, i, &whole);
     }
-    tm__blend_add(&self->blend, label->products, whole.losses, &label->shares);
+    if (n_known > self->heard_from) {
+        tm__blend_add(&self->blend, label->products, whole.losses, &label->shares);
+    }
     compare_rules(self, label);
     tm__policy_note_rules(self, label->wrong_rules);
     self->n_labels++;
@@ -132,6 +134,12 @@ void tm__policy_add(tm_policy *self, uint64_t n_known, const tm_policy_label *la
     }
 }
 
+void tm__policy_begin_anew(tm_policy *self, uint64_t begin, uint64_t answered_from) {
+    self->anew_from = begin;
+    self->heard_from = answered_from;
+    tm__blend_forget(&self->blend, FORGET);
+}
+
 /* ---- what is due ---- */
 
 uint64_t tm__policy_begin(const tm_policy *self, uint32_t arm, uint64_t n_known) {
@@ -140,6 +148,9 @@ uint64_t tm__policy_begin(const tm_policy *self, uint32_t arm, uint64_t n_known)
     if (terms->from_change && self->has_change && self->change_at > begin &&
         self->change_at + self->terms.cool_down <= n_known) {
         begin = self->change_at;
+    }
+    if (terms->window > 0 && !is_dear(self, arm) && self->anew_from > begin) {
+        begin = self->anew_from;
     }
     return begin;
 }

@@ -122,7 +122,8 @@ typedef struct tm_policy {
     /* Part of what an arm has to say that goes to the last one, since rows come whose like it has
      * not seen; 0 to 1, and set by who sees rows */
     double far[TM_POLICY_ARMS_MAX];
-    uint64_t allowed_at; /* counted so far */
+    uint64_t allowed_at;            /* counted so far */
+    uint64_t anew_from, heard_from; /* of tm__policy_begin_anew(); 0: never */
 } tm_policy;
 
 void tm__policy_init(tm_policy *self, const tm_policy_terms *terms);
@@ -141,6 +142,10 @@ uint32_t tm__policy_due(tm_policy *self, uint64_t n_known, tm_policy_fit *out);
  * more, the rule that was so by least, or has the best record. So the score stays beside that of
  * the best rule. */
 uint32_t tm__policy_leader(const tm_policy *self);
+/** The world is surely another one since row `begin`: but for large arms and those of all rows no
+ * arm learns from rows before it, and labels of rows before `answered_from` say nothing of how much
+ * arms have to say, for they answer by other models since. */
+void tm__policy_begin_anew(tm_policy *self, uint64_t begin, uint64_t answered_from);
 /** One that learns nothing here answers from now on, or another one does in its place. */
 void tm__policy_join(tm_policy *self, uint32_t other);
 /** One of them was begun: nobody answers by it before. */

@@ -10,7 +10,8 @@
 #include "loop/replay_priv.h"
 
 #define TM_REPLAY_ARMS 7u
-#define TM_REPLAY_ARM_SINCE 4u /* the one that learns since the last change */
+#define TM_REPLAY_ARM_NEWEST 0u /* the one of fewest rows */
+#define TM_REPLAY_ARM_SINCE 4u  /* the one that learns since the last change */
 #define TM_REPLAY_RECALLED 4u
 #define TM_REPLAY_OTHERS (TM_REPLAY_RULES + TM_REPLAY_RECALLED + 1u) /* and the mean, amended */
 

@@ -32,7 +32,8 @@ void tm__replay_due_reset(tm_replay_due *due) {
 }
 
 bool tm__replay_is_full(const tm_replay_running *r) {
-    return r->due.n_ticks == TM_REPLAY_TICKS_MAX || r->due.n_fits + N_ARMS > TM_REPLAY_FITS_MAX;
+    return r->due.n_ticks == TM_REPLAY_TICKS_MAX ||
+           r->due.n_fits + N_ARMS + TM_REPLAY_TRIED > TM_REPLAY_FITS_MAX;
 }
 
 /* ---- what is asked for ---- */
@@ -83,7 +84,9 @@ static tm_replay_held *refer(tm_replay_held *one) {
 void tm__replay_put_tick(tm_replay_running *r, uint64_t begin, uint64_t end, uint32_t leader) {
     TM_ASSERT(r->due.n_ticks < TM_REPLAY_TICKS_MAX);
     tm_replay_tick *const tick = &r->due.ticks[r->due.n_ticks++];
-    *tick = (tm_replay_tick){.begin = begin, .end = end, .leader = leader};
+    *tick =
+        (tm_replay_tick){.begin = begin, .end = end, .leader = leader, .is_since = r->since.is_on};
+    memcpy(tick->since, r->since.shares, sizeof(tick->since));
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
         tick->now[i] = refer(r->arms[i].now);
         tick->before[i] = refer(r->arms[i].before);
@@ -152,6 +155,10 @@ static void answer_together(tm_replay_running *r, const tm_replay_tick *tick) {
     tm__replay_amend(r, shares, tick->begin, tick->end);
     for (uint64_t row = tick->begin; row < tick->end; row++) {
         tm__replay_answer_of_all(r, row, shares->both, r->room);
+        if (tick->is_since) {
+            r->since.besides[row] = tm__replay_pick(r->stream, r->room);
+            tm__replay_answer_of_all(r, row, tick->since, r->room);
+        }
         r->together[row] = r->run->answers[row] = tm__replay_pick(r->stream, r->room);
         const float *const alone =
             tick->leader == TM_POLICY_TOGETHER ? NULL : r->arms[tick->leader].answers + row * k;

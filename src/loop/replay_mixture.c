@@ -37,12 +37,12 @@ static bool is_held(const tm_replay_running *r, uint32_t member) {
 
 /* What models have to say, and what rules have. */
 static void sum_shares(const tm_replay_running *r, double *out_models, double *out_rules) {
-    tm_blend_shares shares;
+    double shares[N_MEMBERS];
     *out_models = *out_rules = 0.0;
-    tm__policy_shares(&r->policy, &shares);
+    tm__replay_shares_now(r, shares);
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
-        *out_models += is_held(r, i) ? shares.both[i] : 0.0;
-        *out_rules += i >= N_ARMS && i < FIRST_RECALLED ? shares.both[i] : 0.0;
+        *out_models += is_held(r, i) ? shares[i] : 0.0;
+        *out_rules += i >= N_ARMS && i < FIRST_RECALLED ? shares[i] : 0.0;
     }
 }
 
@@ -54,29 +54,35 @@ double tm__replay_say(const tm_replay_running *r) {
 
 /* As they are where models have most of the say, else as if nobody else had joined: of little,
  * what is left to models is what goes well with a rule. */
-static void share_among_models(const tm_replay_running *r, tm_blend_shares *out) {
+static void share_among_models(const tm_replay_running *r, double *out) {
     tm_policy policy = r->policy;
+    tm_blend_shares shares;
     double models = 0.0, rules = 0.0;
     sum_shares(r, &models, &rules);
-    for (uint32_t i = 0; i < N_MEMBERS && models < SAY_MIN; i++) {
+    if (models >= SAY_MIN) {
+        tm__replay_shares_now(r, out);
+        return;
+    }
+    for (uint32_t i = 0; i < N_MEMBERS; i++) {
         policy.blend.is_in[i] = policy.blend.is_in[i] && is_held(r, i);
     }
-    tm__policy_shares(&policy, out);
+    tm__policy_shares(&policy, &shares);
+    memcpy(out, shares.both, N_MEMBERS * sizeof(*out));
 }
 
 json_t *tm__replay_parts(const tm_replay_running *r) {
     tm_mixture_part parts[N_MEMBERS];
-    tm_blend_shares shares;
+    double shares[N_MEMBERS];
     double sum = 0.0;
     uint32_t n = 0;
-    share_among_models(r, &shares);
+    share_among_models(r, shares);
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
-        sum += is_held(r, i) && shares.both[i] >= SHARE_MIN ? shares.both[i] : 0.0;
+        sum += is_held(r, i) && shares[i] >= SHARE_MIN ? shares[i] : 0.0;
     }
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
-        if (is_held(r, i) && shares.both[i] >= SHARE_MIN) {
+        if (is_held(r, i) && shares[i] >= SHARE_MIN) {
             parts[n] = part_of(r, i);
-            parts[n++].share = shares.both[i] / sum;
+            parts[n++].share = shares[i] / sum;
         }
     }
     return tm__mixture_json(parts, n, r->stream->n_rows - r->stream->known[r->stream->n_rows - 1]);

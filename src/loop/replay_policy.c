@@ -33,14 +33,20 @@ static void note_turn(tm_replay_running *r, const tm_policy_fit *fit, uint64_t r
     }
 }
 
+tm_status tm__replay_begin_fit(tm_replay_running *r, const tm_policy_fit *fit, uint64_t row,
+                               tm_err *err) {
+    TM_TRY(tm__replay_ask(r, fit, err));
+    r->run->n_retrains += fit->why != TM_POLICY_BEGIN ? 1 : 0;
+    note_turn(r, fit, row);
+    tm__policy_fitted(&r->policy, fit);
+    return TM_OK;
+}
+
 static tm_status ask_due(tm_replay_running *r, uint64_t n_known, uint64_t row, tm_err *err) {
     tm_policy_fit fits[N_ARMS];
     const uint32_t n = tm__policy_due(&r->policy, n_known, fits);
     for (uint32_t i = 0; i < n; i++) {
-        TM_TRY(tm__replay_ask(r, &fits[i], err));
-        r->run->n_retrains += fits[i].why != TM_POLICY_BEGIN ? 1 : 0;
-        note_turn(r, &fits[i], row);
-        tm__policy_fitted(&r->policy, &fits[i]);
+        TM_TRY(tm__replay_begin_fit(r, &fits[i], row, err));
     }
     return TM_OK;
 }
@@ -62,7 +68,8 @@ static void note_far(tm_replay_running *r, uint64_t row) {
 static tm_status put_tick(tm_replay_running *r, uint64_t begin, uint64_t end, tm_err *err) {
     note_far(r, begin);
     tm__policy_shares(&r->policy, tm__replay_shares_at(r, begin));
-    tm__replay_put_tick(r, begin, end, tm__policy_leader(&r->policy));
+    tm__replay_put_tick(r, begin, end,
+                        r->since.is_on ? TM_POLICY_TOGETHER : tm__policy_leader(&r->policy));
     return !r->stream->is_classes || tm__replay_is_full(r) ? tm__replay_catch_up(r, err) : TM_OK;
 }
 
@@ -150,6 +157,7 @@ static tm_status run_rows(tm_replay_running *r, tm_err *err) {
         TM_TRY(tell_labels(r, s->known[row], err));
         recall_before_change(r);
         TM_TRY(ask_due(r, s->known[row], row, err));
+        TM_TRY(tm__replay_since_try(r, s->known[row], row, err));
         TM_TRY(put_tick(r, row, end, err));
         row = end;
     }
@@ -167,6 +175,7 @@ static tm_status prepare(tm_replay_running *r, const tm_replay_options *options,
                             sizeof(*r->room));
     r->together = tm__mem_alloc(r->stream->n_rows, sizeof(*r->together));
     r->base = tm__mem_alloc(r->stream->n_rows, sizeof(*r->base));
+    r->since.besides = tm__mem_alloc(r->stream->n_rows, sizeof(*r->since.besides));
     r->amend_terms = tm__mem_zalloc(r->stream->n_rows, TM_AMEND_TERMS * sizeof(*r->amend_terms));
     r->lag = tm__replay_lag(r->stream, options);
     tm__amend_init(&r->amend, AMEND_MEMORY);
@@ -180,12 +189,13 @@ static tm_status prepare(tm_replay_running *r, const tm_replay_options *options,
     r->warm_begin = r->warm_end - r->warm_begin < WARM_MIN ? r->warm_end : r->warm_begin;
     r->shares = tm__mem_zalloc(r->stream->n_rows / TICK_ROWS + 2, sizeof(*r->shares));
     if (!ok || r->room == NULL || r->together == NULL || r->base == NULL ||
-        r->amend_terms == NULL || r->shares == NULL) {
+        r->since.besides == NULL || r->amend_terms == NULL || r->shares == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the answers of a replay");
     }
     for (uint64_t row = 0; row < r->stream->n_rows; row++) {
         r->together[row] = tm__nan();
         r->base[row] = tm__nan();
+        r->since.besides[row] = tm__nan();
     }
     for (uint32_t i = 0; i < N_MEMBERS; i++) {
         for (uint64_t k = 0; k < n; k++) {
@@ -201,17 +211,23 @@ static tm_status prepare(tm_replay_running *r, const tm_replay_options *options,
     return tm__replay_rule_chances(r->stream, options, rules, err);
 }
 
-static json_t *tell_arms(const tm_replay_running *r) {
+void tm__replay_shares_now(const tm_replay_running *r, double *out) {
     tm_blend_shares shares;
-    json_t *const list = json_array();
     tm__policy_shares(&r->policy, &shares);
+    memcpy(out, r->since.is_on ? r->since.shares : shares.both, N_MEMBERS * sizeof(*out));
+}
+
+static json_t *tell_arms(const tm_replay_running *r) {
+    double shares[N_MEMBERS];
+    json_t *const list = json_array();
+    tm__replay_shares_now(r, shares);
     for (uint32_t i = 0; i < r->policy.blend.n; i++) {
         json_array_append_new(
             list,
             json_pack("{s:s, s:s, s:I, s:f, s:f, s:f}", "arm", tm__replay_member_name(r->stream, i),
                       "learner", i < N_ARMS ? tm__replay_arm_get(r->stream, i)->learner : "none",
                       "fits", (json_int_t)r->policy.arms[i].n_fits, "train_seconds",
-                      r->arms[i].train_seconds, "weight", shares.both[i], "step_rows",
+                      r->arms[i].train_seconds, "weight", shares[i], "step_rows",
                       r->policy.arms[i].step));
     }
     return list;
@@ -269,6 +285,7 @@ tm_status tm__replay_policy(tm_ctx *ctx, const tm_replay_stream *stream,
     tm__mem_free(r->room);
     tm__mem_free(r->together);
     tm__mem_free(r->base);
+    tm__mem_free(r->since.besides);
     tm__mem_free(r->amend_terms);
     tm__mem_free(r);
     return st;

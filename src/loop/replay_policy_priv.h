@@ -35,6 +35,20 @@ typedef struct tm_replay_member {
     double train_seconds;
 } tm_replay_member;
 
+/* Models of the rows since a change, and whether they answer: replay_since.c. */
+#define TM_REPLAY_TRIED 2u /* arms */
+typedef struct tm_replay_since {
+    bool is_on;
+    double shares[N_MEMBERS]; /* then */
+    uint64_t begin_row;       /* the first that is answered so */
+    uint64_t n_changes, change_at, alarm_row, next_rows;
+    uint64_t world_at, lasted; /* the first change of this world; rows of the one before */
+    /* Errors of a block of labels; of blocks their mean and the spread around it */
+    double block, n_block, usual, spread, n_blocks;
+    double *besides; /* [n_rows] what the policy's shares would have answered; NaN: they did */
+    double gain;     /* labels that were right beside those, older ones counting less */
+} tm_replay_since;
+
 /* Fits that were asked for, and rows that are to be answered. They wait until labels of these rows
  * become known, for nothing asks for their answers before: so fits of many rows are side by side.
  * Zeroed: nothing waits. */
@@ -42,6 +56,8 @@ typedef struct tm_replay_member {
 typedef struct tm_replay_tick {
     uint64_t begin, end; /* TICK_ROWS at the most */
     uint32_t leader;
+    bool is_since; /* answered by these shares, */
+    double since[N_MEMBERS];
     tm_replay_held *now[N_MEMBERS], *before[N_MEMBERS]; /* in force then; NULL: none */
 } tm_replay_tick;
 typedef struct tm_replay_due {
@@ -72,7 +88,8 @@ typedef struct tm_replay_running {
     uint64_t n_recalled; /* changes whose models were put by */
     double *room;        /* [TM_REPLAY_TICKS_MAX x TICK_ROWS x n_outputs] */
     tm_replay_due due;
-    tm_replay_near near; /* of values */
+    tm_replay_since since; /* of classes */
+    tm_replay_near near;   /* of values */
     tm_amend amend;
     uint64_t lag;                    /* rows of a period; 0: none */
     double late_off[TM_REPLAY_LATE]; /* mean of what the newest answers known were off */
@@ -83,6 +100,16 @@ typedef struct tm_replay_running {
 
 /** An arm answers by a new model from now on, and by its last one beside it. Errors: TM_E_NOMEM. */
 TM_NODISCARD tm_status tm__replay_ask(tm_replay_running *r, const tm_policy_fit *fit, tm_err *err);
+/** A fit that is due is asked for, and told. Errors: TM_E_NOMEM. */
+TM_NODISCARD tm_status tm__replay_begin_fit(tm_replay_running *r, const tm_policy_fit *fit,
+                                            uint64_t row, tm_err *err);
+/** How a row was answered, now that its label is known: error of 0 to 1, of the mean. */
+void tm__replay_since_note(tm_replay_running *r, uint64_t row, double error);
+/** With so many labels known, before rows from `row` on are answered. Errors: those of fitting. */
+TM_NODISCARD tm_status tm__replay_since_try(tm_replay_running *r, uint64_t n_known, uint64_t row,
+                                            tm_err *err);
+/** Shares of now: those of the policy, or since a change that is sure. */
+void tm__replay_shares_now(const tm_replay_running *r, double *out);
 /** Rows begin to end, TICK_ROWS at the most, are to be answered by the models and shares of now;
  * leader as tm__policy_leader() has it. */
 void tm__replay_put_tick(tm_replay_running *r, uint64_t begin, uint64_t end, uint32_t leader);

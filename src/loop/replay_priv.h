@@ -11,6 +11,7 @@
  *   replay_near.c     whether an arm has seen rows like the newest
  *   replay_policy.c   the policy over the stream
  *   replay_due.c      what it asks for, learned and answered
+ *   replay_since.c    models of the rows since a change, until labels tell of them
  *   replay_mixture.c  what it has come to, for a training
  *   replay_truth.c    what labels say of its answers
  *   replay_amend.c    what they say of its next answers of values

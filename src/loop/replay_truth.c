@@ -150,6 +150,9 @@ void tm__replay_tell_labels(tm_replay_running *r, uint64_t known) {
         }
         label.shares = *tm__replay_shares_at(r, row);
         note_products(r, row, &label);
+        if (s->is_classes) {
+            tm__replay_since_note(r, row, label.champion);
+        }
         label.wrong = wrong_by(r, r->together[row], row);
         tm__policy_add(&r->policy, row + 1, &label);
     }

@@ -166,6 +166,22 @@ static void random_errors_cost_little_more_than_those_of_the_best(void **state) 
     }
 }
 
+static void shares_of_few_labels_are_the_least_off(void **state) {
+    (void)state;
+    const bool is_in[TM_BLEND_MAX] = {true, false, true};
+    double w[TM_BLEND_MAX] = {0.5, 0.0, 0.5};
+    tm_blend_sums sums = {.n = 10.0};
+    sums.products[0][0] = 1.0;
+    sums.products[2][2] = 4.0;
+    tm__blend_least(&sums, 3, is_in, 0.0, w);
+    assert_true(fabs(w[0] - 0.8) < 1e-6 && w[1] == 0.0 && fabs(w[2] - 0.2) < 1e-6);
+    tm__blend_least(&sums, 3, is_in, 10.0, w); /* (1 + 1) w0 = (4 + 1) w2 */
+    assert_true(fabs(w[0] - 5.0 / 7.0) < 1e-6 && fabs(w[2] - 2.0 / 7.0) < 1e-6);
+    sums = (tm_blend_sums){.n = 0.0};
+    tm__blend_least(&sums, 3, is_in, 10.0, w);
+    assert_true(fabs(w[0] + w[2] - 1.0) < 1e-9);
+}
+
 static void numbers_beyond_all_squares_change_nothing(void **state) {
     (void)state;
     tm_blend blend;
@@ -186,6 +202,7 @@ int main(void) {
         cmocka_unit_test(who_did_not_answer_gets_none),
         cmocka_unit_test(who_joins_later_leads_when_it_is_right),
         cmocka_unit_test(random_errors_cost_little_more_than_those_of_the_best),
+        cmocka_unit_test(shares_of_few_labels_are_the_least_off),
         cmocka_unit_test(numbers_beyond_all_squares_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

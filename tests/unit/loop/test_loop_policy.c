@@ -401,6 +401,24 @@ static void an_arm_that_has_not_seen_such_rows_gives_its_say_to_the_last(void **
     assert_true(fabs(shares.sets[0][1] - 0.9) < 1e-9);
 }
 
+static void a_new_world_is_learned_and_judged_by_itself(void **state) {
+    (void)state;
+    tm_policy policy;
+    tm_policy_why why;
+    tm__policy_init(&policy, &terms);
+    (void)fit_due(&policy, 3000, &why);
+    tm_policy_label label = label_of(0.1, 0.2, 0.0);
+    tm__policy_add(&policy, 3001, &label);
+    const double n = policy.blend.slow.n;
+    tm__policy_begin_anew(&policy, 2800, 3500);
+    assert_int_equal(tm__policy_begin(&policy, 0, 3100), 2800);
+    assert_int_equal(tm__policy_begin(&policy, 0, 4000), 3000);
+    tm__policy_add(&policy, 3500, &label); /* of row 3499, answered before */
+    assert_true(policy.blend.slow.n == n && policy.blend.fast.n < n);
+    tm__policy_add(&policy, 3501, &label);
+    assert_true(policy.blend.slow.n > n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_arm_learns_at_first_and_none_twice),
@@ -420,6 +438,7 @@ int main(void) {
         cmocka_unit_test(what_may_be_chance_does_not_pay),
         cmocka_unit_test(a_keen_arm_learns_as_often_as_its_work_allows),
         cmocka_unit_test(an_arm_that_has_not_seen_such_rows_gives_its_say_to_the_last),
+        cmocka_unit_test(a_new_world_is_learned_and_judged_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 typedef struct truth_case {
     tm_replay_stream stream;
     tm_replay_running r;
-    double y[ROWS], together[ROWS], room[2];
+    double y[ROWS], together[ROWS], besides[ROWS], room[2];
     float answers[N_MEMBERS][ROWS * 2], none[ROWS * 2];
     tm_blend_shares shares[4];
 } truth_case;
@@ -23,6 +23,7 @@ static void begin(truth_case *c) {
     c->r.stream = &c->stream;
     c->r.shares = c->shares;
     c->r.together = c->together;
+    c->r.since.besides = c->besides;
     c->r.room = c->room;
     for (uint32_t k = 0; k < ROWS * 2; k++) {
         c->none[k] = NAN;
