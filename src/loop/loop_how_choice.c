@@ -25,12 +25,11 @@
 #define NEW_ROWS_MIN 400u /* fewer say nothing, or leave nothing to update with */
 #define ROUNDS_MAX 200u   /* of a trial; longer steps make up for the others */
 #define STEP_MAX 0.3
-#define SURE 2.0               /* standard errors */
-#define WORSE_MAX 0.01         /* of the loss, that an update may surely not be worse by */
-#define ANEW_ROUNDS 100u       /* of a champion that is several models */
-#define REPLAY_ROWS_MAX 20000u /* of the policy's trial; */
-#define FIT_ROWS_MAX 50000u    /* what it comes to learns from as many at the most, */
-#define BUDGET_PARTS 2u        /* and the replay may take one part of so many of a budget */
+#define SURE 2.0            /* standard errors */
+#define WORSE_MAX 0.01      /* of the loss, that an update may surely not be worse by */
+#define ANEW_ROUNDS 100u    /* of a champion that is several models */
+#define FIT_ROWS_MAX 50000u /* that what the policy comes to learns from, */
+#define BUDGET_PARTS 2u     /* and its replay may take one part of so many of a budget */
 
 typedef struct how_trial {
     tm_choosing c;
@@ -132,8 +131,8 @@ static tm_status try_as_it_is(how_trial *t, tm_err *err) {
 
 static tm_status try_policy(how_trial *t, tm_err *err) {
     const tm_mixture_question question = {.rows = &t->c,
-                                          .ahead = 1 + t->c.n_gap + t->c.n_test / 2,
-                                          .rows_max = REPLAY_ROWS_MAX,
+                                          .ahead = t->in->ahead,
+                                          .rows_max = UINT64_MAX,
                                           .work_max = t->in->work / BUDGET_PARTS,
                                           .budget_ms = t->in->budget_ms / BUDGET_PARTS};
     const tm_row_window window =

@@ -156,6 +156,7 @@ static tm_status choose_how(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         .choice = choice_input(r, &recipe.options),
         .window = r->window,
         .is_window_said = tm__how_is_window_said(r),
+        .ahead = tm__mixture_ahead(r),
         .why_no_update = can_update ? NULL : why_not.message,
         .work = has_own ? r->work : (uint64_t)tm__json_i64(r->recipe, "work", 0),
         .budget_ms = has_own ? r->budget_ms : (uint64_t)tm__json_i64(r->recipe, "budget_ms", 0)};

@@ -9,9 +9,11 @@
 #include "loop/loop_choice_priv.h"
 #include "loop/replay.h"
 
-#define ROWS_MIN 400u    /* fewer say nothing of windows, as in a choice of one */
-#define ROWS_MAX 100000u /* newest ones that are replayed */
-#define FIRST 0.2        /* of them only teaches, as in a replay */
+#define ROWS_MIN 400u     /* fewer say nothing of windows, as in a choice of one */
+#define ROWS_USUAL 20000u /* newest ones that are replayed, */
+#define ROWS_LATE 10u     /* and this often those whose labels are late; */
+#define ROWS_MAX 100000u  /* no more than that */
+#define FIRST 0.2         /* of them only teaches, as in a replay */
 
 const json_t *tm__mixture_of(const tm_retraining *r) {
     const json_t *const how = json_object_get(r->turn.story, "how");
@@ -42,6 +44,32 @@ static tm_status list_others(const tm_choice_input *in, const char *time, const 
     return TM_OK;
 }
 
+/* The newest rows, whose labels are not known yet at the last of them. */
+static uint64_t rows_late(const tm_mixture_question *in, const tm_column *times) {
+    const tm_choosing *const c = in->rows;
+    const int64_t delay_us = c->in->options->label_delay_us;
+    uint64_t n = 0;
+    if (times == NULL || delay_us == 0) {
+        return in->ahead;
+    }
+    while (n < c->n_learn &&
+           times->ints[c->by_age[c->n_learn - 1]] - times->ints[c->by_age[c->n_learn - 1 - n]] <
+               delay_us) {
+        n++;
+    }
+    return n;
+}
+
+/* A replay begins where enough labels are known behind those that are late: what was right long
+ * before says little of now, and its fits are most of what a turn costs. */
+static uint64_t rows_replayed(const tm_mixture_question *in, const tm_column *times) {
+    const uint64_t wanted = rows_late(in, times) * ROWS_LATE;
+    uint64_t n = wanted > ROWS_USUAL ? wanted : ROWS_USUAL;
+    n = n < ROWS_MAX ? n : ROWS_MAX;
+    n = n < in->rows_max ? n : in->rows_max;
+    return n < in->rows->n_learn ? n : in->rows->n_learn;
+}
+
 /* The first part must leave labels to learn from before those that are late. */
 static uint64_t delay_of(const tm_mixture_question *in, uint64_t n_rows) {
     const uint64_t most = (uint64_t)((double)n_rows * FIRST / 2.0);
@@ -51,7 +79,8 @@ static uint64_t delay_of(const tm_mixture_question *in, uint64_t n_rows) {
 tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **out, tm_err *err) {
     const tm_choosing *const c = in->rows;
     const tm_train_options *const o = c->in->options;
-    const uint64_t n = c->n_learn < in->rows_max ? c->n_learn : in->rows_max;
+    const tm_column *const times = tm__rows_times(c->in->train, o->time, c->by_age, c->n_learn);
+    const uint64_t n = rows_replayed(in, times);
     const uint32_t *const newest = c->by_age + (c->n_learn - n);
     const char **others = NULL;
     tm_table *rows = NULL;
@@ -62,8 +91,7 @@ tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **
         tm_err_hint(err, "The policy wants %u and more.", ROWS_MIN);
         return st;
     }
-    const char *const time =
-        tm__rows_times(c->in->train, o->time, newest, n) != NULL ? o->time : NULL;
+    const char *const time = times != NULL ? o->time : NULL;
     tm_replay_options asked = {
         .target = o->target,
         .time = time,
@@ -86,15 +114,13 @@ tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **
 
 /* ---- of a turn ---- */
 
-/* How far the rows that a version answers lie behind what it learned: the rows of the gate, and
- * half of those that come until the next turn, if they are as many as came since the last one. */
-static uint64_t rows_ahead(const tm_retraining *r) {
+uint64_t tm__mixture_ahead(const tm_retraining *r) {
     return 1 + tm__table_rows(r->harvest.held) + r->harvest.n_new / 2;
 }
 
 static uint64_t rows_of(const tm_row_window *window) {
     const bool is_cut = window->kind == TM_ROWS_SLIDING || window->kind == TM_ROWS_CUT;
-    return is_cut && window->rows < ROWS_MAX ? window->rows : ROWS_MAX;
+    return is_cut ? window->rows : UINT64_MAX;
 }
 
 tm_status tm__mixture_choose(tm_ctx *ctx, tm_retraining *r, const tm_train_options *options,
@@ -103,7 +129,7 @@ tm_status tm__mixture_choose(tm_ctx *ctx, tm_retraining *r, const tm_train_optio
         .train = r->harvest.train, .options = options, .champion = r->champion_bundle};
     tm_choosing c = {.ctx = ctx, .in = &in};
     const tm_mixture_question question = {.rows = &c,
-                                          .ahead = rows_ahead(r),
+                                          .ahead = tm__mixture_ahead(r),
                                           .rows_max = rows_of(&r->window),
                                           .work_max = options->work,
                                           .budget_ms = options->budget_ms};

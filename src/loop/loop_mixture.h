@@ -12,15 +12,20 @@
  * way. Borrowed from its story. */
 const json_t *tm__mixture_of(const tm_retraining *r);
 
+/** How far the rows that a version answers lie behind what it learned: the rows of the gate, and
+ * half of those that come until the next turn, if they are as many as came since the last one. */
+uint64_t tm__mixture_ahead(const tm_retraining *r);
+
 struct tm_choosing;
 typedef struct tm_mixture_question {
     const struct tm_choosing *rows; /* those to learn from, by age, of options and a champion */
     uint64_t ahead;                 /* rows between them and the ones that are answered */
-    uint64_t rows_max;              /* the newest of them are replayed */
+    uint64_t rows_max;              /* no older ones are replayed */
     uint64_t work_max, budget_ms;   /* that the replay may take; 0: any */
 } tm_mixture_question;
 /**
- * *out: tm__replay_mixture() of rows, and of columns that the champion reads.
+ * *out: tm__replay_mixture() of the newest 20,000 rows, or of ten times as many as labels are late,
+ * 100,000 at the most, and of columns that the champion reads.
  *
  * Owns:    *out is a new reference.
  * Errors:  those of tm__mixture_check() and tm__replay_mixture(); TM_E_DATA for rows too few to
@@ -28,8 +33,8 @@ typedef struct tm_mixture_question {
  */
 TM_NODISCARD tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **out,
                                         tm_err *err);
-/** Find them for the turn, of its newest 100,000 rows with a known label, or those of a window that
- * was said; into story.how.policy, saved. Errors: as tm__mixture_find(). */
+/** Find them for the turn, of its rows with a known label, or those of a window that was said;
+ * into story.how.policy, saved. Errors: as tm__mixture_find(). */
 TM_NODISCARD tm_status tm__mixture_choose(tm_ctx *ctx, tm_retraining *r,
                                           const tm_train_options *options, tm_err *err);
 

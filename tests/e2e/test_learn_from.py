@@ -103,6 +103,8 @@ def test_models_of_several_windows_answer_together(tm):
     assert words in tm.ok("retrain", "churn", "--turns").out
     shown = tm.ok("model", "show", "churn@2", "--json").json
     assert shown["mixture"] == policy["mixture"] and shown["validation"] is not None
+    said = " ".join(tm.ok("model", "show", "churn@2").out.split())
+    assert f"together: {parts[0]['learner']} on {'the newest ' if parts[0].get('rows') else 'all'}" in said, said
     assert tm.ok("train", "--repeat", "churn@2", "--json").json["same"] is True
     tm.ok("predict", "churn@2", "data.csv", "-o", "out.csv")
     bad = tm("retrain", "churn", "--how", "policies")

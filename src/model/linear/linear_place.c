@@ -18,7 +18,7 @@ static double place_number(const tm_linear_found *found, uint32_t j, uint32_t o,
     rows[2 * k] = at_median + jump - share * jump;
     model->bias[o] += share * jump;
     return fabs(theta[0]) * sqrt(found->squares[col->slot]) * found->y_sd +
-           2.0 * share * (1.0 - share) * fabs(jump);
+           2.0 * share * fmax(1.0 - share, 0.0) * fabs(jump); /* all missing: 1, and rounding */
 }
 
 /* Rows of a category; a level that training rows do not have adds what the mean row gets: 0. */

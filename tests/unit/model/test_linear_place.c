@@ -44,9 +44,28 @@ static void a_model_has_the_margins_of_its_weights(void **state) {
     linear_case_done(&self);
 }
 
+/* A column of which no row has a value, where the sum of weights is above 1 by rounding. */
+static void no_column_is_worth_less_than_nothing(void **state) {
+    (void)state;
+    tm_linear_col cols[] = {{.slot = 0, .has_missing = true}};
+    const tm_linear_code code = {.n_cols = 1, .cols = cols, .n_dense = 2};
+    const double theta[] = {0.0, 0.7, 0.1}, squares[] = {0.0, 1.0 + 1e-12};
+    const tm_linear_found found = {.task = TM_TASK_REGRESSION,
+                                   .n_outputs = 1,
+                                   .code = &code,
+                                   .theta = theta,
+                                   .squares = squares,
+                                   .y_sd = 1};
+    tm_model *model = NULL;
+    assert_int_equal(tm__linear_place(&found, &model, NULL), TM_OK);
+    assert_true(((const tm_linear *)model)->shares[0] >= 0.0);
+    tm__model_free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_has_the_margins_of_its_weights),
+        cmocka_unit_test(no_column_is_worth_less_than_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
