@@ -115,7 +115,9 @@ tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **
 /* ---- of a turn ---- */
 
 uint64_t tm__mixture_ahead(const tm_retraining *r) {
-    return 1 + tm__table_rows(r->harvest.held) + r->harvest.n_new / 2;
+    const json_t *const evidence = json_object_get(r->turn.story, "evidence");
+    const uint64_t n_turns = 1 + (uint64_t)tm__json_i64(evidence, "fruitless_before", 0);
+    return 1 + tm__table_rows(r->harvest.held) + r->harvest.n_new / n_turns / 2;
 }
 
 static uint64_t rows_of(const tm_row_window *window) {

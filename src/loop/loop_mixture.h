@@ -13,7 +13,8 @@
 const json_t *tm__mixture_of(const tm_retraining *r);
 
 /** How far the rows that a version answers lie behind what it learned: the rows of the gate, and
- * half of those that come until the next turn, if they are as many as came since the last one. */
+ * half of those that come until the next turn, if they are as many as came since the last one:
+ * those that are new came in as many turns as were fruitless since, and this one. */
 uint64_t tm__mixture_ahead(const tm_retraining *r);
 
 struct tm_choosing;
