@@ -146,8 +146,10 @@ static tm_status choose_how(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
     tm_turn_how how = TM_HOW_RECIPE;
     tm_recipe recipe;
     tm_err why_not = {0};
+    uint64_t ahead = 0;
     r->how = TM_HOW_RECIPE;
     TM_TRY(choose_window(ctx, r, err));
+    TM_TRY(tm__mixture_ahead(r, &ahead, err));
     const bool can_update = !tm__how_why_not(r->champion_bundle, TM_HOW_UPDATE, &why_not);
     TM_TRY(read_trial(r, can_update, &recipe, err));
     tm__train_events_use(&r->events, &recipe.options);
@@ -156,7 +158,7 @@ static tm_status choose_how(tm_ctx *ctx, tm_retraining *r, tm_err *err) {
         .choice = choice_input(r, &recipe.options),
         .window = r->window,
         .is_window_said = tm__how_is_window_said(r),
-        .ahead = tm__mixture_ahead(r),
+        .ahead = ahead,
         .why_no_update = can_update ? NULL : why_not.message,
         .work = has_own ? r->work : (uint64_t)tm__json_i64(r->recipe, "work", 0),
         .budget_ms = has_own ? r->budget_ms : (uint64_t)tm__json_i64(r->recipe, "budget_ms", 0)};

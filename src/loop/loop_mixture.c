@@ -114,10 +114,31 @@ tm_status tm__mixture_find(tm_ctx *ctx, const tm_mixture_question *in, json_t **
 
 /* ---- of a turn ---- */
 
-uint64_t tm__mixture_ahead(const tm_retraining *r) {
-    const json_t *const evidence = json_object_get(r->turn.story, "evidence");
-    const uint64_t n_turns = 1 + (uint64_t)tm__json_i64(evidence, "fruitless_before", 0);
-    return 1 + tm__table_rows(r->harvest.held) + r->harvest.n_new / n_turns / 2;
+/* Rows that came since the last turn, where that was beside the same champion, to which all of them
+ * are new; else since it learned. */
+static tm_status rows_came(const tm_retraining *r, uint64_t *out, tm_err *err) {
+    json_t *list = NULL;
+    const json_t *turn = NULL;
+    size_t i = 0;
+    TM_TRY(tm__turn_list(r->registry, r->turn.model, 2, &list, err));
+    *out = r->harvest.n_new;
+    json_array_foreach(list, i, turn) {
+        const int64_t n_before = tm__json_i64(turn, "new_rows", 0);
+        if (tm__json_i64(turn, "turn", 0) != (int64_t)r->turn.number &&
+            tm__json_i64(turn, "champion", 0) == (int64_t)r->turn.champion && n_before > 0 &&
+            (uint64_t)n_before < r->harvest.n_new) {
+            *out = r->harvest.n_new - (uint64_t)n_before;
+        }
+    }
+    json_decref(list);
+    return TM_OK;
+}
+
+tm_status tm__mixture_ahead(const tm_retraining *r, uint64_t *out, tm_err *err) {
+    uint64_t came = 0;
+    TM_TRY(rows_came(r, &came, err));
+    *out = 1 + tm__table_rows(r->harvest.held) + came / 2;
+    return TM_OK;
 }
 
 static uint64_t rows_of(const tm_row_window *window) {
@@ -130,12 +151,12 @@ tm_status tm__mixture_choose(tm_ctx *ctx, tm_retraining *r, const tm_train_optio
     const tm_choice_input in = {
         .train = r->harvest.train, .options = options, .champion = r->champion_bundle};
     tm_choosing c = {.ctx = ctx, .in = &in};
-    const tm_mixture_question question = {.rows = &c,
-                                          .ahead = tm__mixture_ahead(r),
-                                          .rows_max = rows_of(&r->window),
-                                          .work_max = options->work,
-                                          .budget_ms = options->budget_ms};
+    tm_mixture_question question = {.rows = &c,
+                                    .rows_max = rows_of(&r->window),
+                                    .work_max = options->work,
+                                    .budget_ms = options->budget_ms};
     json_t *told = NULL;
+    TM_TRY(tm__mixture_ahead(r, &question.ahead, err));
     tm_status st = tm__choosing_rows(&c, err);
     st = st == TM_OK ? tm__mixture_find(ctx, &question, &told, err) : st;
     tm__choosing_done(&c);

@@ -12,10 +12,9 @@
  * way. Borrowed from its story. */
 const json_t *tm__mixture_of(const tm_retraining *r);
 
-/** How far the rows that a version answers lie behind what it learned: the rows of the gate, and
- * half of those that come until the next turn, if they are as many as came since the last one:
- * those that are new came in as many turns as were fruitless since, and this one. */
-uint64_t tm__mixture_ahead(const tm_retraining *r);
+/** *out: how far the rows that a version answers lie behind what it learned: the rows of the gate,
+ * and half of those that come until the next turn, if they are as many as came since the last. */
+TM_NODISCARD tm_status tm__mixture_ahead(const tm_retraining *r, uint64_t *out, tm_err *err);
 
 struct tm_choosing;
 typedef struct tm_mixture_question {

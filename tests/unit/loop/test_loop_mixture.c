@@ -86,6 +86,34 @@ static void a_budget_that_is_spent_leaves_the_recipe(void **state) {
     tm__registry_close(registry);
 }
 
+static void check_ahead(const json_t *story, int64_t n_came) {
+    const json_t *const policy = json_object_get(json_object_get(story, "how"), "policy");
+    assert_int_equal(tm__json_i64(json_object_get(policy, "mixture"), "ahead", 0),
+                     1 + tm__json_i64(story, "gate_rows", 0) + n_came / 2);
+}
+
+/* Of what is new to a champion that stays, only the last rows came since the turn before. */
+static void answers_lie_ahead_as_far_as_rows_come_between_turns(void **state) {
+    tm_made_rows rows[] = {{.n = 5000, .is_sure = true},
+                           {.first = 7000, .n = 600, .is_sure = true}};
+    const tm_retrain_options policy = {.how = "policy"};
+    tm_registry *registry = NULL;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm__made_csv_write(*state, rows, 1);
+    assert_int_equal(tm__made_train(*state, registry), 1);
+    tm__made_csv_write(*state, rows, 2);
+    json_t *const first = turn_case_retrain(*state, &policy);
+    check_ahead(first, tm__json_i64(first, "new_rows", 0));
+    rows[1].n += 300;
+    tm__made_csv_write(*state, rows, 2);
+    json_t *const second = turn_case_retrain(*state, &policy);
+    assert_int_equal(tm__json_i64(second, "new_rows", 0), tm__json_i64(first, "new_rows", 0) + 300);
+    check_ahead(second, 300);
+    json_decref(first);
+    json_decref(second);
+    tm__registry_close(registry);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
@@ -94,6 +122,7 @@ int main(void) {
         TEST(few_rows_are_learned_by_the_recipe),
         TEST(a_window_is_said_or_the_policys_own),
         TEST(a_budget_that_is_spent_leaves_the_recipe),
+        TEST(answers_lie_ahead_as_far_as_rows_come_between_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
