@@ -80,9 +80,9 @@ static tm_status fail_unknown_option(const tm_command *command, tm_str name, tm_
 
 /* Words of other programs for what a command here does; NULL: none. */
 static const char *known_elsewhere(const char *word) {
-    static const char *const words[][2] = {
-        {"job", "status"},    {"jobs", "status"},   {"ps", "status"},   {"fit", "train"},
-        {"score", "predict"}, {"infer", "predict"}, {"deploy", "serve"}};
+    static const char *const words[][2] = {{"jobs", "job ls"},   {"ps", "job ls"},
+                                           {"fit", "train"},     {"score", "predict"},
+                                           {"infer", "predict"}, {"deploy", "serve"}};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(words[i][0], word) == 0) {
             return words[i][1];

@@ -6,6 +6,7 @@
  *   due ── the longest waiting one ── job row, child `tidemill retrain` ──> running
  *   a turn that nobody works on, or labels to watch a version by ── the same with `--resume`
  *     running ── exit ──> done | refused | failed, a newer daemon ──> lost
+ *     running ── `tidemill job cancel` ──> the child is stopped ──> cancelled
  *
  * One at a time: a training uses all cores, and forty that are due at two in the morning must not
  * kill the machine that serves. One whose plan asks for more memory than is free waits
@@ -42,6 +43,7 @@ typedef struct tm_running {
     char model[129];
     uint64_t child;
     bool is_withdrawal; /* the champion is fitted anew */
+    bool is_stopping;   /* its job was cancelled, and the child was told */
 } tm_running;
 
 struct tm_loop {
@@ -132,11 +134,20 @@ static bool waits_now(tm_loop *loop, const char *model) {
     return waits;
 }
 
-static const char *job_state(tm_loop *loop, const char *model, const tm_child_state *child) {
+static bool is_cancelled(tm_loop *loop, const tm_running *run) {
+    bool is = false;
+    const tm_status st = tm__registry_cancels(loop->registry, run->model, run->job, &is, NULL);
+    return st == TM_OK && is; /* else the next look does */
+}
+
+static const char *job_state(tm_loop *loop, const tm_running *run, const tm_child_state *child) {
     if (child->exit_code == 0) {
         return "done";
     }
-    return child->exit_code == 1 ? "refused" : waits_now(loop, model) ? "waits" : "failed";
+    return child->exit_code == 1         ? "refused"
+           : is_cancelled(loop, run)     ? "cancelled"
+           : waits_now(loop, run->model) ? "waits"
+                                         : "failed";
 }
 
 /* That a model is asked for less and less is said each time one more run came to nothing. */
@@ -153,8 +164,8 @@ static void tell_back_off(tm_loop *loop, const char *model) {
 static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *child) {
     tm_err err = {0};
     json_t *result = tm__job_result(loop->home, run->job);
-    const char *state = job_state(loop, run->model, child);
-    if (child->exit_code != 0 && child->exit_code != 1) {
+    const char *state = job_state(loop, run, child);
+    if (strcmp(state, "failed") == 0 || strcmp(state, "waits") == 0) {
         (void)tm__str_copy(loop->failed, sizeof(loop->failed), tm__str(run->model));
         loop->turns_ns = tm__mono_ns() + TM_LOOP_AGAIN_NS;
     }
@@ -170,13 +181,21 @@ static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *chi
     tell_back_off(loop, run->model);
 }
 
+/* A child that cannot be told now is told at the next look. */
+static void stop_cancelled(tm_loop *loop, tm_running *run) {
+    if (!run->is_stopping && is_cancelled(loop, run)) {
+        run->is_stopping = tm__child_stop(loop->supervisor, run->child, NULL) == TM_OK;
+    }
+}
+
 static void reap_all(tm_loop *loop) {
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < loop->n_running; i++) {
-        const tm_running run = loop->running[i];
+        tm_running run = loop->running[i];
         tm_child_state child = {.exit_code = -1};
         if (tm__child_state(loop->supervisor, run.child, &child, NULL) == TM_OK &&
             child.is_running) {
+            stop_cancelled(loop, &run);
             loop->running[n_kept++] = run;
         } else {
             reap(loop, &run, &child);
@@ -394,8 +413,9 @@ void tm__loop_close(tm_loop *loop) {
     for (uint32_t i = 0; i < loop->n_running; i++) {
         /* A child that cannot be stopped now dies with its supervisor. */
         const tm_status stopped = tm__child_stop(loop->supervisor, loop->running[i].child, NULL);
+        const char *const state = is_cancelled(loop, &loop->running[i]) ? "cancelled" : "lost";
         const tm_status ended =
-            tm__registry_job_end(loop->registry, loop->running[i].job, "lost", NULL, NULL);
+            tm__registry_job_end(loop->registry, loop->running[i].job, state, NULL, NULL);
         (void)stopped;
         (void)ended;
     }

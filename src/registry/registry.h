@@ -381,6 +381,20 @@ TM_NODISCARD tm_status tm__registry_job_add(tm_registry *registry, const char *k
 TM_NODISCARD tm_status tm__registry_job_end(tm_registry *registry, const char *id,
                                             const char *state, const json_t *result, tm_err *err);
 TM_NODISCARD tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err);
+/**
+ * Cancel a retraining: one that runs is marked for the daemon, which ends its child; its turn ends
+ * at once as "stopped". Also the newest one of a model that has ended and left a turn to be gone on
+ * with ("waits").
+ *
+ * Errors: TM_E_NOT_FOUND; TM_E_CONFLICT for what is no retraining, has ended, is being cancelled,
+ * or has its verdict.
+ */
+TM_NODISCARD tm_status tm__registry_job_cancel(tm_registry *registry, const char *id,
+                                               const tm_actor *actor, tm_err *err);
+/** Whether a retraining of the model that is being cancelled has a child yet; id: this job alone,
+ * NULL: any. */
+TM_NODISCARD tm_status tm__registry_cancels(tm_registry *registry, const char *model,
+                                            const char *id, bool *out, tm_err *err);
 /** When a retraining of a model last began or gave a version; 0 when never. Here and below, what
  * lies ahead of the clock does not count: the clock has gone back since. */
 TM_NODISCARD tm_status tm__registry_last_run(tm_registry *registry, const char *model,

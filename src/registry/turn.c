@@ -243,10 +243,22 @@ static tm_status give_way(tm_registry *registry, tm_turn *before, tm_err *err) {
     return st;
 }
 
+/* A child of the schedule whose job was cancelled before it came to a turn. */
+static tm_status check_wanted(tm_registry *registry, const tm_turn *turn, tm_err *err) {
+    bool cancels = false;
+    if (json_is_string(json_object_get(turn->story, "because"))) {
+        TM_TRY(tm__registry_cancels(registry, turn->model, NULL, &cancels, err));
+    }
+    return cancels
+               ? TM_FAIL(err, TM_E_CONFLICT, "the retraining of '%s' was cancelled", turn->model)
+               : TM_OK;
+}
+
 static tm_status begin_locked(tm_registry *registry, void *arg, tm_err *err) {
     tm_turn *turn = arg;
     tm_turn before = {0};
     bool has = false;
+    TM_TRY(check_wanted(registry, turn, err));
     TM_TRY(tm__turn_find(registry, turn->model, &before, &has, err));
     const tm_status st = has ? give_way(registry, &before, err) : TM_OK;
     tm__turn_done(&before);

@@ -54,6 +54,7 @@ void tm__handle_column(tm_exchange *x);
 void tm__handle_scores(tm_exchange *x);
 void tm__handle_experiment(tm_exchange *x);
 void tm__handle_jobs(tm_exchange *x);
+void tm__handle_job_cancel(tm_exchange *x);
 void tm__handle_receivers(tm_exchange *x);
 void tm__handle_turns(tm_exchange *x);
 void tm__handle_garbage(tm_exchange *x);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes over time, for charts: the evidence of a column, scores with their labels; and the jobs
- * of children, on the desk's thread; the rest on the study's. */
+/* What goes over time, for charts: the evidence of a column, scores with their labels. On the
+ * study's thread. */
 #include <stdio.h>
 #include <string.h>
 
@@ -93,31 +93,4 @@ void tm__handle_scores(tm_exchange *x) {
     json_t *const report = st == TM_OK ? json_copy(known) : NULL; /* members are added to it */
     json_decref(known);
     reply(x, served, st, report, &err);
-}
-
-void tm__handle_jobs(tm_exchange *x) {
-    tm_err err = {0};
-    tm_list_page page;
-    json_t *jobs = NULL, *job = NULL;
-    size_t i = 0;
-    if (!tm__handle_page_of(x, &page)) {
-        return;
-    }
-    if (tm__registry_jobs(x->desk->registry, &jobs, &err) != TM_OK) {
-        tm__problem_from_err(x, &err);
-        return;
-    }
-    json_t *const found = json_array();
-    json_array_foreach(jobs, i, job) {
-        const char *const model = tm__json_text(job, "model", "");
-        if (tm__handle_may_see(x, model) &&
-            (tm__handle_has(model, page.find) ||
-             tm__handle_has(tm__json_text(job, "kind", ""), page.find) ||
-             tm__handle_has(tm__json_text(job, "state", ""), page.find))) {
-            json_array_append(found, job);
-        }
-    }
-    json_decref(jobs);
-    const size_t n = tm__handle_cut(&page, found);
-    tm__reply_json(x, json_pack("{s:I, s:o}", "n_jobs", (json_int_t)n, "jobs", found));
 }

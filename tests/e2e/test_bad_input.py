@@ -112,8 +112,7 @@ def test_no_value_of_a_cell_is_repeated(tm):
 @pytest.mark.parametrize("words, code, pattern", [
     (["trian", "d.csv"], 2, "train"),
     (["train", "d.csv", "--taget", "x"], 2, "--target"),
-    (["jobs"], 2, "`tidemill status`"),
-    (["job", "ls"], 2, "`tidemill status`"),
+    (["jobs"], 2, "`tidemill job ls`"),
     (["fit", "d.csv"], 2, "`tidemill train`"),
     (["train", "--target", "churned"], 2, "hint"),
     (["predict", "nobody", "d.csv"], 3, "hint"),

@@ -147,12 +147,12 @@ static void *end_server(void *arg) {
 
 static void run_command(const fault_case *c, const fault_plan *plan, fault_result *out) {
     const char *words[FAULT_WORDS_MAX + 1] = {NULL};
-    char address[32], key[64] = "";
+    char address[32], id[64] = "";
     uint16_t port = 0;
     pid_t server = 0;
     pthread_t ender;
-    char *text = fault_read("keyid");
-    (void)snprintf(key, sizeof(key), "%.40s", text);
+    char *text = fault_read("id");
+    (void)snprintf(id, sizeof(id), "%.40s", text);
     free(text);
     if (c->is_served || c->is_serving) {
         port = free_port();
@@ -160,7 +160,7 @@ static void run_command(const fault_case *c, const fault_plan *plan, fault_resul
     }
     for (uint32_t i = 0; i < FAULT_WORDS_MAX && c->words[i] != NULL; i++) {
         words[i] = strcmp(c->words[i], "ADDRESS") == 0 ? address
-                   : strcmp(c->words[i], "KEYID") == 0 ? key
+                   : strcmp(c->words[i], "ID") == 0    ? id
                                                        : c->words[i];
     }
     if (c->is_served && (server = fork()) == 0) {

@@ -105,7 +105,8 @@ static void make_grown(const char *folder) {
     write_rows(path_of(folder, "data.csv"), 0, 700);
 }
 
-/* A home with a turn that was killed while it trained, on rows that are those of version 1. */
+/* A home with a turn that was killed while it trained, on rows that are those of version 1, and its
+ * job. */
 static void make_turned(const char *folder) {
     tm_err err = {0};
     tm_home *home = NULL;
@@ -125,7 +126,10 @@ static void make_turned(const char *folder) {
                                   "held_snapshot", rows, "recipe", recipe, "source_rows", 80,
                                   "labelled_until_us", 0, "labelled_known_us", 0,
                                   "labelled_moment_us", 0, "labelled_rows", 0, "source_hash", "")};
+    char job[27];
+    fault_must(tm__registry_job_add(registry, "retrain", "made", job, &err) == TM_OK, err.message);
     fault_must(tm__turn_begin(registry, &turn, &err) == TM_OK, err.message);
+    fault_write_text(path_of(folder, "id"), job);
     tm__turn_done(&turn);
     tm__version_done(&version);
     tm__registry_close(registry);
@@ -316,7 +320,7 @@ void fault_templates(const char *root) {
     json_t *made = json_loads(text, 0, &e);
     fault_must(made != NULL, "key");
     fault_write_text(path_of(to, "key"), json_string_value(json_object_get(made, "key")));
-    fault_write_text(path_of(to, "keyid"), json_string_value(json_object_get(made, "id")));
+    fault_write_text(path_of(to, "id"), json_string_value(json_object_get(made, "id")));
     json_decref(made);
     free(text);
     (void)snprintf(from, sizeof(from), "%s/keyed", root);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys, the audit, what the log counted.
 import { useState } from "preact/hooks";
-import { get, useValue } from "./api.js";
+import { get, path, useValue } from "./api.js";
 import { html } from "./html.js";
 import { asked, Find, pageOf, Paged, Pager } from "./paging.js";
 import { href } from "./route.js";
-import { Await, Badge, Card, Command, Empty, Facts, Field, Table, Tabs, Time, useCan } from "./ui.js";
+import { Await, Badge, Card, Command, Empty, Facts, Field, Move, Table, Tabs, Time, useCan } from "./ui.js";
 import { count, plural, span } from "./words.js";
 
 function Keys({ place }) {
@@ -44,15 +44,16 @@ function Audit({ place }) {
       <p class="pager">${after && html`<button type="button" class="quiet" onClick=${() => place.set({ after: null })}>newest</button>`}${!after && html`<button type="button" class="quiet" onClick=${() => place.set({ after: "0" })}>from the start</button>`}${next && html`<button type="button" class="quiet" onClick=${() => place.set({ after: next })}>next</button>`}</p>`}<//><//>`;
 }
 
-const JOBS = { running: "idle", done: "good", failed: "bad", lost: "bad", cancelled: "warn" };
+const JOBS = { running: "idle", cancelling: "warn", done: "good", failed: "bad", lost: "bad", cancelled: "warn" };
 const lasted = (j) => (j.ended ? span((Date.parse(j.ended) - Date.parse(j.started)) / 1000) : "…");
 
 function Jobs({ place }) {
   const at = useValue(`/v1/jobs?${asked({ find: place.query.find, ...pageOf(place) })}`, 5000);
-  return html`<${Await} of=${at}>${({ jobs, n_jobs }) => html`<${Card} wide title=${plural(n_jobs, "job")} note="the work of child processes, the newest first" actions=${html`<${Find} place=${place} label="Find by model, kind or state" /><${Command}>tidemill status --json<//>`}>
+  return html`<${Await} of=${at}>${({ jobs, n_jobs }) => html`<${Card} wide title=${plural(n_jobs, "job")} note="the work of child processes, the newest first" actions=${html`<${Find} place=${place} label="Find by model, kind or state" /><${Command}>tidemill job ls<//>`}>
     ${n_jobs === 0 ? html`<${Empty} command="tidemill retrain MODEL">${place.query.find ? "No job is such." : "No job has run yet: `tidemill run` begins them by itself."}<//>` : html`<${Table} label="Jobs" rows=${jobs} keyOf=${(j) => j.id} columns=${[
       { title: "Job", isMain: true, cell: (j) => html`<code>${j.id}</code>` }, { title: "Kind", cell: (j) => j.kind }, { title: "Model", cell: (j) => (j.model ? html`<a href=${href(["models", j.model])}>${j.model}</a>` : "–") },
-      { title: "State", cell: (j) => html`<${Badge} is=${JOBS[j.state] ?? "warn"}>${j.state}<//>${j.result?.error ? html`<br /><small>${j.result.error}</small>` : ""}` }, { title: "Began", cell: (j) => html`<${Time} at=${j.started} />` }, { title: "Took", isNumber: true, cell: lasted }]} /><${Pager} place=${place} n=${jobs.length} total=${n_jobs} />`}<//>`}<//>`;
+      { title: "State", cell: (j) => html`<${Badge} is=${JOBS[j.state] ?? "warn"}>${j.state}<//>${j.result?.error ? html`<br /><small>${j.result.error}</small>` : ""}` }, { title: "Began", cell: (j) => html`<${Time} at=${j.started} />` }, { title: "Took", isNumber: true, cell: lasted },
+      { title: "", cell: (j) => j.kind === "retrain" && ["running", "waits"].includes(j.state) && html`<${Move} permission="train" to=${path`/v1/jobs/${j.id}:cancel`} body=${{}} label="Cancel" question=${`Nothing comes of this retraining of ${j.model}; it is learned again when it is next due.`} done=${() => "cancelled"} />` }]} /><${Pager} place=${place} n=${jobs.length} total=${n_jobs} />`}<//>`}<//>`;
 }
 
 /** What people asked for their data: nobody is named, for the chain holds what stands for a person and no id. */

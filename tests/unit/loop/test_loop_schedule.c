@@ -140,6 +140,40 @@ static void a_model_is_not_started_while_its_job_runs(void **state) {
     tm__registry_close(registry);
 }
 
+static void a_cancelled_job_ends_and_the_next_begins(void **state) {
+    tm_registry *registry = NULL;
+    tm_loop *loop = NULL;
+    char got[16] = "";
+    json_t *jobs = NULL;
+    bool is_right = false;
+    assert_int_equal(tm__registry_open(*state, &registry, NULL), TM_OK);
+    tm__clock_fix(1000000000);
+    add(*state, registry, "slow", 60);
+    assert_int_equal(
+        tm__loop_open(&(tm_loop_place){.home = *state, .supervisor = child_case_supervisor}, &loop,
+                      NULL),
+        TM_OK);
+    tm__clock_fix(1000000000 + 61 * INT64_C(1000000));
+    (void)tm__loop_step(loop);
+    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
+    assert_int_equal(tm__registry_job_cancel(
+                         registry, tm__json_text(json_array_get(jobs, 0), "id", ""), &actor, NULL),
+                     TM_OK);
+    json_decref(jobs);
+    add(*state, registry, "good", 1);
+    tm__clock_fix(1000000000 + 63 * INT64_C(1000000));
+    for (int tries = 0; tries < 500 && strcmp(got, "done") != 0; tries++) {
+        (void)tm__loop_step(loop);
+        tm__sleep_ms(10);
+        job_of(registry, "good", got, &is_right);
+    }
+    assert_string_equal(got, "done");
+    job_of(registry, "slow", got, &is_right); /* it is due in a minute again, no earlier */
+    assert_string_equal(got, "cancelled");
+    tm__loop_close(loop);
+    tm__registry_close(registry);
+}
+
 /* A turn that was begun, and waits for memory. */
 static void begin_waiting(tm_registry *registry, const char *model, json_int_t needs_bytes) {
     tm_turn turn = {.champion = 1,
@@ -343,6 +377,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(models_that_are_due_are_retrained_in_children),
         TEST(a_model_is_not_started_while_its_job_runs),
+        TEST(a_cancelled_job_ends_and_the_next_begins),
         TEST(of_forty_that_are_due_at_once_one_runs_and_what_is_too_large_waits),
         TEST(a_clock_that_jumps_a_day_neither_stalls_nor_floods),
         TEST(a_month_that_was_missed_is_one_run),

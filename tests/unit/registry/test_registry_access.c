@@ -137,65 +137,6 @@ static void a_rotated_key_hands_its_terms_on_and_ends(void **state) {
     tm__registry_close(registry);
 }
 
-static size_t n_jobs(tm_registry *registry) {
-    json_t *jobs = NULL;
-    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
-    const size_t n = json_array_size(jobs);
-    json_decref(jobs);
-    return n;
-}
-
-static void old_jobs_go_but_for_the_newest(void **state) {
-    tm_registry *registry = open_registry(*state);
-    const int64_t begin_us = INT64_C(1750000000000000);
-    char id[27], running[27];
-    tm__clock_fix(begin_us);
-    assert_int_equal(tm__registry_job_add(registry, "retrain", "slow", running, NULL), TM_OK);
-    for (int64_t i = 0; i < TM_JOBS_KEPT + 5; i++) {
-        tm__clock_fix(begin_us + i);
-        assert_int_equal(tm__registry_job_add(registry, "retrain", "late", id, NULL), TM_OK);
-        assert_int_equal(tm__registry_job_end(registry, id, "refused", NULL, NULL), TM_OK);
-    }
-    assert_int_equal(n_jobs(registry), TM_JOBS_KEPT + 6); /* they have just ended */
-    tm__clock_fix(begin_us + TM_JOBS_KEPT_US + 1000);
-    assert_int_equal(tm__registry_job_add(registry, "watch", "late", id, NULL), TM_OK);
-    assert_int_equal(n_jobs(registry), TM_JOBS_KEPT + 7); /* another kind */
-    assert_int_equal(tm__registry_job_add(registry, "retrain", "late", id, NULL), TM_OK);
-    assert_int_equal(n_jobs(registry), TM_JOBS_KEPT + 3);
-    assert_int_equal(tm__registry_job_add(registry, "retrain", "slow", id, NULL), TM_OK);
-    assert_int_equal(tm__registry_job_end(registry, running, "done", NULL, NULL), TM_OK);
-    tm__clock_fix(INT64_MIN);
-    tm__registry_close(registry);
-}
-
-static void a_job_of_an_older_epoch_is_lost(void **state) {
-    tm_registry *registry = open_registry(*state);
-    char first[27], second[27];
-    int64_t epoch = 0, next = 0;
-    json_t *result = json_pack("{s:i}", "version", 2);
-    assert_int_equal(tm__registry_epoch_begin(registry, &epoch, NULL), TM_OK);
-    assert_int_equal(tm__registry_job_add(registry, "retrain", "late", first, NULL), TM_OK);
-    assert_int_equal(tm__registry_job_add(registry, "retrain", "late", second, NULL), TM_OK);
-    assert_int_equal(tm__registry_job_end(registry, first, "done", result, NULL), TM_OK);
-    assert_int_equal(tm__registry_job_end(registry, first, "done", result, NULL), TM_E_CONFLICT);
-    assert_int_equal(tm__registry_epoch_begin(registry, &next, NULL), TM_OK);
-    assert_int_equal(next, epoch + 1);
-    assert_int_equal(tm__registry_job_end(registry, second, "done", result, NULL), TM_E_CONFLICT);
-    json_t *jobs = NULL;
-    assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);
-    assert_int_equal(json_array_size(jobs), 2);
-    for (size_t i = 0; i < 2; i++) {
-        const json_t *job = json_array_get(jobs, i);
-        const bool is_first = strcmp(tm__json_text(job, "id", ""), first) == 0;
-        assert_string_equal(tm__json_text(job, "state", ""), is_first ? "done" : "lost");
-        assert_int_equal(tm__json_i64(json_object_get(job, "result"), "version", 0),
-                         is_first ? 2 : 0);
-    }
-    json_decref(jobs);
-    json_decref(result);
-    tm__registry_close(registry);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 int main(void) {
@@ -203,8 +144,6 @@ int main(void) {
         TEST(routes_come_in_name_order_with_their_champion),
         TEST(a_rotated_key_hands_its_terms_on_and_ends),
         TEST(a_revoked_key_is_listed_and_not_live),
-        TEST(old_jobs_go_but_for_the_newest),
-        TEST(a_job_of_an_older_epoch_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,8 @@ static void expect(serve_case *c, const char *target, uint32_t status, const cha
     }
 }
 
-static void scores_columns_and_jobs_are_told_as_asked(void **state) {
+static void scores_and_columns_are_told_as_asked(void **state) {
     serve_case c;
-    char id[27];
     serve_case_open(&c, *state, NULL);
     expect(&c, "/v1/models/tiny/scores", 200, "\"windows\":[]");
     expect(&c, "/v1/models/tiny/scores?since=7d&window_seconds=3600", 200, "\"model\":\"tiny\"");
@@ -25,20 +24,13 @@ static void scores_columns_and_jobs_are_told_as_asked(void **state) {
     expect(&c, "/v1/models/nobody/drift", 404, NULL);
     expect(&c, "/v1/models/tiny/drift?column=nothing", 404, "reference");
     expect(&c, "/v1/models/tiny/drift?column=%00", 400, NULL);
-    expect(&c, "/v1/jobs", 200, "{\"n_jobs\":0,\"jobs\":[]}");
-    assert_int_equal(tm__registry_job_add(c.registry, "retrain", "tiny", id, NULL), TM_OK);
-    assert_int_equal(tm__registry_job_add(c.registry, "sink", "other", id, NULL), TM_OK);
-    expect(&c, "/v1/jobs?find=RETRAIN", 200, "{\"n_jobs\":1,");
-    expect(&c, "/v1/jobs?find=running&from=2&count=1", 200, "{\"n_jobs\":2,\"jobs\":[{");
-    expect(&c, "/v1/jobs?from=3", 200, "{\"n_jobs\":2,\"jobs\":[]}");
-    expect(&c, "/v1/jobs?from=0", 400, NULL);
     serve_case_close(&c);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(scores_columns_and_jobs_are_told_as_asked,
-                                        tm__temp_home_open, tm__temp_home_close),
+        cmocka_unit_test_setup_teardown(scores_and_columns_are_told_as_asked, tm__temp_home_open,
+                                        tm__temp_home_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
