@@ -8,6 +8,7 @@
  * piece are collected in a list of the piece, and joined in the order of the pieces, so that
  * threads cannot change anything.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -46,6 +47,15 @@ static tm_status feed_alloc(tm_feed *feed, tm_type type, uint64_t n_rows, tm_err
     return ok ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory for column '%s'", made->name);
 }
 
+/* A column of whole numbers may have become one of fractions since the program was made: what
+ * stands in a table was read as numbers on purpose, and is read as the nearest whole ones. */
+static void take_nearest(const tm_schema_column *want, tm_cell *cell) {
+    const double whole = floor(cell->f64 + 0.5);
+    if (want->type == TM_TYPE_INT && cell->type == TM_TYPE_FLOAT && isfinite(whole)) {
+        cell->f64 = whole;
+    }
+}
+
 /* Fits every value of a column of another type, as a request's values are fitted. */
 static tm_status feed_convert(tm_feed *feed, const tm_schema_column *want, const tm_column *have,
                               uint64_t n_rows, tm_err *err) {
@@ -59,6 +69,7 @@ static tm_status feed_convert(tm_feed *feed, const tm_schema_column *want, const
         bool coerced = false;
         tm_cell cell = tm__column_cell(have, row);
         if (cell.type != TM_TYPE_NONE) {
+            take_nearest(want, &cell);
             const tm_status status = tm__cell_fit(want, &cell, text, &coerced, err);
             if (status != TM_OK) {
                 tm_err_at(err, NULL, row + 1, 0);

@@ -312,6 +312,53 @@ static tm_status query_read(tm_ctx *ctx, const tm_harvest_input *in, const tm_so
     return st;
 }
 
+/* What the champion's columns of whole numbers are now: the others have the types that it knows. */
+static tm_status read_wider(tm_ctx *ctx, const tm_source_spec *spec, const char *dir,
+                            tm_table **out, tm_err *err) {
+    tm_source_spec with = *spec;
+    tm_schema known = {.cols = tm__mem_alloc(spec->schema->n_cols, sizeof(*known.cols))};
+    tm_table *table = NULL;
+    if (known.cols == NULL) {
+        return no_memory(err);
+    }
+    for (uint32_t i = 0; i < spec->schema->n_cols; i++) {
+        if (spec->schema->cols[i].type != TM_TYPE_INT) {
+            known.cols[known.n_cols++] = spec->schema->cols[i];
+        }
+    }
+    with.schema = &known;
+    tm_status st = tm__source_read_in(ctx, &with, dir, &table, err);
+    for (uint32_t i = 0; st == TM_OK && i < spec->schema->n_cols; i++) {
+        const uint32_t col = tm__table_find(table, spec->schema->cols[i].name);
+        const bool was_whole = spec->schema->cols[i].type == TM_TYPE_INT;
+        const tm_type is =
+            was_whole && col != UINT32_MAX ? tm__table_column(table, col)->type : TM_TYPE_INT;
+        st = is == TM_TYPE_INT || is == TM_TYPE_FLOAT || is == TM_TYPE_NONE ? TM_OK : TM_E_DATA;
+    }
+    tm__mem_free(known.cols);
+    if (st == TM_OK) {
+        *out = table;
+        table = NULL;
+    }
+    tm__table_unref(table);
+    return st;
+}
+
+/* The rows of a file; where they do not fit the champion's types, with fractions in its columns of
+ * whole numbers. */
+static tm_status file_read(tm_ctx *ctx, const tm_source_spec *spec, const char *dir, tm_table **out,
+                           tm_err *err) {
+    tm_err own = {0};
+    tm_status st = tm__source_read_in(ctx, spec, dir, out, &own);
+    if (st == TM_E_DATA && read_wider(ctx, spec, dir, out, NULL) == TM_OK) {
+        return TM_OK;
+    }
+    if (st != TM_OK && err != NULL) {
+        *err = own;
+    }
+    return st;
+}
+
 static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table **out,
                              json_t **out_snapshots, tm_err *err) {
     const json_t *source = json_object_get(in->recipe, "source");
@@ -338,7 +385,7 @@ static tm_status source_read(tm_ctx *ctx, const tm_harvest_input *in, tm_table *
         return st;
     }
     return spec.sql != NULL ? query_read(ctx, in, &spec, dir, out, out_snapshots, err)
-                            : tm__source_read_in(ctx, &spec, dir, out, err);
+                            : file_read(ctx, &spec, dir, out, err);
 }
 
 /* Rows of the source that the champion has not seen. Without its snapshot nobody can tell, and then

@@ -122,7 +122,11 @@ static tm_status fit_int(const tm_schema_column *column, tm_cell *cell, tm_err *
     }
     if (cell->type != TM_TYPE_BOOL) {
         if (number != floor(number)) {
-            return misfit(column, cell->type, " with a fraction", err);
+            (void)misfit(column, cell->type, " with a fraction", err);
+            tm_err_hint(err,
+                        "Its values were whole numbers: round this one, or learn anew from rows "
+                        "with fractions by 'tidemill train'.");
+            return TM_E_DATA;
         }
         if (!(fabs(number) <= WHOLE_MAX)) {
             return misfit(column, cell->type, " beyond the integers", err);

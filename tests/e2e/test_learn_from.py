@@ -188,3 +188,33 @@ def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
     tm.write("more.csv", csv_text(churn_rows(400) + [{**row, "churned": "maybe"} for row in churn_rows(300, seed=5)]))
     story = tm("retrain", "more", "--how", "update", "--json").json
     assert story["how"]["kind"] == "recipe" and "other classes" in story["how"]["reason"] and "window" not in story
+
+
+def whole_rows(n, seed, step=1.0):
+    draw = random.Random(seed)
+    rows = [(draw.randint(0, 100) * step, draw.choice("xyz")) for _ in range(n)]
+    return "".join(f"{a:g},{b},{int(a / step / 50 + (b == 'x') + draw.gauss(0, 0.5) > 1.3)}\n" for a, b in rows)
+
+
+def test_fractions_come_into_a_column_of_whole_numbers(tm):
+    """A file's column, and a source's, becomes one of numbers: the next version learns it, and the gate lets the champion read the nearest whole ones."""
+    first, more = "a,b,y\n" + whole_rows(600, 1), whole_rows(200, 2, 1.004)
+    tm.write("rows.csv", first)
+    tm.write("in-1.csv", first)
+    tm.ok("data", "add", "src", "--files", "in-*.csv")
+    for name, from_ in (("file", ["rows.csv"]), ("src", ["--source", "src"])):
+        tm.ok("train", *from_, "--target", "y", "--name", name, "--learner", "linear")
+    tm.write("rows.csv", first + more)
+    tm.write("in-2.csv", "a,b,y\n" + more)
+    tm.ok("data", "pull", "src")
+    refused = tm("predict", "file", "rows.csv")
+    assert refused.code == 7 and "column 'a' wants an int, got a text with a fraction" in refused.err and "learn anew from rows with fractions" in refused.err
+    for name in ("file", "src"):
+        story = tm("retrain", name, "--json")
+        assert story.code in (0, 1), story.err
+        assert story.json["outcome"] in ("promoted", "refused") and 0 < story.json["champion"]["logloss"] < 1, story.out
+        assert tm.ok("explain", f"{name}@2", '{"a": 5.5, "b": "x"}').out
+        assert tm.ok("train", "--repeat", f"{name}@2", "--json").json["same"] is True
+    tm.write("rows.csv", first + "abc,x,1\n")
+    bad = tm("retrain", "file")
+    assert bad.code == 7 and "rows.csv:602" in bad.err

@@ -19,7 +19,10 @@ static tm_table *without(const tm_table *table, uint32_t left_out, tm_type type_
         for (uint32_t k = 0; k < n; k++) {
             cells[k] = tm__column_cell(tm__table_column(table, kept[k]), i);
             if (kept[k] == CASE_INT && cells[k].type == TM_TYPE_INT &&
-                type_of_size != TM_TYPE_INT) {
+                type_of_size == TM_TYPE_FLOAT) {
+                cells[k] = (tm_cell){.type = TM_TYPE_FLOAT, .f64 = (double)cells[k].i64 + 0.25};
+            } else if (kept[k] == CASE_INT && cells[k].type == TM_TYPE_INT &&
+                       type_of_size != TM_TYPE_INT) {
                 snprintf(text, sizeof(text), "%d", (int)cells[k].i64);
                 cells[k] = (tm_cell){.type = TM_TYPE_TEXT, .text = tm__str(text)};
             }
@@ -44,6 +47,23 @@ static void numbers_that_came_as_text_give_the_same_features(void **state) {
     tm__matrix_free(a);
     tm__matrix_free(b);
     tm__table_unref(texts);
+    case_done(&c);
+}
+
+/* A column of a table that has become one of numbers: the nearest whole ones are read. */
+static void fractions_are_read_as_the_nearest_whole_numbers(void **state) {
+    (void)state;
+    fit_case c;
+    case_init(&c, TM_TASK_BINARY, 300);
+    assert_int_equal(case_fit(&c, NULL), TM_OK);
+    tm_table *wider = without(c.table, UINT32_MAX, TM_TYPE_FLOAT);
+    tm_matrix *a = NULL, *b = NULL;
+    assert_int_equal(tm__program_apply(&c.ctx, c.program, c.table, NULL, 0, &a, NULL), TM_OK);
+    assert_int_equal(tm__program_apply(&c.ctx, c.program, wider, NULL, 0, &b, NULL), TM_OK);
+    assert_views_equal(tm__matrix_view(a), tm__matrix_view(b));
+    tm__matrix_free(a);
+    tm__matrix_free(b);
+    tm__table_unref(wider);
     case_done(&c);
 }
 
@@ -117,6 +137,7 @@ static void a_failed_allocation_leaves_nothing_behind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_that_came_as_text_give_the_same_features),
+        cmocka_unit_test(fractions_are_read_as_the_nearest_whole_numbers),
         cmocka_unit_test(a_column_may_be_absent_when_it_was_missing_or_is_not_used),
         cmocka_unit_test(rows_come_in_the_order_asked),
         cmocka_unit_test(a_failed_allocation_leaves_nothing_behind),
