@@ -138,8 +138,10 @@ static void say(const export *e, int64_t n_rows, int64_t n_answers) {
         tm__cli_print_object(e->cli, "tidemill.subject.export/1", result);
         json_decref(result);
     }
-    tm__cli_print(e->cli, "%lld rows, %lld answers, in the training rows of %zu versions: %s\n",
-                  (long long)n_rows, (long long)n_answers, json_array_size(versions), e->path);
+    const size_t n_versions = json_array_size(versions);
+    tm__cli_print(e->cli, "%lld row%s, %lld answer%s, in the training rows of %zu version%s: %s\n",
+                  (long long)n_rows, n_rows == 1 ? "" : "s", (long long)n_answers,
+                  n_answers == 1 ? "" : "s", n_versions, n_versions == 1 ? "" : "s", e->path);
     say_consent(e->cli, json_object_get(e->found, "sources"));
     say_left(e);
     json_array_foreach(rest, i, one) {

@@ -86,9 +86,11 @@ static void say_erased(tm_cli *cli, const json_t *body, const char *path) {
         json_decref(result);
     }
     say_unknown(cli, json_object_get(body, "subjects"));
-    tm__cli_print(cli, "%lld rows of sources are erased; %zu versions learned from them\n",
-                  (long long)tm__cli_subject_rows(json_object_get(found, "sources")),
-                  json_array_size(json_object_get(found, "versions")));
+    const int64_t n_rows = tm__cli_subject_rows(json_object_get(found, "sources"));
+    const size_t n_versions = json_array_size(json_object_get(found, "versions"));
+    tm__cli_print(cli, "%lld row%s of sources erased; %zu version%s learned from them\n",
+                  (long long)n_rows, n_rows == 1 ? " is" : "s are", n_versions,
+                  n_versions == 1 ? "" : "s");
     json_array_foreach(json_object_get(body, "models"), i, one) {
         tm__cli_print(cli, "'%s' answers with version %lld\n", tm__json_text(one, "model", ""),
                       (long long)tm__json_i64(one, "version", 0));

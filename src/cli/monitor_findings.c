@@ -243,8 +243,10 @@ static void say_log(json_t *list, const json_t *report) {
     }
     if (left_out > 0) {
         say(list, "note",
-            "%s answers are left out: they are of a version with other classes, or "
-            "their label is no number.",
+            left_out == 1 ? "%s answer is left out: it is of a version with other classes, or its "
+                            "label is no number."
+                          : "%s answers are left out: they are of a version with other classes, or "
+                            "their label is no number.",
             tm__count_text(left_out, a));
     }
 }

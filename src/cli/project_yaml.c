@@ -115,6 +115,7 @@ const char *tm__yaml_word(const yaml_node_t *node) {
 tm_status tm__yaml_text(const tm_yaml *r, const yaml_node_t *node, char **out, tm_err *err) {
     if (node->type != YAML_SCALAR_NODE) {
         (void)TM_FAIL(err, TM_E_DATA, "one value is wanted here");
+        tm_err_hint(err, "Write a name, a number or a text here, no list and no keys of its own.");
         tm__yaml_at(r, node, err);
         return TM_E_DATA;
     }
