@@ -129,7 +129,9 @@ static const error_case errors[] = {
      "rows[0].speed wants a float, got a text of a number larger than a double", "speed",
      "Give a number, or none (null, an empty cell) where it is not known."},
     {"[{\"distance\":2.5,\"origin\":\"a\",\"date\":null}]",
-     "rows[0].distance wants an int, got a float with a fraction", "distance", ""},
+     "rows[0].distance wants an int, got a float with a fraction", "distance",
+     "Its values were whole numbers: round this one, or learn anew from rows with fractions by "
+     "'tidemill train'."},
     {"[{\"distance\":123456789012345678901234567890,\"origin\":\"a\",\"date\":null}]",
      "rows[0].distance wants an int, got a float beyond the integers", "distance", ""},
     {"[{\"distance\":1,\"origin\":\"a\",\"date\":null,\"late \\\"x\\\"\":7}]",
