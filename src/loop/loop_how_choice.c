@@ -270,6 +270,9 @@ tm_status tm__how_test(tm_ctx *ctx, const tm_how_question *in, tm_turn_how *out_
     t.c = (tm_choosing){.ctx = ctx, .in = &in->choice};
     if (in->choice.options->group != NULL || in->choice.options->task == TM_TASK_RANKING) {
         say(&t, "a ranking is learned anew");
+    } else if (in->why_no_update != NULL &&
+               tm__mixture_check(in->choice.options, in->choice.options->task, NULL) != TM_OK) {
+        say(&t, in->why_no_update); /* and rules or a score keep the policy out */
     } else {
         st = tm__choosing_rows(&t.c, err);
         if (st == TM_OK && (in->choice.n_new < NEW_ROWS_MIN || t.c.n_learn < NEW_ROWS_MIN)) {

@@ -182,6 +182,17 @@ def test_what_cannot_be_gone_on_from_is_learned_anew(tm):
     assert story["how"] == {"asked": "update", "kind": "recipe", "reason": "only boosted trees and lines can be updated, and the champion is a forest",
                             "hint": "A recipe with 'learner: gbdt' or 'learner: linear' makes champions that can be."}
     assert "window" not in story and "continues" not in tm.ok("model", "show", "churn@2", "--json").json
+    # Neither an update nor several models: nothing is tried.
+    def scored(n):
+        return csv_text([{**row, "before": i % 7 / 10} for i, row in enumerate(churn_rows(n))])
+    tm.write("scored.csv", scored(400))
+    tm.ok("train", "scored.csv", "--target", "churned", "--name", "scored", "--learner", "gbdt", "--param", "gbdt.n_trees=5", "--init-score", "before")
+    tm.write("scored.csv", scored(2400))
+    story = tm("retrain", "scored", "--how", "auto", "--json").json
+    assert story["how"] == {"asked": "auto", "kind": "recipe", "reason": "only boosted trees and lines can be updated, and the champion is trees on top of a score that rows bring"}
+    tm.write("scored.csv", scored(3200))
+    story = tm("retrain", "scored", "--how", "policy", "--json").json
+    assert story["how"]["reason"] == "models of several windows keep no rules, and rank nothing" and "learned anew by itself" in story["how"]["hint"]
     # Rows of another class than the champion's are no rows to move its leaves by.
     tm.write("more.csv", csv_text(churn_rows(400)))
     tm.ok("train", "more.csv", "--target", "churned", "--name", "more", "--task", "multiclass", "--learner", "gbdt", "--param", "gbdt.n_trees=5")
