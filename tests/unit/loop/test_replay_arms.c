@@ -8,8 +8,9 @@
 
 static void every_member_has_a_name_of_its_own_and_arms_can_be_fitted(void **state) {
     (void)state;
-    for (uint32_t task = 0; task < 3; task++) {
-        const tm_replay_stream s = {.is_classes = task < 2, .n_outputs = task == 1 ? 26 : 2};
+    static const uint32_t n_outputs[] = {2, 6, 26, 1};
+    for (uint32_t task = 0; task < 4; task++) {
+        const tm_replay_stream s = {.is_classes = task < 3, .n_outputs = n_outputs[task]};
         const tm_policy_terms terms = tm__replay_terms(&s);
         const uint32_t n = terms.n_arms + terms.n_others;
         assert_true(n < TM_BLEND_MAX && terms.n_rules == TM_REPLAY_RULES);
@@ -40,9 +41,10 @@ static void every_member_has_a_name_of_its_own_and_arms_can_be_fitted(void **sta
  * hundred that had been right 91 times with fewer rows. */
 static void trees_are_penalized(void **state) {
     (void)state;
-    for (uint32_t i = 0; i < 2 * TM_REPLAY_ARMS; i++) {
-        const tm_replay_stream s = {.is_classes = true, .n_outputs = i % 2 == 0 ? 26 : 2};
-        const tm_replay_arm *const arm = tm__replay_arm_get(&s, i / 2);
+    static const uint32_t n_outputs[] = {2, 6, 26};
+    for (uint32_t i = 0; i < 3 * TM_REPLAY_ARMS; i++) {
+        const tm_replay_stream s = {.is_classes = true, .n_outputs = n_outputs[i % 3]};
+        const tm_replay_arm *const arm = tm__replay_arm_get(&s, i / 3);
         double l2 = 0.0;
         for (const char *const *p = arm->params; *p != NULL; p += 2) {
             l2 = strcmp(p[0], "l2") == 0 ? strtod(p[1], NULL) : l2;
