@@ -91,6 +91,12 @@ static const char *known_elsewhere(const char *word) {
     return NULL;
 }
 
+tm_status tm__cli_usage(const char *what, const char *hint, tm_err *err) {
+    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
+    tm_err_hint(err, "%s", hint);
+    return st;
+}
+
 tm_status tm__cli_unknown_command(const char *word, tm_err *err) {
     const char *names[NAMES_MAX];
     uint32_t n;

@@ -183,6 +183,8 @@ const tm_command *tm__commands(uint32_t *out_n);
 /** Options that every command has. */
 const tm_option *tm__common_options(uint32_t *out_n);
 const tm_command *tm__command_find(const char *name);
+/** TM_E_USAGE with what is wrong and what to do. */
+TM_NODISCARD tm_status tm__cli_usage(const char *what, const char *hint, tm_err *err);
 /** Fail because there is no such command; the hint names the nearest one. */
 TM_NODISCARD tm_status tm__cli_unknown_command(const char *name, tm_err *err);
 

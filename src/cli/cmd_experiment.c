@@ -13,12 +13,6 @@
 #include "monitor/experiment_log.h"
 #include "registry/experiment.h"
 
-static tm_status usage(const char *what, const char *hint, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
-    tm_err_hint(err, "%s", hint);
-    return st;
-}
-
 #define POINTS_PRINTED 24u /* over time, on a terminal */
 
 static uint32_t points_of(const tm_cli *cli) {
@@ -54,8 +48,9 @@ static tm_status table_status(tm_cli *cli, tm_err *err) {
     tm_experiment e = {0};
     json_t *result = NULL;
     if (!tm__cli_has(cli, "arm") || !tm__cli_has(cli, "metric")) {
-        return usage("--arm or --metric is missing",
-                     "Name the columns that say which arm a row is of, and what came of it.", err);
+        return tm__cli_usage(
+            "--arm or --metric is missing",
+            "Name the columns that say which arm a row is of, and what came of it.", err);
     }
     tm_status st = tm__cli_ctx_init(cli, (uint32_t)tm__cli_i64(cli, "threads"), &ctx, err);
     if (st == TM_OK) {
@@ -108,9 +103,9 @@ static tm_status model_status(tm_cli *cli, const char *model, tm_err *err) {
     json_t *result = NULL;
     if (tm__cli_has(cli, "sql") || tm__cli_has(cli, "arm") || tm__cli_has(cli, "metric") ||
         tm__cli_has(cli, "horizon") || tm__cli_has(cli, "alpha")) {
-        return usage("a model's experiment is judged by what was said when it started",
-                     "Leave the options out, or name a table with --data in place of the model.",
-                     err);
+        return tm__cli_usage(
+            "a model's experiment is judged by what was said when it started",
+            "Leave the options out, or name a table with --data in place of the model.", err);
     }
     char user[80];
     TM_TRY(tm__place_open(cli, false, &place, err));
@@ -138,12 +133,13 @@ tm_status cmd_experiment_status(tm_cli *cli, tm_err *err) {
     const char *model = tm__cli_arg(cli, "MODEL");
     const bool has_table = tm__cli_has(cli, "data") || tm__cli_has(cli, "sql");
     if (model == NULL && tm__cli_flag(cli, "act")) {
-        return usage("a table has nothing to act on", "Name a model with an experiment.", err);
+        return tm__cli_usage("a table has nothing to act on", "Name a model with an experiment.",
+                             err);
     }
     if ((model != NULL) == has_table) {
-        return usage(model != NULL ? "both a model and a table are named"
-                                   : "neither a model nor a table is named",
-                     "Name a model with an experiment, or rows with --data or --sql.", err);
+        return tm__cli_usage(model != NULL ? "both a model and a table are named"
+                                           : "neither a model nor a table is named",
+                             "Name a model with an experiment, or rows with --data or --sql.", err);
     }
     return model != NULL ? model_status(cli, model, err) : table_status(cli, err);
 }
@@ -205,14 +201,15 @@ static tm_status read_arms(tm_cli *cli, const tm_place *place, tm_experiment_ter
         return alias_of(place, tm__cli_arg(cli, "MODEL"), "challenger", &out->versions[1], err);
     }
     if (n != 2) {
-        return usage("an experiment has two arms",
-                     "Say them as VERSION=PERCENT, the control first: 1=50 2=50.", err);
+        return tm__cli_usage("an experiment has two arms",
+                             "Say them as VERSION=PERCENT, the control first: 1=50 2=50.", err);
     }
     for (uint32_t arm = 0; arm < 2; arm++) {
         TM_TRY(read_arm(cli->args[1 + arm], &out->versions[arm], &weights[arm], err));
     }
     if (fabs(weights[0] + weights[1] - 100) > 1e-9) {
-        return usage("the shares of the arms are not 100 % in all", "Say them as 1=90 2=10.", err);
+        return tm__cli_usage("the shares of the arms are not 100 % in all",
+                             "Say them as 1=90 2=10.", err);
     }
     out->share = weights[1] / 100;
     return TM_OK;

@@ -7,12 +7,6 @@
 #include "cli/train_words.h"
 #include "metric/ab_plan.h"
 
-static tm_status usage(const char *what, const char *hint, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
-    tm_err_hint(err, "%s", hint);
-    return st;
-}
-
 static tm_status read_options(tm_cli *cli, tm_ab_plan_options *out, tm_err *err) {
     *out = (tm_ab_plan_options){.kind = tm__cli_has(cli, "sd") ? TM_AB_MEAN : TM_AB_BINARY,
                                 .baseline = tm__cli_f64(cli, "baseline"),
@@ -23,13 +17,14 @@ static tm_status read_options(tm_cli *cli, tm_ab_plan_options *out, tm_err *err)
     const double alpha = tm__cli_f64(cli, "alpha");
     out->alpha = alpha - tm__ab_guard_share(alpha, tm__cli_flag(cli, "guardrails"));
     if (tm__cli_has(cli, "effect") == tm__cli_has(cli, "lift")) {
-        return usage("one of --effect and --lift is needed",
-                     "--effect 0.01 is a difference, --lift 0.05 a twentieth of the baseline.",
-                     err);
+        return tm__cli_usage(
+            "one of --effect and --lift is needed",
+            "--effect 0.01 is a difference, --lift 0.05 a twentieth of the baseline.", err);
     }
     if (!tm__cli_has(cli, "baseline") && (out->kind == TM_AB_BINARY || tm__cli_has(cli, "lift"))) {
-        return usage("--baseline is missing",
-                     "Say the mean of the metric now: --baseline 0.18 for a share of yes.", err);
+        return tm__cli_usage("--baseline is missing",
+                             "Say the mean of the metric now: --baseline 0.18 for a share of yes.",
+                             err);
     }
     if (tm__cli_has(cli, "lift")) {
         out->effect = out->baseline * tm__cli_f64(cli, "lift");

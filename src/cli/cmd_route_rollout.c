@@ -8,12 +8,6 @@
 #include "loop/rollout_look.h"
 #include "registry/rollout.h"
 
-static tm_status usage(const char *what, const char *hint, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
-    tm_err_hint(err, "%s", hint);
-    return st;
-}
-
 /* ---- start ---- */
 
 /* "1,10,50,100" */
@@ -22,8 +16,9 @@ static tm_status read_steps(const char *text, json_t *steps, tm_err *err) {
     while (rest.len > 0) {
         double percent = 0;
         if (!tm__str_to_f64(tm__str_trim(tm__str_cut(&rest, ',')), &percent)) {
-            return usage("--steps is no list of percent",
-                         "Like 1,10,50,100: rising, at most 16, to a hundredth of a percent.", err);
+            return tm__cli_usage(
+                "--steps is no list of percent",
+                "Like 1,10,50,100: rising, at most 16, to a hundredth of a percent.", err);
         }
         json_array_append_new(steps, tm__json_number(percent));
     }
@@ -171,10 +166,10 @@ static tm_status read_flag(const tm_cli *cli, bool has_version, const char **out
         }
     }
     return n > 1 || (n == 1 && has_version)
-               ? usage("more than one thing is asked for",
-                       "Name MODEL@VERSION to begin, or MODEL with one of --stop, --pause, "
-                       "--resume and --look.",
-                       err)
+               ? tm__cli_usage("more than one thing is asked for",
+                               "Name MODEL@VERSION to begin, or MODEL with one of --stop, --pause, "
+                               "--resume and --look.",
+                               err)
                : TM_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "base/system.h"
 #include "cli/doctor.h"
 #include "cli/sealed_files.h"
@@ -33,11 +34,6 @@
 
 /* ---- The folder ---- */
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Write and sync a block some times; the median in microseconds. */
 static tm_status probe_sync(const char *path, double *out_us, tm_err *err) {
     static const uint8_t block[4096] = {1};
@@ -57,7 +53,7 @@ static tm_status probe_sync(const char *path, double *out_us, tm_err *err) {
     const tm_status removed = tm__fs_remove(path, st == TM_OK ? err : NULL);
     st = st == TM_OK ? removed : st;
     if (st == TM_OK) {
-        qsort(us, N_SYNCS, sizeof(*us), compare_doubles);
+        qsort(us, N_SYNCS, sizeof(*us), tm__compare_f64);
         *out_us = us[N_SYNCS / 2];
     }
     return st;

@@ -27,22 +27,16 @@ typedef struct columns {
 
 /* ---- Options ---- */
 
-static tm_status usage(const char *what, const char *hint, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_USAGE, "%s", what);
-    tm_err_hint(err, "%s", hint);
-    return st;
-}
-
 tm_status tm__experiment_rule(tm_cli *cli, tm_experiment *out, tm_err *err) {
     out->alpha = tm__cli_f64(cli, "alpha");
     out->horizon = (uint64_t)tm__cli_i64(cli, "horizon");
     out->baseline = tm__cli_f64(cli, "baseline");
     if (!(out->alpha > 0 && out->alpha < 0.5)) {
-        return usage("--alpha is not over 0 and below 0.5", "Usual is 0.05.", err);
+        return tm__cli_usage("--alpha is not over 0 and below 0.5", "Usual is 0.05.", err);
     }
     if (tm__cli_has(cli, "baseline") && !(out->baseline > 0 && out->baseline < 1)) {
-        return usage("--baseline is not over 0 and below 1",
-                     "It is the share of yes in the control, such as 0.18.", err);
+        return tm__cli_usage("--baseline is not over 0 and below 1",
+                             "It is the share of yes in the control, such as 0.18.", err);
     }
     return TM_OK;
 }
@@ -50,8 +44,8 @@ tm_status tm__experiment_rule(tm_cli *cli, tm_experiment *out, tm_err *err) {
 tm_status tm__experiment_options(tm_cli *cli, tm_experiment *out, tm_err *err) {
     out->share = tm__cli_f64(cli, "share");
     if (!(out->share > 0 && out->share < 1)) {
-        return usage("--share is not over 0 and below 1",
-                     "It is the treatment's share of the units, such as 0.5.", err);
+        return tm__cli_usage("--share is not over 0 and below 1",
+                             "It is the treatment's share of the units, such as 0.5.", err);
     }
     return tm__experiment_rule(cli, out, err);
 }
@@ -116,8 +110,8 @@ static tm_status read_bounds(tm_cli *cli, tm_ab_metric *metric, tm_err *err) {
     const tm_str low = tm__str_cut(&high, ':');
     if (!tm__str_to_f64(low, &metric->low) || !tm__str_to_f64(high, &metric->high) ||
         !isfinite(metric->low) || !isfinite(metric->high) || !(metric->low < metric->high)) {
-        return usage("--bounds is not LOW:HIGH", "Say the least and the largest value, as 0:100.",
-                     err);
+        return tm__cli_usage("--bounds is not LOW:HIGH",
+                             "Say the least and the largest value, as 0:100.", err);
     }
     metric->kind = TM_AB_BOUNDED;
     return TM_OK;
@@ -135,8 +129,8 @@ static tm_status read_time(tm_cli *cli, const tm_table *table, tm_experiment *e,
         return TM_FAIL(err, TM_E_DATA, "column '%.128s' of --time holds no times", c->time->name);
     }
     if (e->units.delay_us > 0 && type != TM_TYPE_TIME && type != TM_TYPE_DATE) {
-        return usage("--delay needs a column of times",
-                     "Name with --time when each unit was assigned.", err);
+        return tm__cli_usage("--delay needs a column of times",
+                             "Name with --time when each unit was assigned.", err);
     }
     return TM_OK;
 }
@@ -209,8 +203,8 @@ static tm_status find_arms(tm_cli *cli, const tm_table *table, tm_experiment *e,
     if (control != NULL) {
         c->control = tm__dict_find(c->arms, tm__str(control));
         if (c->control == TM_CODE_MISSING) {
-            return usage("--control names no arm of the data", "It is one of the values of --arm.",
-                         err);
+            return tm__cli_usage("--control names no arm of the data",
+                                 "It is one of the values of --arm.", err);
         }
     }
     for (uint32_t arm = 0; arm < 2; arm++) {

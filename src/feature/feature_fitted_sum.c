@@ -5,6 +5,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "feature/feature_fitted.h"
 
 #define CHUNK 4096u
@@ -29,14 +30,9 @@ double *tm__fitted_values(const tm_fitted_rows *in, uint64_t n_max, uint64_t *ou
     return values;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 void tm__fitted_sort(double *values, uint64_t n) {
     if (n > 1) {
-        qsort(values, n, sizeof(double), by_value);
+        qsort(values, n, sizeof(double), tm__compare_f64);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "loop/loop_priv.h"
 #include "metric/any_time.h"
 
@@ -25,18 +26,13 @@ static tm_status answer(tm_ctx *ctx, const tm_duel *duel, const tm_bundle *bundl
     return TM_OK;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* One output of all rows, sorted, in the place of n values. */
 static void sort_output(const double *answers, uint64_t n, uint32_t n_outputs, uint32_t output,
                         double *out) {
     for (uint64_t i = 0; i < n; i++) {
         out[i] = answers[i * n_outputs + output];
     }
-    qsort(out, n, sizeof(*out), by_value);
+    qsort(out, n, sizeof(*out), tm__compare_f64);
 }
 
 tm_status tm__loop_apart(tm_ctx *ctx, const tm_duel *duel, double *out, tm_err *err) {

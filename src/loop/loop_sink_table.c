@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "loop/loop_sink_priv.h"
 #include "store/pq.h"
 
@@ -297,11 +298,6 @@ static tm_status copy_rows(table_target *t, const tm_table *result, tm_err *err)
     return st;
 }
 
-static int compare_hashes(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Whether two rows of a batch may have the same key: one statement cannot update a row twice. */
 static tm_status may_repeat(const tm_sink_run *run, const tm_table *result, bool *out,
                             tm_err *err) {
@@ -319,7 +315,7 @@ static tm_status may_repeat(const tm_sink_run *run, const tm_table *result, bool
     }
     if (run->n_keys > 0) {
         tm__table_row_hashes(result, cols, run->n_keys, hashes);
-        qsort(hashes, n, sizeof(*hashes), compare_hashes);
+        qsort(hashes, n, sizeof(*hashes), tm__compare_u64);
         for (uint64_t i = 1; i < n && !*out; i++) {
             *out = hashes[i] == hashes[i - 1];
         }

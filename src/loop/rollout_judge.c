@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "loop/rollout_priv.h"
 #include "metric/ab_judge.h"
 #include "metric/any_time.h"
@@ -94,11 +95,6 @@ static void judge_latency(judging *j) {
 
 /* ---- drift ---- */
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void judge_drift(judging *j) {
     tm_rollout_arm *old = &j->figures->arms[0], *new = &j->figures->arms[1];
     const double most = j->figures->rollout->terms.guard.drift;
@@ -118,8 +114,8 @@ static void judge_drift(judging *j) {
     for (uint32_t k = 0; k < old->n_outputs; k++) {
         double *a = old->outputs + (size_t)k * old->capacity;
         double *b = new->outputs + (size_t)k *new->capacity;
-        qsort(a, old->n_kept, sizeof *a, by_value);
-        qsort(b, new->n_kept, sizeof *b, by_value);
+        qsort(a, old->n_kept, sizeof *a, tm__compare_f64);
+        qsort(b, new->n_kept, sizeof *b, tm__compare_f64);
         const double one = tm__cdf_distance(a, old->n_kept, b, new->n_kept, &at);
         where = one > apart ? at : where;
         apart = fmax(apart, one);

@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "loop/label_guard.h"
 #include "model/bundle_windows.h"
 #include "monitor/label_origins.h"
@@ -59,11 +60,6 @@ typedef struct origins {
     char names[TM_ORIGINS_MAX][TM_ROW_ORIGIN_SIZE];
 } origins;
 
-static int compare_hashes(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Keep the largest in front; of equal ones the first. */
 static void keep(origins *o, origin found) {
     uint32_t at = o->n;
@@ -97,7 +93,7 @@ static tm_status count(origins *o, const tm_row_list *news, tm_err *err) {
     for (uint64_t i = 0; i < news->n; i++) {
         sorted[i] = o->hashes[news->rows[i]];
     }
-    qsort(sorted, news->n, sizeof(*sorted), compare_hashes);
+    qsort(sorted, news->n, sizeof(*sorted), tm__compare_u64);
     for (uint64_t i = 0, end = 0; i < news->n; i = end) {
         while (end < news->n && sorted[end] == sorted[i]) {
             end++;

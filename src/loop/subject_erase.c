@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "loop/subject.h"
 #include "loop/subject_beside.h"
 #include "loop/subject_certificate.h"
@@ -221,11 +222,6 @@ static tm_status erase_sources(void *arg, tm_err *err) {
                : tm__intake_vacuum(e->home, err);
 }
 
-static int by_number(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static tm_status erase_answers(void *arg, tm_err *err) {
     const erasing *const e = arg;
     tm_log_erased erased = {0};
@@ -236,7 +232,7 @@ static tm_status erase_answers(void *arg, tm_err *err) {
     }
     if (n > 0) {
         memcpy(numbers, e->numbers.data, n * sizeof(*numbers));
-        qsort(numbers, n, sizeof(*numbers), by_number);
+        qsort(numbers, n, sizeof(*numbers), tm__compare_i64);
     }
     const tm_log_erasure what = {.entities = e->erasure->ids, .numbers = numbers, .n = n};
     const tm_status st = tm__log_erase(e->home, &what, &erased, err);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "loop/loop_trigger.h"
 #include "loop/tune_priv.h"
 
@@ -225,11 +226,6 @@ static tm_status tune(tm_tuning *t, tm_err *err) {
     return try_triggers(t, &now, err);
 }
 
-static int compare_i64(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The time from which on n rows are; INT64_MIN when there is no such column. */
 static tm_status find_cut(const tm_table *table, const char *time, uint64_t n, int64_t *out,
                           tm_err *err) {
@@ -245,7 +241,7 @@ static tm_status find_cut(const tm_table *table, const char *time, uint64_t n, i
         return TM_FAIL(err, TM_E_NOMEM, "no memory to tune");
     }
     memcpy(sorted, at, n_rows * sizeof(*sorted));
-    qsort(sorted, n_rows, sizeof(*sorted), compare_i64);
+    qsort(sorted, n_rows, sizeof(*sorted), tm__compare_i64);
     *out = sorted[n_rows - n];
     tm__mem_free(sorted);
     return TM_OK;

@@ -14,6 +14,7 @@
 
 #include "base/fmath.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "loop/tune_priv.h"
 
 #define HALF (TM_TUNE_BLOCKS / 2u)
@@ -65,11 +66,6 @@ static double gain_between(const tm_tuning *t, const double *a, const double *b,
     return gain_of(t, a, b, blocks, HALF, is_cost);
 }
 
-static int compare_f64(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 typedef struct gain {
     double value, low, high;
 } gain;
@@ -86,7 +82,7 @@ static gain price(const tm_tuning *t, const double *a, const double *b, uint32_t
         }
         drawn[d] = gain_of(t, a, b, blocks, HALF, is_cost);
     }
-    qsort(drawn, DRAWS, sizeof(drawn[0]), compare_f64);
+    qsort(drawn, DRAWS, sizeof(drawn[0]), tm__compare_f64);
     return (gain){gain_between(t, a, b, begin, is_cost), drawn[DRAWS / 40],
                   drawn[DRAWS - 1 - DRAWS / 40]};
 }

@@ -12,6 +12,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 
 #define KEY_BYTES 256u
 
@@ -192,11 +193,6 @@ bool tm__diff_is_alike(const tm_bundle *a, const tm_bundle *b) {
     return alike;
 }
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y ? 1 : 0;
-}
-
 static double quantile(const double *sorted, uint64_t n, double share) {
     return sorted[(uint64_t)(share * (double)(n - 1) + 0.5)];
 }
@@ -229,7 +225,7 @@ tm_status tm__diff_predictions(const tm_diff_answers *in, json_t **out, tm_err *
         n_same += is_same ? 1 : 0;
         n_other += tm__bundle_decide(in->a, a) != tm__bundle_decide(in->b, b) ? 1 : 0;
     }
-    qsort(sizes, in->n_rows, sizeof(*sizes), by_size);
+    qsort(sizes, in->n_rows, sizeof(*sizes), tm__compare_f64);
     const bool has = in->n_rows > 0;
     *out = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "rows", (json_int_t)in->n_rows,
                      "same", (json_int_t)n_same, "decided_otherwise", (json_int_t)n_other, "mean",

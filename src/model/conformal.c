@@ -15,6 +15,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 
 #define MAGIC UINT32_C(0x464e4f43) /* "CONF" */
 #define VERSION 1u
@@ -38,11 +39,6 @@ void tm__conformal_done(tm_conformal *self) {
 
 /* ---- keep ---- */
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* How far from the top the next rank that is kept lies. */
 static uint64_t next_below(uint64_t from_top) {
     return from_top < EACH_RANK ? from_top + 1 : from_top + 1 + from_top / STEP_PART;
@@ -59,7 +55,7 @@ tm_status tm__conformal_keep(double *scores, uint64_t n, tm_conformal_scores *ou
         scores_done(&kept);
         return TM_FAIL(err, TM_E_NOMEM, "no memory for the intervals");
     }
-    qsort(scores, n, sizeof(double), compare_doubles);
+    qsort(scores, n, sizeof(double), tm__compare_f64);
     uint32_t at = kept.n;
     for (uint64_t below = 0; below < n; below = next_below(below)) {
         kept.ranks[--at] = n - below;

@@ -15,6 +15,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 
 #define CELLS 10u
 #define AROUND_US INT64_C(86400000000) /* others of the same days count */
@@ -38,11 +39,6 @@ typedef struct matching {
     double reach[CELLS]; /* numbers: nine in ten of the others' labels are no farther away */
     tm_flip_cell cells[CELLS];
 } matching;
-
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static bool is_other(const matching *m, const tm_origin_label *label) {
     return label->origin != m->origin && label->at_us >= m->from_us && label->at_us <= m->until_us;
@@ -80,7 +76,7 @@ static void find_edges(matching *m) {
             m->room[m->n_others++] = m->in->labels[i].score;
         }
     }
-    qsort(m->room, m->n_others, sizeof(double), compare);
+    qsort(m->room, m->n_others, sizeof(double), tm__compare_f64);
     for (uint32_t k = 0; k + 1 < CELLS; k++) {
         m->edges[k] = m->n_others > 0 ? m->room[(k + 1) * m->n_others / CELLS] : INFINITY;
     }
@@ -96,7 +92,7 @@ static void find_reach(matching *m) {
                 m->room[n++] = gap_of(label);
             }
         }
-        qsort(m->room, n, sizeof(double), compare);
+        qsort(m->room, n, sizeof(double), tm__compare_f64);
         m->reach[k] = n > 0 ? m->room[n - 1 - n / 10] : 0;
     }
 }

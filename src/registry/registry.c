@@ -251,6 +251,10 @@ json_t *tm__registry_time(int64_t us) {
     return json_string(text);
 }
 
+json_t *tm__registry_number(tm_stmt *stmt, int col) {
+    return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
+}
+
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }

@@ -11,10 +11,6 @@
 #include "registry/moments.h"
 #include "registry/registry_priv.h"
 
-static json_t *number_or_null(tm_stmt *stmt, int col) {
-    return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
-}
-
 static json_t *text_or_null(const char *text) {
     return text == NULL ? json_null() : json_string(text);
 }
@@ -123,7 +119,7 @@ static tm_status live_item(tm_registry *registry, tm_stmt *move, json_t *list, t
             list, json_pack("{s:s, s:I, s:o, s:s, s:o, s:s, s:o, s:s, s:o}", "model", version.model,
                             "champion", (json_int_t)version.number, "since",
                             tm__registry_time(tm__stmt_i64(move, 2)), "event",
-                            tm__stmt_text(move, 3), "from", number_or_null(move, 5), "actor",
+                            tm__stmt_text(move, 3), "from", tm__registry_number(move, 5), "actor",
                             tm__stmt_text(move, 6), "reason", text_or_null(tm__stmt_text(move, 7)),
                             "bundle_hash", hash, "evidence", evidence));
     }
@@ -188,7 +184,7 @@ static tm_status add_registered(tm_registry *registry, const tm_version *version
             lineage, "registered",
             json_pack("{s:o, s:s, s:o}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)), "actor",
                       tm__stmt_text(stmt, 1), "reason", text_or_null(tm__stmt_text(stmt, 2))));
-        json_object_set_new(lineage, "parent", number_or_null(stmt, 3));
+        json_object_set_new(lineage, "parent", tm__registry_number(stmt, 3));
         json_object_set_new(lineage, "code", known_or_null(details, "code"));
         json_object_set_new(lineage, "signer", known_or_null(details, "signer"));
         json_object_set_new(lineage, "parity", known_or_null(details, "parity"));

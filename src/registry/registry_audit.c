@@ -125,10 +125,6 @@ static json_t *text_or_null(tm_stmt *stmt, int col) {
     return tm__stmt_is_null(stmt, col) ? json_null() : json_string(tm__stmt_text(stmt, col));
 }
 
-static json_t *number_or_null(tm_stmt *stmt, int col) {
-    return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
-}
-
 static json_t *subject_or_null(tm_stmt *stmt, int col) {
     char text[TM_HASH_TEXT];
     tm_hash subject;
@@ -151,8 +147,8 @@ static tm_status list_item(tm_stmt *stmt, json_t *list, int64_t *out_seq, tm_err
     rc |= json_object_set_new(item, "event", text_or_null(stmt, 2));
     rc |= json_object_set_new(item, "object", text_or_null(stmt, 3));
     rc |= json_object_set_new(item, "model", text_or_null(stmt, 4));
-    rc |= json_object_set_new(item, "version", number_or_null(stmt, 5));
-    rc |= json_object_set_new(item, "from", number_or_null(stmt, 6));
+    rc |= json_object_set_new(item, "version", tm__registry_number(stmt, 5));
+    rc |= json_object_set_new(item, "from", tm__registry_number(stmt, 6));
     rc |= json_object_set_new(item, "actor", text_or_null(stmt, 7));
     rc |= json_object_set_new(
         item, "outcome", tm__stmt_is_null(stmt, 8) ? json_string("done") : text_or_null(stmt, 8));

@@ -226,10 +226,6 @@ tm_status tm__registry_note(tm_registry *registry, const char *model, const char
 
 /* ---- Reading ---- */
 
-static json_t *number_or_null(tm_stmt *stmt, int col) {
-    return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
-}
-
 static json_t *text_or_null(const char *text) {
     return text == NULL ? json_null() : json_string(text);
 }
@@ -240,8 +236,8 @@ static tm_status history_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     json_t *item = json_object();
     int rc = json_object_set_new(item, "at", tm__registry_time(tm__stmt_i64(stmt, 0)));
     rc |= json_object_set_new(item, "event", text_or_null(tm__stmt_text(stmt, 1)));
-    rc |= json_object_set_new(item, "version", number_or_null(stmt, 2));
-    rc |= json_object_set_new(item, "from", number_or_null(stmt, 3));
+    rc |= json_object_set_new(item, "version", tm__registry_number(stmt, 2));
+    rc |= json_object_set_new(item, "from", tm__registry_number(stmt, 3));
     rc |= json_object_set_new(item, "actor", text_or_null(tm__stmt_text(stmt, 4)));
     rc |= json_object_set_new(item, "reason", text_or_null(tm__stmt_text(stmt, 5)));
     rc |= json_object_set_new(item, "details", details);

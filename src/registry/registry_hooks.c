@@ -96,10 +96,6 @@ tm_status tm__hooks_due(tm_registry *registry, int64_t now_us,
     return st;
 }
 
-static json_t *number_or_null(tm_stmt *stmt, int col) {
-    return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
-}
-
 /* Recipes name files and addresses of the house, and other receivers: they do not leave it. */
 static tm_status event_of(tm_stmt *stmt, const char *model, json_t **out, tm_err *err) {
     const bool is_recipe = strcmp(tm__stmt_text(stmt, 2), "recipe.set") == 0;
@@ -109,7 +105,7 @@ static tm_status event_of(tm_stmt *stmt, const char *model, json_t **out, tm_err
     *out = json_pack(
         "{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "tidemill.event/1", "seq",
         (json_int_t)tm__stmt_i64(stmt, 0), "event", tm__stmt_text(stmt, 2), "model", model,
-        "version", number_or_null(stmt, 3), "from", number_or_null(stmt, 4), "at",
+        "version", tm__registry_number(stmt, 3), "from", tm__registry_number(stmt, 4), "at",
         tm__registry_time(tm__stmt_i64(stmt, 1)), "actor", tm__stmt_text(stmt, 5), "reason",
         reason == NULL ? json_null() : json_string(reason), "details", details);
     return tm__json_check(err);

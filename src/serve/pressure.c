@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "serve/rehearse.h"
 
 #define LINE_BYTES_MAX ((size_t)64 << 20)
@@ -22,11 +23,6 @@ typedef struct pressing {
     double *micros;  /* [n_due] of what was answered */
     tm_pressure_report report;
 } pressing;
-
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y ? 1 : 0;
-}
 
 static void wait_until(uint64_t due_ns) {
     for (uint64_t now = tm__mono_ns(); now < due_ns; now = tm__mono_ns()) {
@@ -77,7 +73,7 @@ static tm_status press(pressing *p, tm_err *err) {
 static void sum_up(pressing *p) {
     tm_pressure_report *const r = &p->report;
     const uint64_t n = r->n_answered;
-    qsort(p->micros, n, sizeof(double), by_size);
+    qsort(p->micros, n, sizeof(double), tm__compare_f64);
     r->p50_us = n == 0 ? tm__nan() : p->micros[(uint64_t)(0.5 * (double)(n - 1) + 0.5)];
     r->p99_us = n == 0 ? tm__nan() : p->micros[(uint64_t)(0.99 * (double)(n - 1) + 0.5)];
     r->max_us = n == 0 ? tm__nan() : p->micros[n - 1];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "table/sketch_priv.h"
 
 #define REGISTER_BITS 12u
@@ -173,11 +174,6 @@ uint64_t tm__distinct_bytes(const tm_distinct *d) {
     return d->capacity * sizeof(*d->hashes) + (d->registers != NULL ? N_REGISTERS : 0);
 }
 
-static int compare(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 void tm__distinct_write(const tm_distinct *d, tm_buf *out) {
     (void)tm__buf_u8(out, d->registers != NULL);
     if (d->registers != NULL) {
@@ -191,7 +187,7 @@ void tm__distinct_write(const tm_distinct *d, tm_buf *out) {
             hashes[n++] = d->hashes[i];
         }
     }
-    qsort(hashes, n, sizeof(*hashes), compare);
+    qsort(hashes, n, sizeof(*hashes), tm__compare_u64);
     (void)tm__buf_u8(out, d->has_zero);
     (void)tm__buf_u32(out, n);
     for (uint32_t i = 0; i < n; i++) {

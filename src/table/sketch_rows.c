@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "table/sketch_priv.h"
 
 #define N_MAX (TM_ROWS_KEPT * 2) /* before the largest go */
@@ -61,11 +62,6 @@ static bool rehash(tm_sketch_rows *r, uint32_t capacity) {
     return true;
 }
 
-static int compare(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The TM_ROWS_KEPT-th smallest hash, or the limit there is when there are no more; false when out
  * of memory. */
 static bool find_limit(const tm_sketch_rows *r, uint64_t *out) {
@@ -83,7 +79,7 @@ static bool find_limit(const tm_sketch_rows *r, uint64_t *out) {
             hashes[n++] = r->entries[i].hash;
         }
     }
-    qsort(hashes, n, sizeof(*hashes), compare);
+    qsort(hashes, n, sizeof(*hashes), tm__compare_u64);
     *out = hashes[TM_ROWS_KEPT - 1];
     tm__mem_free(hashes);
     return true;

@@ -21,6 +21,7 @@
 
 #include "base/comm.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "table/associate.h"
 #include "table/sketch.h"
 #include "train/train_priv.h"
@@ -443,11 +444,6 @@ static tm_status find_same(struct tm_comm *comm, const tm_table *table, uint32_t
     return st;
 }
 
-static int compare_hashes(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Test rows that are training rows, by hashes below a limit that leaves few enough of both. */
 static tm_status count_overlap(const uint64_t *hashes, const tm_train_data *data,
                                uint64_t *out_found, uint64_t *out_seen, tm_err *err) {
@@ -463,7 +459,7 @@ static tm_status count_overlap(const uint64_t *hashes, const tm_train_data *data
             known[n++] = hashes[data->train[i]];
         }
     }
-    qsort(known, n, sizeof(*known), compare_hashes);
+    qsort(known, n, sizeof(*known), tm__compare_u64);
     *out_found = 0;
     *out_seen = 0;
     for (uint64_t i = 0; i < data->n_test; i++) {
@@ -471,7 +467,7 @@ static tm_status count_overlap(const uint64_t *hashes, const tm_train_data *data
         if (hash <= limit) {
             *out_seen += 1;
             *out_found +=
-                bsearch(&hash, known, n, sizeof(*known), compare_hashes) != NULL ? 1u : 0u;
+                bsearch(&hash, known, n, sizeof(*known), tm__compare_u64) != NULL ? 1u : 0u;
         }
     }
     tm__mem_free(known);

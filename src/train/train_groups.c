@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "train/train_look_priv.h"
 
 enum { BINS_MAX = 16, LEVELS_MAX = 64 };
@@ -67,11 +68,6 @@ static int compare_values(const void *a, const void *b) {
     return x->value < y->value ? -1 : x->value > y->value;
 }
 
-static int compare_i64(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static int64_t value_of(const tm_column *column, uint64_t row) {
     return column->codes != NULL ? (int64_t)column->codes[row] : column->ints[row];
 }
@@ -89,7 +85,7 @@ static level *count_levels(const tm_look *look, const tm_column *column, uint32_
         }
     }
     if (values != NULL && levels != NULL) {
-        qsort(values, n, sizeof(*values), compare_i64);
+        qsort(values, n, sizeof(*values), tm__compare_i64);
         for (uint64_t i = 0; i < n; i++) {
             if (i == 0 || values[i] != values[i - 1]) {
                 levels[n_levels++] = (level){values[i], 0};

@@ -19,6 +19,7 @@
 
 #include "base/fmath.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include "train/train_priv.h"
 
 #define DRAWS 1000u
@@ -124,13 +125,8 @@ static void draw_means(const tm_power_points *p, double stretch, tm_rng *rng, do
     }
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void take_interval(double *draws, double value, tm_interval *out) {
-    qsort(draws, DRAWS, sizeof(*draws), compare_doubles);
+    qsort(draws, DRAWS, sizeof(*draws), tm__compare_f64);
     *out = (tm_interval){value, draws[DRAWS / 40], draws[DRAWS - 1 - DRAWS / 40]};
 }
 

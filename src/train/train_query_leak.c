@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "source/source.h"
 #include "source/sql_cut.h"
 #include "train/train_priv.h"
@@ -35,11 +36,6 @@ typedef struct sql_check {
 
 /* ---- Moments ---- */
 
-static int compare_times(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static tm_status find_moments(const sql_check *c, int64_t *out, tm_err *err) {
     const uint64_t n = tm__table_rows(c->in->table);
     int64_t *sorted = tm__mem_alloc(n + 1, sizeof(*sorted));
@@ -47,7 +43,7 @@ static tm_status find_moments(const sql_check *c, int64_t *out, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory to check a query");
     }
     memcpy(sorted, c->times->ints, n * sizeof(*sorted));
-    qsort(sorted, n, sizeof(*sorted), compare_times);
+    qsort(sorted, n, sizeof(*sorted), tm__compare_i64);
     for (size_t i = 0; i < N_CUTS; i++) {
         out[i] = sorted[(uint64_t)((double)(n - 1) * cut_shares[i])];
     }

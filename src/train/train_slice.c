@@ -18,6 +18,7 @@
 
 #include "base/fmath.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "table/associate.h"
 #include "train/train_priv.h"
 
@@ -69,11 +70,6 @@ static double number_of(const tm_column *column, uint64_t row) {
     return column->floats != NULL ? column->floats[row] : (double)column->ints[row];
 }
 
-static int compare_numbers(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Bins of one width between the hundredths at the ends, which take what lies beyond, too. */
 static bool group_by_bins(grouping *g, const tm_column *column, uint64_t n_rows) {
     double *const values = tm__mem_alloc(n_rows + 1, sizeof(*values));
@@ -86,7 +82,7 @@ static bool group_by_bins(grouping *g, const tm_column *column, uint64_t n_rows)
             values[n++] = number_of(column, row);
         }
     }
-    qsort(values, n, sizeof(*values), compare_numbers);
+    qsort(values, n, sizeof(*values), tm__compare_f64);
     const double low = n > 0 ? values[n / 100] : 0, high = n > 0 ? values[n - 1 - n / 100] : 0;
     tm__mem_free(values);
     g->n_groups = high > low ? BINS : 0;

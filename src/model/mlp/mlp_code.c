@@ -9,17 +9,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "model/mlp/mlp_priv.h"
-
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 /* Edges of a column from some of its values; returns their number, 0 when there are no two. */
 static uint32_t make_edges(double *values, uint64_t n, uint32_t n_bins, double *out) {
     uint32_t n_edges = 0;
-    qsort(values, n, sizeof(double), by_value);
+    qsort(values, n, sizeof(double), tm__compare_f64);
     for (uint32_t t = 0; n > 0 && t <= n_bins; t++) {
         const double edge = values[(uint64_t)((double)(n - 1) * t / n_bins)];
         if (n_edges == 0 || (edge > out[n_edges - 1] && isfinite(edge - out[n_edges - 1]))) {

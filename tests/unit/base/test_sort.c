@@ -50,8 +50,25 @@ static void none_and_one_are_sorted(void **state) {
     assert_true(one == -3);
 }
 
+static void values_are_compared_in_their_order(void **state) {
+    (void)state;
+    double f64[] = {1e300, -0.5, 0, -1e300, 2};
+    int64_t i64[] = {INT64_MAX, -1, 0, INT64_MIN, 2};
+    uint64_t u64[] = {UINT64_MAX, 1, 0, UINT64_C(1) << 63, 2};
+    qsort(f64, 5, sizeof(f64[0]), tm__compare_f64);
+    qsort(i64, 5, sizeof(i64[0]), tm__compare_i64);
+    qsort(u64, 5, sizeof(u64[0]), tm__compare_u64);
+    for (size_t i = 1; i < 5; i++) {
+        assert_true(f64[i - 1] < f64[i]);
+        assert_true(i64[i - 1] < i64[i]);
+        assert_true(u64[i - 1] < u64[i]);
+    }
+    assert_int_equal(tm__compare_f64(&f64[1], &f64[1]), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_compared_in_their_order),
         cmocka_unit_test(numbers_of_all_sizes_come_as_by_comparing),
         cmocka_unit_test(the_lower_zero_is_the_negative_one),
         cmocka_unit_test(none_and_one_are_sorted),
