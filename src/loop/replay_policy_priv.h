@@ -42,7 +42,8 @@ typedef struct tm_replay_since {
     double shares[N_MEMBERS]; /* then */
     uint64_t begin_row;       /* the first that is answered so */
     uint64_t n_changes, change_at, alarm_row, next_rows;
-    uint64_t world_at, lasted; /* the first change of this world; rows of the one before */
+    uint64_t world_at, world_alarm; /* this world's first row, and labels known then */
+    uint64_t lasted;                /* rows of the one before */
     /* Errors of a block of labels; of blocks their mean and the spread around it */
     double block, n_block, usual, spread, n_blocks;
     double *besides; /* [n_rows] what the policy's shares would have answered; NaN: they did */

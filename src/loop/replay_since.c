@@ -19,10 +19,10 @@
 #include "base/mem.h"
 #include "loop/replay_policy_priv.h"
 
-#define ROWS_MIN 100u /* since the change; tried again when they have doubled, */
+#define ROWS_MIN 50u /* since the change; tried again when they have doubled, */
 #define ROWS_MAX 1600u
 #define LABELS_OWN 150u /* of answers since then, and shares know them again */
-#define DISTINCT 300u   /* rows between two changes, or they are one */
+#define DISTINCT 300u   /* rows between two changes and their alarms, or they are one */
 #define DELAYS 2u       /* that a world lasts at the least */
 #define BLOCK_LABELS 100.0
 #define BLOCKS_MIN 10.0
@@ -230,7 +230,8 @@ static tm_status follow(tm_replay_running *r, const trial *t, uint64_t row, tm_e
     return TM_OK;
 }
 
-static void note_change(tm_replay_running *r, uint64_t row) {
+/* A first alarm may say too early a row, which the next ones put right. */
+static void note_change(tm_replay_running *r, uint64_t n_known, uint64_t row) {
     tm_replay_since *const s = &r->since;
     const uint64_t at = r->policy.change_at;
     if (s->n_changes == r->policy.n_changes) {
@@ -240,9 +241,11 @@ static void note_change(tm_replay_running *r, uint64_t row) {
     s->alarm_row = row;
     s->next_rows = ROWS_MIN;
     s->change_at = at;
-    if (at > s->world_at + DISTINCT) {
-        s->lasted = at - s->world_at;
+    const bool is_same = n_known <= s->world_alarm + DISTINCT;
+    if (at > s->world_at + (is_same ? 0 : DISTINCT)) {
+        s->lasted = at - s->world_at + (is_same ? s->lasted : 0);
         s->world_at = at;
+        s->world_alarm = is_same ? s->world_alarm : n_known;
     }
 }
 
@@ -257,7 +260,7 @@ tm_status tm__replay_since_try(tm_replay_running *r, uint64_t n_known, uint64_t 
     if (!r->stream->is_classes || !r->policy.has_change) {
         return TM_OK;
     }
-    note_change(r, row);
+    note_change(r, n_known, row);
     s->is_on = s->is_on && n_known < s->begin_row + LABELS_OWN;
     const uint64_t n = n_known - s->change_at;
     trial t = {.begin = s->change_at, .mid = s->change_at + n / 2, .end = n_known};
