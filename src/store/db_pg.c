@@ -14,6 +14,8 @@
  *    it is there, TM_E_UNAVAILABLE with words of its own that nobody could tell.
  * 4. A connection that breaks inside a transaction fails all of it; outside, the next call makes
  *    another one. After a failure to connect nobody tries again for a moment.
+ * 5. A writer whose machine or network is gone holds the lock no longer than others wait for it:
+ *    the server asks the kernel there, which answers also for a program that is stopped or slow.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@
 #define AGAIN_NS 200000000u
 #define DOUBT_MS 10000u /* so long a lost commit is looked for */
 #define DOUBT_STEP_MS 100u
-#define SILENCE_MS 5000u /* a server behind a broken network is given up then */
+#define SILENCE_MS 5000u /* the other side of a broken network is given up then, by both */
 #define CONNECT_S 2u     /* the least that libpq waits */
 
 /* ---- The connection ---- */
@@ -41,6 +43,10 @@ static tm_status set_up(const tm_pg_db *db, tm_pq *pq, tm_err *err) {
     (void)tm__pq_quote(&sql, tm__str(db->schema), '"');
     (void)tm__buf_text(&sql, "; SET application_name TO ");
     (void)tm__pq_quote(&sql, tm__str(name), '\'');
+    (void)tm__buf_printf(&sql,
+                         "; SET tcp_keepalives_idle TO %u; SET tcp_keepalives_interval TO 1;"
+                         " SET tcp_keepalives_count TO 3; SET tcp_user_timeout TO %u",
+                         SILENCE_MS / 2000, SILENCE_MS); /* invariant 5 */
     (void)tm__buf_text(&sql, "; SET bytea_output TO hex; SET lock_timeout TO '10s';"
                              " SET idle_in_transaction_session_timeout TO '60s';"
                              " SET default_transaction_isolation TO 'read committed';"

@@ -2,6 +2,7 @@
 /* What is so of PostgreSQL alone; runs where TIDEMILL_TEST_DSN names a server. */
 #include "test.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,6 +59,25 @@ static void a_connection_that_breaks_inside_a_transaction_fails_all_of_it(void *
     tm__db_close(other);
 }
 
+static void a_writer_whose_network_is_gone_is_given_up_before_others_are_tired(void **state) {
+    (void)state;
+    db_case_needs_postgres();
+    tm_db *db = db_case_open(&db_case_make);
+    static const char setting[] = "SELECT setting::bigint FROM pg_settings WHERE name = ";
+    char sql[120];
+    int64_t found[5];
+    static const char *const names[] = {"tcp_keepalives_idle", "tcp_keepalives_interval",
+                                        "tcp_keepalives_count", "tcp_user_timeout", "lock_timeout"};
+    for (size_t i = 0; i < 5; i++) {
+        (void)snprintf(sql, sizeof(sql), "%s'%s'", setting, names[i]);
+        found[i] = db_case_number(db, sql);
+    }
+    assert_in_range(found[3], 1, found[4] - 1000);                                /* ms */
+    assert_in_range(found[0] + found[1] * found[2], 1, (found[4] - 1000) / 1000); /* s */
+    assert_true(found[0] > 0 && found[1] > 0 && found[2] > 0);
+    tm__db_close(db);
+}
+
 static void a_writer_waits_for_the_one_before(void **state) {
     (void)state;
     db_case_needs_postgres();
@@ -108,6 +128,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_broken_connection_is_made_anew_outside_a_transaction),
         TEST(a_connection_that_breaks_inside_a_transaction_fails_all_of_it),
+        TEST(a_writer_whose_network_is_gone_is_given_up_before_others_are_tired),
         TEST(a_writer_waits_for_the_one_before),
         TEST(what_is_of_files_has_an_answer),
     };
