@@ -104,7 +104,7 @@ int64_t log_case_count(tm_monitor *monitor, const char *model, const char *name)
 }
 
 void log_case_wait(tm_monitor *monitor, const char *name, int64_t value) {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < TEST_LOOKS; i++) {
         if (log_case_count(monitor, NULL, name) == value) {
             return;
         }

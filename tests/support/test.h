@@ -11,6 +11,10 @@
 
 #include <cmocka.h>
 
+/* How often a test looks, a millisecond or more each time, before it gives up: a minute at the
+ * least. What comes, comes sooner; no machine is so slow. */
+#define TEST_LOOKS 60000
+
 /* `./run test table/csv.quotes` runs the cases whose names hold "quotes". */
 static inline void test_filter(void) {
     const char *pattern = getenv("TM_TEST_FILTER");

@@ -25,7 +25,7 @@ static inline uint64_t start_shell(tm_supervisor *supervisor, const char *script
 
 static inline tm_child_state await_child(tm_supervisor *supervisor, uint64_t id) {
     tm_child_state now = {.is_running = true};
-    for (unsigned i = 0; i < 5000 && now.is_running; i++) {
+    for (unsigned i = 0; i < TEST_LOOKS && now.is_running; i++) {
         assert_int_equal(tm__child_state(supervisor, id, &now, NULL), TM_OK);
         if (now.is_running) {
             tm__sleep_ms(2);
@@ -37,7 +37,7 @@ static inline tm_child_state await_child(tm_supervisor *supervisor, uint64_t id)
 
 /* Wait until a file holds a whole line; its number, a process id as a rule. */
 static inline int await_number(const char *path) {
-    for (unsigned i = 0; i < 5000; i++) {
+    for (unsigned i = 0; i < TEST_LOOKS; i++) {
         tm_buf buf;
         int number = 0;
         char end = 0;

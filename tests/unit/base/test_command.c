@@ -32,11 +32,11 @@ static void what_is_wrong_with_it_is_said_and_never_what_it_wrote(void **state) 
         tm_status want;
         const char *says;
     } cases[] = {
-        {"echo secret; exit 3", 20, TM_E_UNAVAILABLE, "ended with code 3"},
-        {"echo secret; kill -9 $$", 20, TM_E_UNAVAILABLE, "was killed"},
+        {"echo secret; exit 3", 120, TM_E_UNAVAILABLE, "ended with code 3"},
+        {"echo secret; kill -9 $$", 120, TM_E_UNAVAILABLE, "was killed"},
         {"echo secret; exec sleep 60", 0, TM_E_UNAVAILABLE, "takes too long"},
         {"exec >&-; exec sleep 60", 0, TM_E_UNAVAILABLE, "takes too long"},
-        {"yes secret", 20, TM_E_LIMIT, "64 bytes or more"},
+        {"yes secret", 120, TM_E_LIMIT, "64 bytes or more"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char out[64];
@@ -51,7 +51,7 @@ static void what_is_wrong_with_it_is_said_and_never_what_it_wrote(void **state) 
         }
     }
     const char *const none[] = {"/nowhere/kms", NULL};
-    const tm_command command = {.argv = none, .seconds_max = 20};
+    const tm_command command = {.argv = none, .seconds_max = 120};
     char out[64];
     tm_err err = {0};
     assert_int_equal(tm__command_run(&command, out, 64, &err), TM_E_UNAVAILABLE);

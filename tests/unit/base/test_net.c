@@ -12,7 +12,7 @@
 #include "support.h"
 
 static int accept_soon(int listener, char *peer, size_t size) {
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < TEST_LOOKS; i++) {
         const int fd = tm__net_accept(listener, peer, size);
         if (fd >= 0) {
             return fd;

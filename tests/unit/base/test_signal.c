@@ -47,7 +47,7 @@ static int cancel_once(void) {
     static volatile _Atomic int number;
     tm__signal_cancel(&flag, &number);
     kill(getpid(), SIGTERM);
-    for (unsigned i = 0; i < 1000 && !flag; i++) {
+    for (unsigned i = 0; i < TEST_LOOKS && !flag; i++) {
         tm__sleep_ms(1);
     }
     return flag && number == SIGTERM ? 0 : 1;

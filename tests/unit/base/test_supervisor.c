@@ -19,7 +19,7 @@ static int set_up(void **state) {
 }
 
 static bool ends_soon(int pid) {
-    for (unsigned i = 0; i < 3000; i++) {
+    for (unsigned i = 0; i < TEST_LOOKS; i++) {
         if (kill(pid, 0) != 0 && errno == ESRCH) {
             return true;
         }

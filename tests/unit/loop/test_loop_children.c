@@ -11,7 +11,7 @@
 /* This program is its own child: `test_loop_children play VERB NAME --home DIR --json`. */
 static int play_child(char **argv) {
     if (strcmp(argv[3], "slow") == 0) {
-        tm__sleep_ms(60000);
+        tm__sleep_ms(600000);
     }
     return strcmp(argv[3], "bad") == 0 ? 7 : 0;
 }
@@ -27,7 +27,7 @@ static void each_that_ends_is_told_once_with_its_name(void **state) {
     assert_int_equal(tm__children_start(&c, "play", "one", "bad", NULL), TM_OK);
     assert_true(tm__children_has(&c, "bad"));
     assert_false(tm__children_has(&c, "ba"));
-    for (int i = 0; i < 4000 && c.n > 1; i++) {
+    for (int i = 0; i < TEST_LOOKS && c.n > 1; i++) {
         while (tm__children_next_ended(&c, name, &ended)) {
             const bool is_bad = strcmp(name, "bad") == 0;
             assert_int_equal(ended.exit_code, is_bad ? 7 : 0);

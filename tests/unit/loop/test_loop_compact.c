@@ -58,7 +58,7 @@ static int64_t pending(const tm_home *home, const char *name) {
 static void step_through(tm_compacting *c) {
     (void)tm__compacting_step(c);
     assert_true(c->child.is_running);
-    for (int i = 0; i < 2000 && c->child.is_running; i++) {
+    for (int i = 0; i < TEST_LOOKS && c->child.is_running; i++) {
         tm__sleep_ms(5);
         if (i > 0) {
             c->not_before_ns = UINT64_MAX; /* look at this child only */

@@ -57,7 +57,7 @@ static void what_is_due_is_read_at_once_and_a_killed_child_is_recorded(void **st
     add(home, "gone");
     (void)tm__pulling_step(&p);
     assert_int_equal(p.children.n, 2);
-    for (int i = 0; i < 2000 && p.children.n > 0; i++) {
+    for (int i = 0; i < TEST_LOOKS && p.children.n > 0; i++) {
         tm__sleep_ms(5);
         (void)tm__pulling_step(&p);
     }

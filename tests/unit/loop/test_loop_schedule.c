@@ -43,7 +43,7 @@ static int play_child(int argc, char **argv) {
                                 strcmp(argv[4], "schedule") == 0 &&
                                 strcmp(argv[5], "--home") == 0 && strcmp(argv[7], "--json") == 0;
     if (strcmp(argv[2], "slow") == 0) {
-        tm__sleep_ms(20000);
+        tm__sleep_ms(600000);
     }
     const bool is_refused = strcmp(argv[2], "refused") == 0;
     printf("{\"model\": \"%s\", \"right\": %s%s}\n", argv[2], is_asked_right ? "true" : "false",
@@ -100,7 +100,7 @@ static void models_that_are_due_are_retrained_in_children(void **state) {
     job_of(registry, "good", got, &is_right);
     assert_string_equal(got, "");
     tm__clock_fix(1000000000 + 61 * INT64_C(1000000));
-    for (int tries = 0; tries < 200; tries++) {
+    for (int tries = 0; tries < TEST_LOOKS; tries++) {
         const uint32_t ms = tm__loop_step(loop);
         if (ms > 500) {
             break;
@@ -201,7 +201,7 @@ static size_t done_within(const tm_home *home, tm_registry *registry, uint64_t m
         .home = home, .supervisor = child_case_supervisor, .training_memory_max = memory_max};
     tm_loop *loop = NULL;
     assert_int_equal(tm__loop_open(&place, &loop, NULL), TM_OK);
-    for (int tries = 0; tries < 5000 && tm__loop_step(loop) <= 500; tries++) {
+    for (int tries = 0; tries < TEST_LOOKS && tm__loop_step(loop) <= 500; tries++) {
         assert_true(jobs_of(registry, "running") <= 1);
         tm__sleep_ms(1);
     }

@@ -37,7 +37,7 @@ static void add(const tm_home *home, const char *name, int every_s) {
 }
 
 static void step_through(tm_sinking *s) {
-    for (int i = 0; i < 4000 && s->children.n > 0; i++) {
+    for (int i = 0; i < TEST_LOOKS && s->children.n > 0; i++) {
         tm__sleep_ms(5);
         (void)tm__sinking_step(s);
     }

@@ -21,13 +21,13 @@ static int play_child(int argc, char **argv) {
         return 9;
     }
     if (strcmp(argv[3], hangs) == 0 || strcmp(argv[3], hangs_on_moves) == 0) {
-        tm__sleep_ms(20000);
+        tm__sleep_ms(600000);
     }
     return 6;
 }
 
 static void step_until(tm_telling *t, uint32_t n) {
-    for (int i = 0; i < 2000 && t->children.n != n; i++) {
+    for (int i = 0; i < TEST_LOOKS && t->children.n != n; i++) {
         tm__sleep_ms(5);
         char name[TM_MAX_NAME + 1];
         tm_child_state state;

@@ -40,7 +40,7 @@ static int play_child(int argc, char **argv) {
 }
 
 static void step_until_it_ends(tm_tending *t, tm_registry *registry) {
-    for (int i = 0; i < 2000 && t->child.is_running; i++) {
+    for (int i = 0; i < TEST_LOOKS && t->child.is_running; i++) {
         tm__sleep_ms(5);
         (void)tm__tending_step(t, registry);
     }

@@ -236,7 +236,7 @@ static void one_process_writes_and_others_read_meanwhile(void **state) {
 static void answers_reach_the_disk_by_themselves(void **state) {
     tm_monitor *monitor = open_monitor(*state, true);
     assert_true(answer(monitor, "A", NULL, TM_INT_MISSING));
-    for (int i = 0; i < 200 && counter(monitor, NULL, "written") == 0; i++) {
+    for (int i = 0; i < TEST_LOOKS && counter(monitor, NULL, "written") == 0; i++) {
         tm__sleep_ms(10);
     }
     assert_int_equal(counter(monitor, NULL, "written"), 1);

@@ -53,8 +53,8 @@ static void bytes_are_bounded_and_numbers_go_on(void **state) {
     }
     const int64_t last = number_of(*state, "SELECT max(first_seq + n) FROM blocks");
     tm__monitor_declare(monitor, "mill", &terms);
-    for (int i = 0; i < 1000 && number_of(*state, "SELECT sum(length(data)) FROM blocks") > 4096;
-         i++) {
+    for (int i = 0;
+         i < TEST_LOOKS && number_of(*state, "SELECT sum(length(data)) FROM blocks") > 4096; i++) {
         tm__sleep_ms(10);
     }
     assert_true(number_of(*state, "SELECT sum(length(data)) FROM blocks") <= 4096);

@@ -108,7 +108,7 @@ static void a_share_of_none_is_counted_though_nothing_is_written(void **state) {
     tm_monitor *monitor = log_case_open(*state, "sample:0", 0);
     assert_int_equal(log_case_answers(monitor, "mill", "a", 50), 0);
     tm_monitor *reader = log_case_read(*state);
-    for (int i = 0; i < 500 && log_case_count(reader, "mill", "sampled_out") != 50; i++) {
+    for (int i = 0; i < TEST_LOOKS && log_case_count(reader, "mill", "sampled_out") != 50; i++) {
         tm__sleep_ms(10);
     }
     assert_int_equal(log_case_count(reader, "mill", "sampled_out"), 50);

@@ -95,7 +95,7 @@ static void lines_are_appended_and_a_moved_file_is_left(void **state) {
     tm__access_log_close(log); /* writes what waits */
     assert_int_equal(tm__access_log_open(path, &quiet, &log, NULL), TM_OK);
     give(log, "two\n");
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < TEST_LOOKS; i++) {
         read_file(path, &text);
         if (strcmp((const char *)text.data, "one\ntwo\n") == 0) {
             break;

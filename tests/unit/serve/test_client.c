@@ -56,7 +56,7 @@ static void a_key_is_sent(void **state) {
     const tm_client_options options = {.address = address, .key = key.text};
     assert_int_equal(tm__client_open(&options, &client, &err), TM_OK);
     tm_status st = TM_E_NOT_ALLOWED;
-    for (int i = 0; i < 100 && st != TM_OK; i++) { /* the server sees the key in a moment */
+    for (int i = 0; i < TEST_LOOKS && st != TM_OK; i++) { /* the server sees the key in a moment */
         tm__sleep_ms(10);
         st = tm__client_call(client, "/v1/models", NULL, &reply, &err);
     }

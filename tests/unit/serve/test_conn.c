@@ -14,24 +14,21 @@ static const tm_serve_limits hasty = {.header_timeout_ms = 250,
                                       .stop_delay_ms = 1,
                                       .connections_max = 8};
 
-/* Send `first`, then `drip` every 20 ms until the server closes; milliseconds that took. */
-static uint32_t drip_until_closed(serve_case *c, const char *first, const char *drip) {
+/* Send `first`, then `drip` every 20 ms until the server closes; whether it did, at last. */
+static bool drip_until_closed(serve_case *c, const char *first, const char *drip) {
     int fd = -1;
     assert_int_equal(tm__net_connect(tm__server_address(c->server), 20000, &fd, NULL), TM_OK);
     tm_poller *poller = tm__poller_create();
     assert_true(tm__poller_set(poller, fd, 1, true, false));
     (void)tm__net_write(fd, first, strlen(first));
     tm__buf_reset(&c->reply);
-    const uint64_t start = tm__mono_ns();
-    uint64_t now = start;
-    for (; now - start < UINT64_C(5000000000); now = tm__mono_ns()) {
+    bool is_closed = false;
+    for (int i = 0; i < TEST_LOOKS / 20 && !is_closed; i++) {
         tm_poll_event event;
         char piece[4096];
         if (tm__poller_wait(poller, &event, 1, 20) > 0) {
             const int64_t n = tm__net_read(fd, piece, sizeof piece);
-            if (n == TM_NET_CLOSED) {
-                break;
-            }
+            is_closed = n == TM_NET_CLOSED;
             assert_true(tm__buf_append(&c->reply, piece, n > 0 ? (size_t)n : 0));
         } else if (drip[0] != '\0') {
             (void)tm__net_write(fd, drip, strlen(drip));
@@ -40,7 +37,7 @@ static uint32_t drip_until_closed(serve_case *c, const char *first, const char *
     assert_true(tm__buf_byte(&c->reply, 0));
     tm__poller_free(poller);
     tm__net_close(fd);
-    return (uint32_t)((now - start) / 1000000);
+    return is_closed;
 }
 
 typedef struct slow_case {
@@ -73,11 +70,9 @@ static void slow_clients_are_shown_the_door(void **state) {
     serve_case_open(&c, *state, &hasty);
     for (size_t i = 0; i < sizeof slow_cases / sizeof slow_cases[0]; i++) {
         const slow_case *s = &slow_cases[i];
-        const uint32_t ms = drip_until_closed(&c, s->first, s->drip);
-        if (ms > 1500) {
-            print_error("%s: %u ms\n", s->name, ms);
+        if (!drip_until_closed(&c, s->first, s->drip)) {
+            fail_msg("%s is not shown the door", s->name);
         }
-        assert_true(ms <= 1500);
         assert_int_equal(strncmp((const char *)c.reply.data, s->reply, strlen(s->reply)), 0);
         assert_int_equal(c.reply.len > 1, s->reply[0] != '\0');
     }
@@ -90,12 +85,12 @@ static void a_client_that_does_not_read_is_dropped(void **state) {
     int fd = -1;
     assert_int_equal(tm__net_connect(tm__server_address(c.server), 20000, &fd, NULL), TM_OK);
     static const char ask[] = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    const uint64_t start = tm__mono_ns();
     bool is_closed = false;
-    uint64_t sent = 0;
-    while (!is_closed && tm__mono_ns() - start < UINT64_C(5000000000) && sent < (64u << 20)) {
-        is_closed = tm__net_write(fd, ask, sizeof ask - 1) < 0;
-        sent += sizeof ask - 1;
+    for (int i = 0; i < TEST_LOOKS && !is_closed; i++) {
+        for (int k = 0; k < 100 && !is_closed; k++) {
+            is_closed = tm__net_write(fd, ask, sizeof ask - 1) < 0;
+        }
+        tm__sleep_ms(1);
     }
     assert_true(is_closed);
     tm__net_close(fd);
@@ -104,21 +99,23 @@ static void a_client_that_does_not_read_is_dropped(void **state) {
 }
 
 static void connections_past_the_limit_are_told_so(void **state) {
+    const tm_serve_limits few = {.stop_delay_ms = 1, .connections_max = 8};
     serve_case c;
-    serve_case_open(&c, *state, &hasty);
+    serve_case_open(&c, *state, &few);
     int fds[8];
     for (int i = 0; i < 8; i++) {
         assert_int_equal(tm__net_connect(tm__server_address(c.server), 20000, &fds[i], NULL),
                          TM_OK);
     }
-    tm__sleep_ms(50);
-    serve_case_raw(&c, "", 0, 1000);
+    serve_case_raw(&c, "", 0, 60000); /* the others were before it */
     assert_int_equal(strncmp((const char *)c.reply.data, "HTTP/1.1 503", 12), 0);
     for (int i = 0; i < 8; i++) {
         tm__net_close(fds[i]);
     }
-    tm__sleep_ms(50);
-    assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);
+    for (int i = 0; i < TEST_LOOKS && serve_case_call(&c, "/livez", NULL, NULL) != 200; i++) {
+        tm__sleep_ms(1); /* until it has seen that they went */
+    }
+    assert_int_equal(c.status, 200);
     serve_case_close(&c);
 }
 
@@ -130,7 +127,7 @@ static void refused_bodies_do_not_break_what_follows(void **state) {
         "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
         "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
         "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    serve_case_raw(&c, bytes, sizeof bytes - 1, 1000);
+    serve_case_raw(&c, bytes, sizeof bytes - 1, 60000);
     char codes[64] = "";
     size_t n = 0;
     for (const char *p = (const char *)c.reply.data; (p = strstr(p, "HTTP/1.1 ")) != NULL; p += 9) {
@@ -151,7 +148,7 @@ static void bodies_together_have_a_limit(void **state) {
     for (int i = 0; i < 400000; i++) {
         tm__buf_byte(&big, ' ');
     }
-    serve_case_raw(&c, (const char *)big.data, big.len, 1000);
+    serve_case_raw(&c, (const char *)big.data, big.len, 60000);
     assert_int_equal(strncmp((const char *)c.reply.data, "HTTP/1.1 503", 12), 0);
     assert_non_null(strstr((const char *)c.reply.data, "Retry-After: 1\r\n"));
     assert_int_equal(serve_case_call(&c, "/livez", NULL, NULL), 200);

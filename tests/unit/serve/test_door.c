@@ -125,7 +125,7 @@ static tm_door_result come_in(tm_door *door, tm_accepted *out) {
     int fd = -1;
     tm_door_result result = TM_DOOR_NOBODY;
     assert_int_equal(tm__net_connect(tm__door_address(door), 5000, &fd, NULL), TM_OK);
-    for (int i = 0; i < 5000 && result == TM_DOOR_NOBODY; i++) {
+    for (int i = 0; i < TEST_LOOKS && result == TM_DOOR_NOBODY; i++) {
         result = tm__door_accept(door, out);
         tm__sleep_ms(result == TM_DOOR_NOBODY ? 1 : 0);
     }

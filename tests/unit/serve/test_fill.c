@@ -37,7 +37,7 @@ static void open_case(serve_case *c, tm_home *home) {
     online_case_push(home, 0, 500, 5);
     keep(home);
     serve_case_open(c, home, &limits);
-    for (int i = 0; i < 200; i++) { /* until the watch has found the store */
+    for (int i = 0; i < TEST_LOOKS; i++) { /* until the watch has found the store */
         if (serve_case_call(c, "/v1/routes/tiny/predict",
                             "{\"rows\":[{\"c\":\"A0\",\"day\":\"2023-11-20\",\"tail\":1}]}",
                             NULL) == 200) {

@@ -16,7 +16,7 @@ static void a_move_is_served_when_its_reply_is_there(void **state) {
     serve_case_open(&c, *state, NULL);
     assert_int_equal(serve_case_call(&c, "/v1/models/tiny:promote", "{\"version\":2}", NULL), 403);
     serve_case_key(&c, TM_GUARD_ADMIN, &key);
-    for (int i = 0; i < 100 && serve_case_call(&c, "/v1/models", NULL, NULL) != 401; i++) {
+    for (int i = 0; i < TEST_LOOKS && serve_case_call(&c, "/v1/models", NULL, NULL) != 401; i++) {
         tm__sleep_ms(10);
     }
     assert_int_equal(c.status, 401);
@@ -89,7 +89,7 @@ static void a_label_joins_once(void **state) {
     (void)snprintf(body, sizeof body, "{\"labels\":[{\"prediction_id\":\"%s\",\"label\":\"yes\"}]}",
                    id);
     assert_int_equal(serve_case_call(&c, "/v1/labels", body, NULL), 200);
-    for (int i = 0; i < 100 && strstr(c.body, "\"results\":[\"waiting\"]") != NULL; i++) {
+    for (int i = 0; i < TEST_LOOKS && strstr(c.body, "\"results\":[\"waiting\"]") != NULL; i++) {
         tm__sleep_ms(10);
         assert_int_equal(serve_case_call(&c, "/v1/labels", body, NULL), 200);
     }

@@ -20,7 +20,7 @@ static void an_answer_is_explained_by_its_id(void **state) {
     (void)tm__str_copy(id, sizeof id, (tm_str){at + 6, 26});
     (void)tm__str_copy(path + strlen(path), sizeof path - strlen(path), tm__str(id));
     uint32_t status = 404;
-    for (uint32_t i = 0; status == 404 && i < 500; i++) { /* until the log has it */
+    for (uint32_t i = 0; status == 404 && i < TEST_LOOKS; i++) { /* until the log has it */
         tm__sleep_ms(10);
         status = serve_case_call(&c, path, NULL, NULL);
     }

@@ -41,7 +41,7 @@ static void readyz_in_lines_has_one_for_each_check(void **state) {
     assert_non_null(strstr(c.headers, "Content-Type: text/plain"));
     /* Once there are keys, who shows none learns no names. */
     serve_case_key(&c, TM_GUARD_VIEWER, &key);
-    for (uint32_t i = 0; i < 500 && strstr(c.body, "route:tiny") != NULL; i++) {
+    for (uint32_t i = 0; i < TEST_LOOKS && strstr(c.body, "route:tiny") != NULL; i++) {
         tm__sleep_ms(10);
         assert_int_equal(serve_case_call(&c, "/readyz?verbose", NULL, NULL), 200);
     }

@@ -23,7 +23,7 @@ static uint32_t ask(page *p, const char *method, const char *target, const char 
                  "Content-Type: application/json\r\nContent-Length: %zu\r\n%s%s%s%s\r\n%s",
                  method, target, strlen(body), p->cookie[0] != '\0' ? "Cookie: " : "", p->cookie,
                  p->cookie[0] != '\0' ? "\r\n" : "", more, body);
-    serve_case_raw(&p->c, text, (size_t)len, 2000);
+    serve_case_raw(&p->c, text, (size_t)len, 60000);
     unsigned status = 0;
     (void)sscanf((const char *)p->c.reply.data, "HTTP/1.1 %u", &status);
     return status;

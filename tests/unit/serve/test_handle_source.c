@@ -21,7 +21,7 @@ static void open_with_key(serve_case *c, tm_home *home, tm_guard_role role, tm_k
     serve_case_open(c, home, NULL);
     assert_int_equal(serve_case_call(c, ROWS, "[{\"id\":1}]", NULL), 403); /* no key exists yet */
     serve_case_key(c, role, key);
-    for (int i = 0; i < 200 && serve_case_call(c, ROWS, "[]", NULL) != 401; i++) {
+    for (int i = 0; i < TEST_LOOKS && serve_case_call(c, ROWS, "[]", NULL) != 401; i++) {
         tm__sleep_ms(10);
     }
     assert_int_equal(c->status, 401);

@@ -55,7 +55,7 @@ static void two_versions_are_compared_on_what_was_asked(void **state) {
     want(&c, "/v1/models/tiny:diff?a=1&b=2", NULL, NULL, 200, "\"rows\":0");
     want(&c, "/v1/routes/tiny/predict",
          "{\"rows\":[{\"x\":0.5,\"c\":\"a\",\"day\":\"2024-01-01\"}]}", NULL, 200, NULL);
-    for (int i = 0; i < 1000; i++) { /* until it is in the log */
+    for (int i = 0; i < TEST_LOOKS; i++) { /* until it is in the log */
         (void)serve_case_call(&c, "/v1/models/tiny:diff?a=1&b=2", NULL, NULL);
         if (strstr(c.body, "\"rows\":1") != NULL) {
             break;

@@ -30,7 +30,8 @@ static _Atomic bool may_go_on;
 
 static void answer_when_two_wait(tm_exchange *x) {
     atomic_fetch_add(&n_waiting, 1);
-    for (int i = 0; i < 5000 && !(atomic_load(&n_waiting) >= 2 && atomic_load(&may_go_on)); i++) {
+    for (int i = 0; i < TEST_LOOKS && !(atomic_load(&n_waiting) >= 2 && atomic_load(&may_go_on));
+         i++) {
         tm__sleep_ms(1);
     }
     x->match.endpoint = tm__endpoint_get(0); /* the counters want one of the table */
@@ -64,7 +65,7 @@ static void two_threads_answer_two_at_once_each_with_its_own_desk(void **state) 
     const int two = worker_case_connect(&j.c);
     (void)tm__net_write(one, models, sizeof models - 1);
     (void)tm__net_write(two, models, sizeof models - 1);
-    for (int i = 0; i < 5000 && atomic_load(&n_waiting) < 2; i++) {
+    for (int i = 0; i < TEST_LOOKS && atomic_load(&n_waiting) < 2; i++) {
         tm__sleep_ms(1);
     }
     assert_int_equal(atomic_load(&n_waiting), 2);
@@ -94,7 +95,7 @@ static void what_waits_is_answered_in_order_also_at_the_end(void **state) {
         worker_case_expect(fd, models, want);
     }
     (void)tm__net_write(fd, models, sizeof models - 1);
-    for (int i = 0; i < 5000 && atomic_load(&n_waiting) < 11; i++) {
+    for (int i = 0; i < TEST_LOOKS && atomic_load(&n_waiting) < 11; i++) {
         tm__sleep_ms(1);
     }
     tm__net_close(fd);
@@ -104,7 +105,7 @@ static void what_waits_is_answered_in_order_also_at_the_end(void **state) {
 }
 
 static void wait_until(uint32_t n) {
-    for (int i = 0; i < 5000 && (uint32_t)atomic_load(&n_waiting) < n; i++) {
+    for (int i = 0; i < TEST_LOOKS && (uint32_t)atomic_load(&n_waiting) < n; i++) {
         tm__sleep_ms(1);
     }
     assert_int_equal(atomic_load(&n_waiting), n);
@@ -122,7 +123,7 @@ static void a_queue_says_when_a_turn_would_come_too_late(void **state) {
     wait_until(1);                                /* the thread has it */
     assert_true(tm__jobs_can_take(j.jobs, 1, 0)); /* nothing is known of its cost yet */
     (void)tm__net_write(two, models, sizeof models - 1);
-    for (int i = 0; i < 5000 && tm__jobs_can_take(j.jobs, 1, UINT64_MAX); i++) {
+    for (int i = 0; i < TEST_LOOKS && tm__jobs_can_take(j.jobs, 1, UINT64_MAX); i++) {
         tm__sleep_ms(1);
     }
     assert_false(tm__jobs_can_take(j.jobs, 1, UINT64_MAX)); /* one waits, and more may not */
@@ -137,7 +138,7 @@ static void a_queue_says_when_a_turn_would_come_too_late(void **state) {
     (void)tm__net_write(one, models, sizeof models - 1);
     wait_until(4);
     (void)tm__net_write(two, models, sizeof models - 1);
-    for (int i = 0; i < 5000 && tm__jobs_can_take(j.jobs, 9, 0); i++) {
+    for (int i = 0; i < TEST_LOOKS && tm__jobs_can_take(j.jobs, 9, 0); i++) {
         tm__sleep_ms(1);
     }
     assert_false(tm__jobs_can_take(j.jobs, 9, 0));
@@ -154,7 +155,7 @@ static _Atomic bool was_handled;
 
 static void hold_then_note(tm_exchange *x) {
     if (atomic_fetch_add(&n_waiting, 1) == 0) {
-        for (int i = 0; i < 5000 && !atomic_load(&may_go_on); i++) {
+        for (int i = 0; i < TEST_LOOKS && !atomic_load(&may_go_on); i++) {
             tm__sleep_ms(1);
         }
     } else {
@@ -178,7 +179,10 @@ static void what_is_too_late_is_not_done(void **state) {
     wait_until(1);
     j.endpoint = tm__endpoint_get(0); /* is not called */
     (void)tm__net_write(two, hurried, sizeof hurried - 1);
-    tm__sleep_ms(30);
+    for (int i = 0; i < TEST_LOOKS && tm__jobs_can_take(j.jobs, 1, UINT64_MAX); i++) {
+        tm__sleep_ms(1); /* until it waits */
+    }
+    tm__sleep_ms(6);
     atomic_store(&may_go_on, true);
     worker_case_expect(one, "", "{\"done\":true}");
     worker_case_expect(two, "", "problem:deadline");
@@ -200,7 +204,7 @@ static bool do_part(void *arg, tm_desk *desk) {
     }
     atomic_fetch_or(&worked, 1u << desk->index);
     atomic_fetch_add(&n_meeting, part < 2 ? 1 : 0);
-    for (int i = 0; i < 5000 && part < 2 && atomic_load(&n_meeting) < 2; i++) {
+    for (int i = 0; i < TEST_LOOKS && part < 2 && atomic_load(&n_meeting) < 2; i++) {
         tm__sleep_ms(1);
     }
     tm__sleep_ms(part == 9 ? 20 : 0); /* the owner waits for who has the last one */

@@ -38,7 +38,7 @@ static void make_store(const tm_home *home) {
 static void step_through(tm_probe *p, uint64_t *found) {
     tm__probe_step(p, found);
     assert_true(p->is_running);
-    for (int i = 0; i < 2000 && p->is_running; i++) {
+    for (int i = 0; i < TEST_LOOKS && p->is_running; i++) {
         tm__sleep_ms(5);
         tm__probe_step(p, found);
     }

@@ -24,7 +24,7 @@ static void the_tick_is_called_again_and_again(void **state) {
         .listen = "127.0.0.1:0", .log = &quiet, .tick = tick, .tick_arg = &t};
     tm_server *server = NULL;
     assert_int_equal(tm__server_open(*state, &options, &server, NULL), TM_OK);
-    for (int i = 0; i < 200 && atomic_load(&t.n) < 3; i++) {
+    for (int i = 0; i < TEST_LOOKS && atomic_load(&t.n) < 3; i++) {
         tm__sleep_ms(5);
     }
     assert_true(atomic_load(&t.n) >= 3);

@@ -203,16 +203,23 @@ static void too_many_rows_are_refused(void **state) {
 }
 
 static void nobody_works_for_a_client_that_gave_up(void **state) {
-    for (uint32_t way = 0; way < 2; way++) {
+    uint64_t ms = 500; /* of the first way: more, where a slow machine has not done 500 by then */
+    for (uint32_t way = 0; way < 2;) {
         split_case c;
         open_case(&c, *state, 0);
         atomic_store(way == 0 ? &ends_at_500 : &client_leaves, true);
-        c.x.deadline_ns = way == 0 ? tm__mono_ns() + 500 * UINT64_C(1000000) : UINT64_MAX;
+        c.x.deadline_ns = way == 0 ? tm__mono_ns() + ms * UINT64_C(1000000) : UINT64_MAX;
         run_case(&c, true);
+        ms *= 4;
+        if (atomic_load(&n_scored) <= 500 && ms < TEST_LOOKS) {
+            close_case(&c);
+            continue;
+        }
+        way++;
         assert_int_equal(c.x.status, 503);
         tm__buf_byte(&c.x.reply, 0);
         assert_non_null(
-            strstr((const char *)c.x.reply.data, way == 0 ? "deadline" : "client-gone"));
+            strstr((const char *)c.x.reply.data, way == 1 ? "deadline" : "client-gone"));
         assert_in_range(atomic_load(&n_scored), 501, 500 + 3 * 512);
         close_case(&c);
     }

@@ -22,7 +22,7 @@ static void hold(void *arg, tm_conn *conn, tm_queue queue) {
 }
 
 static tm_conn *wait_for(held *h) {
-    for (int i = 0; i < 5000 && atomic_load(&h->conn) == NULL; i++) {
+    for (int i = 0; i < TEST_LOOKS && atomic_load(&h->conn) == NULL; i++) {
         tm__sleep_ms(1);
     }
     tm_conn *conn = atomic_load(&h->conn);
@@ -69,7 +69,7 @@ static void others_are_answered_while_a_large_request_is_not(void **state) {
     worker_case_expect(slow, "", "{\"status\":\"ok\"}");
     tm__net_close(slow);
     tm__net_close(quick);
-    for (int i = 0; i < 5000 && tm__worker_load(c.worker) > 0; i++) {
+    for (int i = 0; i < TEST_LOOKS && tm__worker_load(c.worker) > 0; i++) {
         tm__sleep_ms(1);
     }
     assert_int_equal(tm__worker_load(c.worker), 0);
@@ -148,7 +148,7 @@ static void hold_up(void *arg, tm_conn *conn, tm_queue queue) {
     _Atomic int *step = arg;
     (void)queue;
     atomic_store(step, 1);
-    for (int i = 0; i < 5000 && atomic_load(step) < 2; i++) {
+    for (int i = 0; i < TEST_LOOKS && atomic_load(step) < 2; i++) {
         tm__sleep_ms(1);
     }
     tm__sleep_ms(20);
@@ -159,7 +159,7 @@ static void hold_up(void *arg, tm_conn *conn, tm_queue queue) {
 static void is_in_time(int fd, const char *bytes) {
     char got[4096];
     bool is_refused = true;
-    for (int i = 0; i < 20 && is_refused; i++) {
+    for (int i = 0; i < TEST_LOOKS && is_refused; i++) {
         memset(got, 0, sizeof got);
         assert_int_equal(tm__net_write(fd, bytes, strlen(bytes)), strlen(bytes));
         assert_true(tm__net_read(fd, got, sizeof got - 1) > 0);
@@ -181,7 +181,7 @@ static void who_waited_too_long_is_told_to_come_again(void **state) {
     const int health = worker_case_connect(&c);
     is_in_time(late, predict);
     bool is_refused = false;
-    for (int i = 0; i < 20 && !is_refused; i++) {
+    for (int i = 0; i < TEST_LOOKS && !is_refused; i++) {
         const char *bytes = make_large(100000, "");
         char got[4096] = "";
         atomic_store(&step, 0);

@@ -19,7 +19,7 @@ static void a_body_and_its_headers_arrive(void **state) {
     const tm_post post = {.url = url,
                           .body = tm__str("{\"a\":1}"),
                           .headers = {"Content-Type: application/json", "X-Two: 2"},
-                          .timeout_ms = 5000};
+                          .timeout_ms = 60000};
     tm_err err = {0};
     if (tm__post_send(&post, &err) != TM_OK) {
         fail_msg("%s", err.message);
