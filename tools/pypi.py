@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 
 def python_of(requirements, folder, sources=None):
@@ -24,3 +25,10 @@ def python_of(requirements, folder, sources=None):
             subprocess.run([folder / "bin" / "pip", "install", "-q", "--no-deps", "--require-hashes", "--no-build-isolation", "-r", sources], env=path, check=True)
         stamp.write_text(want, encoding="ascii")
     return folder / "bin" / "python"
+
+
+def enter(requirements, folder):
+    """Begin the program anew in the environment of a folder, where it is not in it yet."""
+    python = python_of(requirements, folder)
+    if pathlib.Path(sys.prefix).resolve() != pathlib.Path(folder).resolve():
+        os.execv(python, [python, *sys.argv])

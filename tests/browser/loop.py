@@ -8,6 +8,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import made_data  # noqa: E402
 from conftest import PROGRAM, Server, Tidemill  # noqa: E402
+from waits import PATIENCE_S  # noqa: E402
 
 MODEL = "churn"
 PASSWORD = "a tide that mills"
@@ -77,8 +78,8 @@ def experiment(server, program, client, n=360):
         assert server.request("POST", "/v1/labels", {"labels": labels}, {"X-Api-Key": client})[0] == 200
 
 
-def wait_champion(server, key, version, seconds=10):
-    end = time.monotonic() + seconds
+def wait_champion(server, key, version):
+    end = time.monotonic() + PATIENCE_S
     while True:
         now = server.request("GET", f"/v1/models/{MODEL}", headers={"X-Api-Key": key})[2]["champion"]
         if now == version:

@@ -5,11 +5,10 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
-import time
 
 import pytest
+from waits import PATIENCE_S, free_port, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TIDEMILL_PROGRAM", ROOT / "build" / "tidemill"))
@@ -36,7 +35,7 @@ class Tidemill:
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("TIDEMILL", "TM_"))}
         self.env.update(NO_COLOR="1", PATH=f"{program.parent}:{self.env.get('PATH', '/usr/bin:/bin')}")
 
-    def __call__(self, *words, stdin=None, timeout=120, env=None):
+    def __call__(self, *words, stdin=None, timeout=600, env=None):
         with self.popen([str(self.program), *map(str, words)], cwd=self.folder, env={**self.env, **(env or {})},
                         stdin=None if stdin is None else subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                         text=True) as process:
@@ -69,32 +68,29 @@ class Server:
     """A running `tidemill serve` (or run) of a folder, on a free port of loopback."""
 
     def __init__(self, tm, *words, command="serve", port=None):
-        if port is None:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-        self.port = port
+        self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.log = open(tm.folder / f"server-{self.port}.log", "w+", encoding="utf-8")
         self.process = tm.popen([str(tm.program), command, "--listen", self.address, *words], cwd=tm.folder, env=tm.env,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         self.wait_ready()
 
-    def wait_ready(self, seconds=10):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                break
-            try:
-                if self.request("GET", "/readyz")[0] == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.01)
-        self.log.seek(0)
-        raise AssertionError(f"the server is not ready:\n{self.log.read()}")
+    def said(self):
+        """What is in its log."""
+        return pathlib.Path(self.log.name).read_text(encoding="utf-8")
 
-    def request(self, method, path, body=None, headers=None, timeout=10):
+    def wait_ready(self, path="/readyz"):
+        """Until a probe says yes."""
+        def is_ready():
+            assert self.process.poll() is None, f"the server ended:\n{self.said()}"
+            try:
+                return self.request("GET", path)[0] == 200
+            except OSError:
+                return False
+
+        wait_until(is_ready, lambda: f"the server is not ready:\n{self.said()}")
+
+    def request(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
         """(status, headers, body); body is decoded when it is JSON. A body that is no text or bytes is sent as JSON."""
         headers = dict(headers or {})
         if body is not None and not isinstance(body, (str, bytes)):
@@ -116,7 +112,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(timeout=10)
+            return self.process.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

@@ -3,14 +3,15 @@
 
 Usage: full_disk.py PROGRAM FOLDER. Everything that was acknowledged must be there at the end, and each refusal must be named.
 """
+import itertools
 import os
 import pathlib
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from conftest import Server, Tidemill  # noqa: E402
+from waits import wait_until  # noqa: E402
 
 DISK_BYTES = 64 << 20
 BATCH = 500  # rows of a push
@@ -61,7 +62,7 @@ class Pusher:
         self.acknowledged, self.refused = set(), []
 
     def push(self, batch, n=BATCH):
-        status, _, body = self.server.request("POST", "/v1/sources/orders/rows", rows_of(batch * n, n), self.headers, timeout=30)
+        status, _, body = self.server.request("POST", "/v1/sources/orders/rows", rows_of(batch * n, n), self.headers)
         if status == 200:
             self.acknowledged.add(batch)
             return body
@@ -168,7 +169,10 @@ def answers_and_labels(tm, disk, key):
     rows = {"rows": [{"id": 1, "amount": 3.5, "city": "town1"}] * 20}
     disk.fill()
     refused, given = 0, []
-    for _ in range(40):
+    for turn in itertools.count():
+        if turn >= 40 and refused > 0:
+            break
+        assert turn < 4000, "nothing is refused"
         status, _, body = server.request("POST", "/v1/routes/late/predict", rows, headers)
         assert status == 200
         given += [p["id"] for p in body["predictions"]]
@@ -177,16 +181,14 @@ def answers_and_labels(tm, disk, key):
             assert status == 503 and is_named(str(body)), (status, body)
             refused += 1
             given.pop()
-    assert refused > 0
     disk.empty()
     labels = [{"prediction_id": i, "label": "yes"} for i in given[:5]]
-    end = time.monotonic() + 20
-    while True:  # the answers that waited are written first
+
+    def is_joined():  # the answers that waited are written first
         status, _, body = server.request("POST", "/v1/labels", {"labels": labels}, headers)
-        if status == 200 and body["joined"] + body["duplicate"] + body["conflict"] == 5:
-            break
-        assert time.monotonic() < end, (status, body)
-        time.sleep(0.2)
+        return status == 200 and body["joined"] + body["duplicate"] + body["conflict"] == 5
+
+    wait_until(is_joined)
     assert server.stop() == 0
 
 

@@ -13,6 +13,14 @@ class Killer:
         self.killed = 0
         self._random = random.Random(seed)
 
+    def turns(self, n, at_least):
+        """Turns for runs: n of them, and on until so many were killed."""
+        turn = 0
+        while turn < n or self.killed < at_least:
+            assert turn < 100 * n, f"{self.killed} of {turn} runs were killed"
+            yield turn
+            turn += 1
+
     def run(self, *words):
         """Start `tidemill WORDS` and kill it within `longest` seconds; whether it was killed. A run that ends by itself must end well."""
         with self.tm.popen([str(self.tm.program), *map(str, words)], cwd=self.tm.folder, env=self.tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -14,6 +14,7 @@ import time
 
 from answers import read_answers
 from made_data import churn_rows, request_row
+from waits import PATIENCE_S, wait_until
 
 KEY_HEADER = "X-Api-Key"
 
@@ -53,11 +54,16 @@ class Load:
         except Exception as error:  # pylint: disable=broad-except
             self.errors.append(f"{run.__name__}: {type(error).__name__}: {error}")
 
+    def wait_more(self, *kinds):
+        """Until each kind of client has done something that it had not done yet."""
+        before = dict(self.counts)
+        wait_until(lambda: self.errors or all(self.counts.get(kind, 0) > before.get(kind, 0) for kind in kinds), lambda: self.counts)
+
     def expect_end(self):
         """From now on the server may end under the clients, who go on: a connection that breaks is no fault then."""
         self.ending.set()
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=PATIENCE_S):
         self.stopping.set()
         end = time.monotonic() + seconds
         for thread in self.threads:
@@ -68,7 +74,7 @@ class Load:
     def call(self, method, path, body=None, key=None, connection=None):
         own = connection is None
         if own:
-            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, None if body is None else json.dumps(body),
                                {"Content-Type": "application/json", KEY_HEADER: key or self.key})
@@ -83,7 +89,7 @@ class Load:
 
     def predict(self, rng, rows_max=20, pause=0.0):
         """One connection, one request after another; the ids of answers go into the book."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE_S)
         while not self.stopping.is_set():
             rows = rng.sample(self.rows, rng.choice([1, 1, 1, rows_max]))
             status, value = self.call("POST", f"/v1/routes/{self.model}/predict", {"rows": rows}, connection=connection)
@@ -100,7 +106,7 @@ class Load:
         body = json.dumps({"rows": self.rows[:20]}).encode()
         head = f"POST /v1/routes/{self.model}/predict HTTP/1.1\r\nHost: localhost\r\n{KEY_HEADER}: {self.key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         while not self.stopping.is_set():
-            with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as s:
+            with socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE_S) as s:
                 data = head + body
                 s.sendall(data[:rng.randrange(1, len(data) + 1)])
             self.count("break_off")
@@ -122,6 +128,7 @@ class Load:
             with self.lock:
                 for (number, text), result in zip(labels.items(), value["results"]):
                     if result in ("joined", "waiting", "duplicate"):
+                        self.count_locked(result)
                         assert self.labels.setdefault(number, text) == text
                     else:
                         self.count_locked("label conflict")
@@ -148,18 +155,12 @@ class Load:
             made = self.tm.ok("key", "create", "--role", "viewer", "--json").json
             with self.lock:
                 self.keys[made["id"]] = True
-            end = time.monotonic() + 10
-            while self.call("GET", "/v1/models", key=made["key"])[0] != 200:
-                assert time.monotonic() < end, "a new key is not taken"
-                time.sleep(0.01)
+            wait_until(lambda key=made["key"]: self.call("GET", "/v1/models", key=key)[0] == 200, lambda: "a new key is not taken")
             if rng.random() < 0.5:
                 self.tm.ok("key", "revoke", made["id"])
                 with self.lock:
                     self.keys[made["id"]] = False
-                end = time.monotonic() + 10
-                while self.call("GET", "/v1/models", key=made["key"])[0] != 401:
-                    assert time.monotonic() < end, "a revoked key is still taken"
-                    time.sleep(0.01)
+                wait_until(lambda key=made["key"]: self.call("GET", "/v1/models", key=key)[0] == 401, lambda: "a revoked key is still taken")
             self.count("key")
 
     def read(self, rng):

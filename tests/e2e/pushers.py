@@ -17,6 +17,7 @@ import time
 
 import conftest
 import recorded
+from waits import PATIENCE_S, wait_until
 
 
 KILL_BAD = 3  # bad rows in each push that has an idempotency key
@@ -54,7 +55,7 @@ class Pushers:
         if self.is_marked(start):
             headers["Idempotency-Key"] = f"push-{start}"
             body += "".join(f'{{"id":{start + i},"x":"bad","s":"bad row {i}"}}\n' for i in range(KILL_BAD))
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request("POST", "/v1/sources/orders/rows", body, headers)
             answer = connection.getresponse()
@@ -184,10 +185,7 @@ class RecordedClient(threading.Thread):
     def run(self):
         try:
             for push in range(self.n_pushes):
-                end = time.monotonic() + 60
-                while self.n_segments < push // 5:
-                    assert time.monotonic() < end, "no segment is made"
-                    time.sleep(0.002)
+                wait_until(lambda least=push // 5: self.n_segments >= least, lambda: "no segment is made")
                 bad = PUSH_BAD if push % 3 == 2 else 0
                 taken = (200, {"accepted": PUSH_ROWS - bad, "duplicates": 0, "quarantined": bad})
                 answer = self.send(push)

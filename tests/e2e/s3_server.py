@@ -81,6 +81,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with bucket.lock:
             bucket.requests.append(self.path if self.command == "GET" else f"{self.command} {self.path}")
             fault = bucket.faults.pop(0) if bucket.faults else None
+            is_held = len(bucket.requests) == bucket.held
+        if is_held:
+            bucket.released.wait()
         try:
             access, given, right = expected(self, bucket.secret)
         except (KeyError, ValueError) as e:
@@ -209,12 +212,22 @@ class Bucket:
         self.forbidden, self.falls = set(), False
         self.keeps, self.versions, self.lists_versions, self.token, self.when_expired = False, {}, True, None, lambda: None
         self.access, self.secret, self.page, self.skew_s, self.sent = "AKTEST", "se/cr+et=", 1000, 0, 0
+        self.held, self.released = 0, threading.Event()
         self.lock = threading.Lock()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.bucket = self
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
+
+    def hold(self, number):
+        """From now on, request number waits until release()."""
+        self.requests, self.held, self.released = [], number, threading.Event()
+
+    def release(self):
+        """What is held is answered."""
+        self.held = 0
+        self.released.set()
 
     def keep_version(self, key):
         if self.keeps and key in self.objects:

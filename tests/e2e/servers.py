@@ -7,21 +7,14 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
+
+from waits import PATIENCE_S, free_port, wait_until
 
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 USER, PASSWORD = "mill", "Tr0ub4dor-and-3"
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
-
-
-def free_port():
-    """A port of loopback that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def run(words, text=None, env=None):
@@ -50,14 +43,15 @@ class Database:
             self.process = subprocess.Popen([*NOBODY, *map(str, words)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                                             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(self.folder)})
 
-    def wait_ready(self, is_ready, seconds=60):
+    def wait_ready(self, is_ready):
         """Until is_ready() is true; a server that ended, or is not ready in time, fails with its log."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            if is_ready():
-                return
-            time.sleep(0.03)
-        raise AssertionError(f"the server is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
+        why = lambda: f"the server is not ready:\n{self.log.read_text(errors='replace')[-3000:]}"
+
+        def is_so():
+            assert self.process.poll() is None, why()
+            return is_ready()
+
+        wait_until(is_so, why)
 
     def kill(self):
         """SIGKILL, as a failing machine would."""
@@ -69,7 +63,7 @@ class Database:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.kill()
 

@@ -33,7 +33,7 @@ def make(tm, versions=1):
 def push(server, headers, first, n):
     """Rows first .. first + n - 1 to the source."""
     status, _, answer = server.request("POST", "/v1/sources/rows/rows", ROWS + "".join(row(i) for i in range(first, first + n)),
-                                       {**headers, "Content-Type": "text/csv"}, timeout=60)
+                                       {**headers, "Content-Type": "text/csv"})
     assert (status, answer["accepted"]) == (200, n), answer
 
 
@@ -72,14 +72,14 @@ def check_answers(tm, rows):
                 assert (mine_row["prediction"], float(mine_row["probability"])) == (other["prediction"], float(other["probability"]))
 
 
-def kill_some(tm, name, n_kills, seed, before_each=None, longest=None):
-    """Runs of a sink that are killed after a random time, then one that ends; how many were killed while they ran."""
+def kill_some(tm, name, n_kills, seed, before_each=None, longest=None, at_least=1):
+    """Runs of a sink that are killed after a random time, n_kills and on until at_least were, then one that ends; how many were killed while they ran."""
     if longest is None:
         started = time.monotonic()
         tm.ok("sink", "run", name)
         longest = time.monotonic() - started
     killer = Killer(tm, seed, longest)
-    for i in range(n_kills):
+    for i in killer.turns(n_kills, at_least):
         if before_each is not None:
             before_each(i)
         killer.run("sink", "run", name, "-q")

@@ -7,6 +7,7 @@ import time
 import pytest
 from conftest import ROOT, Tidemill
 from test_server import Client, ROW, write_data
+from waits import PATIENCE_S
 
 ENDPOINTS = sorted((json.loads(f.read_text(encoding="utf-8")) for f in (ROOT / "api" / "http").glob("[a-z]*.json")), key=lambda e: e["name"])
 ENDPOINTS = [e for e in ENDPOINTS if e["name"] != "asset"]  # whose names are those of a build: tests/unit/serve/test_handle_page.c
@@ -56,7 +57,7 @@ class Caller:
     """One kept connection."""
 
     def __init__(self, server):
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
 
     def status(self, endpoint, headers, model="late"):
         path = endpoint["path"].replace("{model}", model).replace("{route}", model).replace("{version}", "1").replace("{source}", "late").replace("{id}", "0" * 26)

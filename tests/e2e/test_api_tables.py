@@ -8,7 +8,7 @@ import pytest
 
 
 def generate(root, api, out):
-    return subprocess.run([root / "tools" / "generate", "tables", "--api", api, "--out", out], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([root / "tools" / "generate", "tables", "--api", api, "--out", out], capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.parametrize("change, words", [

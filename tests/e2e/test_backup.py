@@ -14,6 +14,7 @@ import pytest
 from conftest import PROGRAM, Server, Tidemill
 from load import KEY_HEADER, Load, home_holds
 from made_data import churn_rows, csv_text, request_row
+from waits import PATIENCE_S, wait_until
 
 
 def train(tm, *words):
@@ -193,7 +194,7 @@ def test_a_stopped_command_leaves_nothing_that_passes_for_whole(made, tmp_path):
         process = subprocess.Popen([str(PROGRAM), *words, "-q"], cwd=made.folder, env=made.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0, 0.08))
         process.send_signal(number)
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE_S)
         if target.exists():
             made.ok("restore", target, "--check") if is_backup else made.ok("model", "verify", "--home", target)
         seen["whole" if target.exists() else "nothing"] += 1
@@ -214,7 +215,7 @@ def test_backups_under_load_hold_all_that_was_acknowledged(tm):
     books = []
     try:
         for i in range(5):
-            time.sleep(0.4)
+            load.wait_more("predict", "joined", "move 200")
             book = load.book()
             tm.ok("backup", f"{i}.tar.zst", "-q")
             books.append(book)
@@ -239,7 +240,7 @@ def test_backups_under_load_hold_all_that_was_acknowledged(tm):
 def push(server, key, source, ids):
     body = "".join(f'{{"id": {i}, "x": {i % 7}}}\n' for i in ids)
     headers = {KEY_HEADER: key, "Content-Type": "application/x-ndjson"}
-    status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, headers, timeout=30)
+    status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, headers)
     assert status == 200, answer
     return answer
 
@@ -298,7 +299,7 @@ def test_a_backup_is_of_one_moment_while_rows_are_pushed(tm):
         thread.start()
     acknowledged = []
     for i in range(3):
-        time.sleep(0.2)
+        wait_until(lambda least=acknowledged[-1] if acknowledged else 0: done[0] > least or not threads[0].is_alive())
         acknowledged.append(done[0])
         tm.ok("backup", f"{i}.tar.zst", "-q")
     stop.set()

@@ -4,12 +4,12 @@ import json
 import random
 import sqlite3
 import struct
-import time
 
 import bundle_reader
 import conftest
 import made_data
 import pytest
+from waits import wait_until
 
 ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
 
@@ -17,20 +17,8 @@ ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2
 class Unready(conftest.Server):
     """A server of which nobody expects that it is ready, only that it lives."""
 
-    def wait_ready(self, seconds=10):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                if self.request("GET", "/livez")[0] == 200:
-                    return
-            except OSError:
-                time.sleep(0.01)
-        raise AssertionError("the server does not live")
-
-    def said(self):
-        self.log.flush()
-        with open(self.log.name, encoding="utf-8") as lines:
-            return lines.read()
+    def wait_ready(self, path="/livez"):
+        super().wait_ready(path)
 
 
 @pytest.fixture(name="home")
@@ -152,19 +140,22 @@ def test_a_champion_that_goes_bad_before_the_start_answers_nothing(tm, home):
 
 def test_a_bad_champion_behind_the_server_s_back_leaves_the_good_one_at_work(tm, home):
     path = bundle_of(tm, 2)
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 1
+    replace(path, bytes(data))  # before the server makes its challenger ready
     server = Unready(tm)
     first = answer(server)
     assert first[:2] == (200, 1)
-    data = bytearray(path.read_bytes())
-    data[-200] ^= 1
-    replace(path, bytes(data))
     with sqlite3.connect(home / "meta.db") as db:
         db.execute("UPDATE aliases SET number = 2 WHERE name = 'champion' AND model_id = (SELECT id FROM models WHERE name = 'churn')")
     db.close()
-    end = time.monotonic() + 10
-    while "model.broken" not in server.said():
-        assert time.monotonic() < end and answer(server) == first
-        time.sleep(0.02)
+
+    def is_told():
+        assert answer(server) == first
+        return "1 on an older version" in json.dumps(server.request("GET", "/readyz")[2])
+
+    wait_until(is_told)
+    assert "model.broken" in server.said()
     assert "damaged in section" in server.said()
     assert answer(server) == first
     status, _, body = server.request("GET", "/readyz")

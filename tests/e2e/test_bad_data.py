@@ -253,7 +253,7 @@ def fixture_pushed(tmp_path_factory):
 def test_a_bad_push_loses_nothing(pushed, number):
     tm, server = pushed
     _, kind, body, want, kept = PUSHES[number]
-    status, _, answer = server.request("POST", f"/v1/sources/s{number}/rows", body, {"X-Api-Key": tm.key, "Content-Type": kind}, timeout=30)
+    status, _, answer = server.request("POST", f"/v1/sources/s{number}/rows", body, {"X-Api-Key": tm.key, "Content-Type": kind})
     shown = tm.show(f"s{number}", bad=9)
     if isinstance(want[1], str):
         assert status == want[0] and re.search(want[1], answer["detail"]) and answer["hint"], (status, answer)
@@ -270,7 +270,7 @@ def test_a_bad_push_loses_nothing(pushed, number):
 def test_a_bomb_is_no_push(pushed):
     tm, server = pushed
     headers = {"X-Api-Key": tm.key, "Content-Type": TEXT, "Content-Encoding": "gzip"}
-    status, _, answer = server.request("POST", "/v1/sources/whole/rows", gzip.compress(b"a\n" + b"1\n" * 50_000_000), headers, timeout=30)
+    status, _, answer = server.request("POST", "/v1/sources/whole/rows", gzip.compress(b"a\n" + b"1\n" * 50_000_000), headers)
     assert status == 413 and answer["hint"]
     assert server.request("POST", "/v1/sources/whole/rows", gzip.compress(b"a\n1\n" * 999)[:-9], headers)[0] == 400
     assert tm.ok("data", "show", "whole", "--json").json["rows"] == 0

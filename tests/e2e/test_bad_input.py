@@ -89,7 +89,7 @@ def test_five_thousand_columns_are_fine(tm):
     header = [f"c{i}" for i in range(5000)] + ["t"]
     rows = [[(i * 7 + k) % 13 for i in range(5000)] + [k % 2] for k in range(40)]
     tm.write("d.csv", "\n".join(",".join(map(str, row)) for row in [header] + rows) + "\n")
-    result = tm("train", "d.csv", "--target", "t", "--learner", "gbdt", "--param", "gbdt.n_trees=3", "--json", timeout=60)
+    result = tm("train", "d.csv", "--target", "t", "--learner", "gbdt", "--param", "gbdt.n_trees=3", "--json")
     assert result.code == 0, result.err
     assert result.json["columns"] == 5000
 
@@ -207,7 +207,7 @@ def test_targets_that_the_model_never_saw_are_counted(tm):
 def test_a_mistake_is_told_with_what_to_do(model, words, code, told):
     model.write("short.csv", "churned\nyes\nno\n")
     model.write("tiny.csv", "a,b\n1,2\n3,4\n")
-    result = model(*words, timeout=20)
+    result = model(*words)
     says(result, code, "error: ", *told)
     assert result.out == "" and not list(model.folder.glob("*.tmp-*"))
 

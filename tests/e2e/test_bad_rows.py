@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from waits import PATIENCE_S
 
 FIT = ["--learner", "gbdt", "--param", "gbdt.n_trees=10"]
 
@@ -97,7 +98,7 @@ def test_a_stop_at_any_moment_leaves_nothing_half(tm):
         process = tm.popen([str(tm.program), *words], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
-        codes.append(process.wait(timeout=60))
+        codes.append(process.wait(timeout=PATIENCE_S))
     assert set(codes) <= {0, 130, -signal.SIGINT}, codes  # -2: before the program took the signal
     n = codes.count(0)
     listed = tm("model", "show", "rows", "--json")

@@ -61,7 +61,7 @@ FINITE = {"auc", "logloss", "rmse", "brier", "mae", "accuracy"}
 
 
 def check(tm, options, part, name="rows.csv"):
-    result = tm("train", name, "--target", "y", "--name", "m", "--json", *options, timeout=110)
+    result = tm("train", name, "--target", "y", "--name", "m", "--json", *options)
     assert "NaN" not in result.out and "Infinity" not in result.out and "nan" not in result.err
     if part is not None:
         assert result.code in (2, 7), result.out

@@ -2,7 +2,6 @@
 """A home whose model files and snapshots are in a bucket: what is put, fetched, refused and removed."""
 import json
 import os
-import time
 
 import pytest
 from s3_server import Bucket
@@ -71,9 +70,8 @@ def test_wrong_bytes_are_refused_and_do_not_stay(tm, bucket):
 def test_a_version_is_there_only_when_its_file_is(tm, bucket):
     bucket.faults += ["503"] * 10
     tm.write(".tidemill/bucket.json", json.dumps({"url": "s3://mill", "credentials": str(bucket.credentials(tm.folder))}))
-    began = time.monotonic()
     failed = train(tm)
-    assert failed.code == 6 and time.monotonic() - began < 30, failed.err
+    assert failed.code == 6 and bucket.faults, failed.err  # it gave up before the bucket did
     assert tm.ok("model", "ls", "--json").json["models"] == []
     bucket.faults.clear()
     assert train(tm).code == 0

@@ -6,12 +6,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import duck
 import pytest
 import s3_server
 from conftest import PROGRAM
+from waits import wait_until
 
 
 @pytest.fixture(name="bucket")
@@ -186,12 +186,12 @@ def test_kills_neither_lose_nor_repeat_a_row(tm, bucket):
         bucket.objects[f"in/{i + 1}.csv"] = rows(range(n + 1, n + 1_200_001))
         n += 1_200_000
     for asked in (3, 6, 3, 2):  # its list of objects and two requests for each: in the first, past it, in a later one, before any
-        bucket.requests = []
+        bucket.hold(asked)
         with subprocess.Popen([PROGRAM, "data", "pull", "s"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-            while len(bucket.requests) < asked and child.poll() is None:
-                time.sleep(0.001)
+            wait_until(lambda n=asked: len(bucket.requests) >= n)
             child.send_signal(signal.SIGKILL)
             assert child.wait() == -signal.SIGKILL
+        bucket.release()
     tm.ok("data", "pull", "s")
     path = tm.ok("data", "snapshot", "s", "--json").json["path"]
     with duck.Duck() as engine:
@@ -227,10 +227,11 @@ def test_the_rest_of_an_object_that_went_half_read_is_told_once(tm, bucket):
     bucket.objects = {"in/a.csv": rows([0])}
     assert add(tm, bucket).code == 0
     bucket.objects |= {"in/b.csv": rows(range(1, 3_000_000)), "in/c.csv": rows([3_000_001])}
+    bucket.hold(4)  # its list of objects and three requests for the first
     with subprocess.Popen([PROGRAM, "data", "pull", "s"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        while child.poll() is None and tm.ok("data", "show", "s", "--json").json["rows"] < 2:
-            time.sleep(0.01)
+        wait_until(lambda: tm.ok("data", "show", "s", "--json").json["rows"] >= 2)
         child.send_signal(signal.SIGKILL)
+    bucket.release()
     taken = tm.ok("data", "show", "s", "--json").json["rows"]
     assert 1 < taken < 3_000_000, "it was not killed amid"
     del bucket.objects["in/b.csv"]
@@ -282,10 +283,7 @@ def test_the_daemon_reads_what_comes(tm, bucket, serve):
     for i in range(2, 5):
         bucket.faults = ["503"] if i == 3 else []
         bucket.objects[f"in/{i}.csv"] = rows([i])
-        deadline = time.monotonic() + 30
-        while tm.ok("data", "show", "s", "--json").json["rows"] < i:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_until(lambda n=i: tm.ok("data", "show", "s", "--json").json["rows"] >= n)
 
 
 def peak_kib(tm, *words):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands over rows: profile, check, evaluate, replay, status. What they say is counted again here."""
 import csv
-import time
 
 import made_data
 import pytest
+from waits import wait_until
 
 
 @pytest.fixture(name="churn")
@@ -89,11 +89,8 @@ def test_columns_are_worth_what_the_score_loses_without_them(churn):
 
 def settled(tm, n_labels):
     """The model as `status` has it, once the server has told: it does so once a second."""
-    end = time.monotonic() + 20
-    while (model := tm.ok("status", "--json").json["models"][0])["labelled"] != n_labels:
-        assert time.monotonic() < end, model
-        time.sleep(0.1)
-    return model
+    model = lambda: tm.ok("status", "--json").json["models"][0]
+    return wait_until(lambda: (now := model())["labelled"] == n_labels and now, model)
 
 
 def test_a_replay_sends_rows_and_their_labels(churn, serve):

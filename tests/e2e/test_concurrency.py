@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many processes on one home: each command ends well or says why not, and no move is lost."""
 import json
+import os
+import pathlib
 import random
 import signal
 import sqlite3
@@ -13,6 +15,10 @@ from answers import read_answers
 from conftest import PROGRAM, Server, Tidemill
 from load import Load, home_holds
 from made_data import churn_rows, csv_text, request_row
+from waits import PATIENCE_S, wait_until
+
+
+SLEEPS = ("35", "230")  # nanosleep and clock_nanosleep of x86-64
 
 
 class Many:
@@ -26,7 +32,7 @@ class Many:
                                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return self.running[-1]
 
-    def wait(self, seconds=120):
+    def wait(self, seconds=PATIENCE_S):
         ends = []
         for process in self.running:
             out, err = process.communicate(timeout=seconds)
@@ -113,8 +119,17 @@ def test_promotions_at_once_have_one_order(made):
     made.ok("model", "verify")
 
 
+def waits_for_lock(pid):
+    """Whether a process that opened the tables sleeps between two looks at their lock."""
+    process = pathlib.Path(f"/proc/{pid}")
+    try:
+        files = [os.readlink(file) for file in (process / "fd").iterdir()]
+        return any(name.endswith("meta.db") for name in files) and (process / "syscall").read_text().split()[0] in SLEEPS
+    except OSError:
+        return False
+
+
 def test_of_two_promotions_at_once_one_wins_and_the_other_says_why(made):
-    told = 0
     for round_ in range(20):
         champion = made.ok("model", "ls", "--json").json["models"][0]["champion"]
         others = [v for v in (1, 2, 3) if v != champion]
@@ -122,12 +137,19 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_says_why(made):
         for version in others:
             many.start("model", "promote", f"churn@{version}", "--reason", f"round {round_}")
         ends = many.wait()
-        codes = sorted(code for code, _, _ in ends)
-        assert codes in ([0, 5], [0, 0]), ends  # both, when one began after the other had ended
-        told += codes == [0, 5]
+        assert sorted(code for code, _, _ in ends) in ([0, 5], [0, 0]), ends  # both, when one began after the other had ended
         for code, value, _ in ends:
             assert code == 0 or f"{champion}" in value["error"]["message"] and "champion" in value["error"]["message"]
-    assert told > 0
+    # And surely at once: both have seen the champion, and wait for who holds the tables.
+    champion = made.ok("model", "ls", "--json").json["models"][0]["champion"]
+    holder, many = lock_holder(made.folder / ".tidemill"), Many(made)
+    for version in (1, 2, 3):
+        if version != champion:
+            many.start("model", "promote", f"churn@{version}")
+    wait_until(lambda: all(waits_for_lock(process.pid) for process in many.running))
+    holder.communicate("x")
+    ends = many.wait()
+    assert sorted(code for code, _, _ in ends) == [0, 5], ends
     made.ok("model", "verify")
 
 
@@ -190,9 +212,7 @@ def test_sixteen_commands_at_once_make_one_home(tm, round_):
 def test_one_server_at_a_time(made):
     servers = [subprocess.Popen([str(PROGRAM), command, "--listen", "127.0.0.1:0"], cwd=made.folder, env=made.env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for command in ("serve", "serve", "run", "serve")]
-    end = time.monotonic() + 20
-    while sum(s.poll() is None for s in servers) > 1 and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: sum(s.poll() is None for s in servers) <= 1)
     left = [s for s in servers if s.poll() is None]
     assert len(left) == 1
     for s in servers:
@@ -201,7 +221,7 @@ def test_one_server_at_a_time(made):
     while "serves on" not in left[0].stderr.readline():
         assert left[0].poll() is None
     left[0].send_signal(signal.SIGTERM)
-    assert left[0].wait(timeout=10) == 0
+    assert left[0].wait(timeout=PATIENCE_S) == 0
     left[0].communicate()
 
 
@@ -210,7 +230,7 @@ def test_a_second_server_takes_no_job_from_the_first(made, serve_in, command):
     """Beginning an epoch makes jobs of the one before lost: only who has the home may do that."""
     home = made.folder / ".tidemill"
     serve_in(made, command="run")
-    meta = sqlite3.connect(home / "meta.db", timeout=10)
+    meta = sqlite3.connect(home / "meta.db", timeout=PATIENCE_S)
     meta.execute("INSERT INTO jobs(id, kind, model, state, epoch, started_us) SELECT ?, 'retrain', 'other', 'running', number, 1 FROM epoch", (f"job-{command}",))
     meta.commit()
     before = meta.execute("SELECT number FROM epoch").fetchone()
@@ -246,7 +266,7 @@ def test_a_stopped_writer_makes_others_wait_and_then_is_named(made):
             assert status == 200
             labels = [{"prediction_id": a["id"], "label": "yes"} for a in value["predictions"]]
             assert server.request("POST", "/v1/labels", {"labels": labels})[0] == 200
-        for code, value, err in many.wait(60):
+        for code, value, err in many.wait():
             assert code == 5, (code, value, err)
             assert "meta.db" in value["error"]["message"] and f"process {holder.pid}" in value["error"]["message"], value
     finally:
@@ -286,7 +306,8 @@ def test_a_mixed_load_keeps_the_book(made):
     load = Load(made, server, key, seed=3)
     for kind in ("predict", "predict", "label", "move", "move", "make_keys", "train", "read", "break_off"):
         load.start(kind)
-    time.sleep(3)
+    for _ in range(3):
+        load.wait_more("predict", "label", "move 200", "key", "train", "read", "break_off")
     load.stop()
     assert server.stop() == 0
     counts = home_holds(made.folder / ".tidemill", dict(load.book(), versions=[]))
@@ -313,10 +334,10 @@ def test_a_graceful_stop_in_the_middle_of_a_load_loses_no_answer(made):
         threads = [threading.Thread(target=ask) for _ in range(3)]
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
+        wait_until(lambda: len(acked) > 300)
         assert server.stop() == 0
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
         log = sqlite3.connect(made.folder / ".tidemill" / "log.db")
         known = {a["id"] for a in read_answers(log)}

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands in documents work: blocks marked ```sh test run in order, those of one document in one empty folder."""
 import re
-import socket
 import subprocess
 
 import pytest
 from conftest import ROOT, Tidemill
+from waits import free_port
 
 DOCUMENTS = [p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))] if p.exists()]
 
@@ -17,11 +17,9 @@ def blocks(path):
 @pytest.mark.parametrize("path", [p for p in DOCUMENTS if blocks(p)], ids=lambda p: p.name)
 def test_commands_of(path, tmp_path):
     tm = Tidemill(tmp_path)
-    with socket.socket() as free:  # the port that the documents name may be taken
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())  # the one that the documents name may be taken
     # Children of the script (a server) end with it.
     script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "\n".join(blocks(path)).replace("8080", port)
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=tm.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+                          stderr=subprocess.STDOUT, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout

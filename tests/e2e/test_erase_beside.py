@@ -6,8 +6,9 @@ import threading
 
 from conftest import Server
 from planted_values import where
-from test_online import at_once, flights, is_filled, is_up_to, predict, wait_for  # noqa: F401, pylint: disable=unused-import
+from test_online import at_once, flights, is_filled, is_up_to, predict  # noqa: F401, pylint: disable=unused-import
 from test_subject import check_certificate, plant
+from waits import wait_until
 
 CSV = {"Content-Type": "text/csv"}
 
@@ -46,7 +47,7 @@ def test_a_server_goes_on_answering_and_holds_nothing_of_who_was_erased(tm):
     server = Server(tm)
     # The version before is ready too, and online, in memory and in the log are answers of both.
     old, = server.request("POST", "/v1/routes/late/predict", {"rows": [{"id": token, "age": 27, "city": "a"}]}, asks)[2]["predictions"]
-    wait_for(lambda: server.request("GET", f"/v1/models/late/predictions/{old['id']}", None, asks)[0] == 200)
+    wait_until(lambda: server.request("GET", f"/v1/models/late/predictions/{old['id']}", None, asks)[0] == 200)
     others = Others(server, key)
     assert server.request("POST", "/v1/routes/late/predict", {"rows": [{"id": token, "age": 28, "city": "a"}]}, asks)[0] == 200  # in its queue
     assert server.request("POST", "/v1/sources/pushed/rows", f"id,age\n{token},77\n", asks | CSV)[0] == 200
@@ -70,7 +71,7 @@ def test_a_server_goes_on_answering_and_holds_nothing_of_who_was_erased(tm):
 def test_online_features_are_made_anew_of_the_rows_that_are_left_by_who_keeps_them(flights):
     tm, home = flights, flights.folder / ".tidemill"
     server = Server(tm, command="run")
-    wait_for(lambda: is_filled(tm, server, 2500))
+    wait_until(lambda: is_filled(tm, server, 2500))
     before = {p.name for p in (home / "online").iterdir()}
     tm.ok("subject", "erase", "1700", "--certificate", "c.json")
     assert {p.name for p in (home / "online").iterdir()}.isdisjoint(before)

@@ -14,7 +14,7 @@ def fixture_place(tm, serve):
 
     def push(name, rows):
         body = "".join(json.dumps(row) + "\n" for row in rows)
-        status, _, answer = server.request("POST", f"/v1/sources/{name}/rows", body, {"X-Api-Key": tm.key, "Content-Type": "application/x-ndjson"}, timeout=30)
+        status, _, answer = server.request("POST", f"/v1/sources/{name}/rows", body, {"X-Api-Key": tm.key, "Content-Type": "application/x-ndjson"})
         return status, answer
 
     return tm, push, server

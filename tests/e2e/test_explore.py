@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A share of requests gets decisions that are drawn: where labels come for one decision alone, these tell how good the model is, and what that costs."""
 from made_data import churn_rows, csv_text
-from test_triggers import wait_for
+from waits import wait_until
 
 PROJECT = "models:\n  churn: {from: data.csv, target: churned, threshold: 0.5, explore: %s}\n"
 
@@ -43,7 +43,7 @@ def test_drawn_decisions_tell_what_chosen_labels_hide(tm, serve):
 
     tm.write("tidemill.yaml", PROJECT % 0)
     tm.ok("apply")
-    wait_for(lambda: {arm for _, _, arm in ask(server, churn_rows(200, seed=3))} == {"champion"})
+    wait_until(lambda: {arm for _, _, arm in ask(server, churn_rows(200, seed=3))} == {"champion"})
 
 
 def test_what_is_no_share_is_refused(tm):

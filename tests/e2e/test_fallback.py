@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A champion whose file is damaged when a server starts: the one before answers, and says so."""
 import hashlib
-import time
 
 import made_data
 from test_bad_bundles import Unready
+from waits import wait_until
 
 PREDICT = "/v1/routes/churn/predict"
 ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
@@ -16,13 +16,6 @@ def damage(tm, name):
     whole = path.read_bytes()
     path.chmod(0o600)
     path.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
-
-
-def wait(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_an_older_champion_answers_when_the_one_before_cannot_be_loaded_either(tm, serve):
@@ -37,12 +30,12 @@ def test_an_older_champion_answers_when_the_one_before_cannot_be_loaded_either(t
     status, headers, body = server.request("POST", PREDICT, {"rows": [ROW]})
     assert (status, headers["X-Tidemill-Version"], headers["X-Tidemill-Arm"]) == (200, "2", "fallback"), body
     # An alert says so, once for as long as it lasts, and status is bad.
-    wait(lambda: tm.ok("monitor", "alerts", "--json").json["alerts"])
+    wait_until(lambda: tm.ok("monitor", "alerts", "--json").json["alerts"])
     alert, = tm.ok("monitor", "alerts", "--json").json["alerts"]
     assert (alert["model"], alert["version"], alert["kind"], alert["severity"]) == ("churn", 5, "fallback", "critical")
     assert alert["summary"].startswith("version 5 cannot be served, version 2 answers: ")
     assert alert["detail"]["serving"] == 2 and "next" in alert["detail"]
-    wait(lambda: "fallback" in tm("status", "--json").out)
+    wait_until(lambda: "fallback" in tm("status", "--json").out)
 
 
 def test_the_champion_before_answers_for_one_that_cannot_be_loaded(tm, serve):
@@ -65,10 +58,8 @@ def test_the_champion_before_answers_for_one_that_cannot_be_loaded(tm, serve):
     assert 'tidemill_predictions_total{route="churn",version="1",arm="fallback"} 3' in server.request("GET", "/metrics")[2].decode()
     # A champion that can be served again ends it.
     tm.ok("model", "rollback", "churn")
-    end = time.monotonic() + 10
-    while body["arm"] != "champion" and time.monotonic() < end:
-        body = server.request("POST", PREDICT, {"rows": [ROW]})[2]
-    assert (body["version"], body["arm"]) == (1, "champion")
+    body = wait_until(lambda: (said := server.request("POST", PREDICT, {"rows": [ROW]})[2])["arm"] == "champion" and said)
+    assert body["version"] == 1
 
 
 def test_a_route_that_nothing_can_answer_says_so_and_lives(tm):
@@ -96,6 +87,6 @@ def assert_nothing_answers(tm, server):
     assert server.request("POST", "/v1/routes/other/predict", {"rows": [ROW]})[0] == 200  # each route by itself
     route = next(r for r in server.request("GET", "/v1/status")[2]["routes"] if r["route"] == "churn")
     assert route["is_stale"] and not route["is_loaded"]
-    wait(lambda: tm.ok("monitor", "alerts", "--json").json["alerts"])
+    wait_until(lambda: tm.ok("monitor", "alerts", "--json").json["alerts"])
     alert = tm.ok("monitor", "alerts", "--json").json["alerts"][0]
     assert alert["kind"] == "fallback" and "nothing answers" in alert["summary"] and alert["detail"]["serving"] is None

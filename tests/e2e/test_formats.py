@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from conftest import PROGRAM, ROOT, Server, Tidemill
 from made_data import churn_rows, csv_text, request_row
+from waits import PATIENCE_S
 
 COMMANDS = {
     "meta.db": [["train", "data.csv", "--target", "churned", "--name", "churn"], ["predict", "churn", "data.csv", "-o", "out.csv"],
@@ -59,7 +60,7 @@ def test_a_later_format_is_refused_by_every_command_and_stays_as_it_is(made, tmp
     (home / "temp" / "unfinished").write_text("of the later release", encoding="utf-8")
     before = digest(home)
     for words in COMMANDS[name]:
-        result = made(*words, "--home", home, "--json", timeout=20)
+        result = made(*words, "--home", home, "--json")
         assert result.code == 2, (words, result.code, result.out, result.err)
         error = result.json["error"]
         assert f"{name}' has format 9 and this program knows up to {KNOWN[name]}" in error["message"], words
@@ -119,7 +120,7 @@ def test_a_home_of_an_earlier_release_opens_for_sixteen_at_once(tm, home):
     running = [subprocess.Popen([str(PROGRAM), *words[i % 4], "--json"], cwd=tm.folder, env=tm.env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in range(16)]
     for process in running:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, (out, err)
     tm.ok("backup", "old.tar.zst")
     tm.ok("restore", "old.tar.zst", "--home", "again")

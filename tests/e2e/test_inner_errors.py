@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A version that fails inside, at a row that is as good as any: the last good version answers, and everything says so."""
 import re
-import time
 
 import pytest
 from test_modules import build, installed  # noqa: F401: a fixture
+from waits import wait_until
 
 PREDICT = "/v1/routes/m/predict"
 HUGE = "1000001.5"  # the module of version 2 gives no number there
@@ -47,17 +47,10 @@ def ask(server, form, headers=None, path=PREDICT):
     return status, head.get("X-Tidemill-Version"), head.get("X-Tidemill-Arm")
 
 
-def wait(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_the_champion_before_answers_for_one_that_fails_inside(home, serve):
     server = serve()
     home.ok("model", "promote", "m@2", "--force")
-    wait(lambda: server.request("POST", PREDICT, {"rows": [{"a": 2.5, "b": 1}]})[2]["version"] == 2)
+    wait_until(lambda: server.request("POST", PREDICT, {"rows": [{"a": 2.5, "b": 1}]})[2]["version"] == 2)
     for form in FORMS:
         assert ask(server, form) == (200, "1", "fallback"), form
     assert server.request("POST", PREDICT, {"rows": [{"a": 2.5, "b": 1}]})[2]["version"] == 2  # other requests are its own
@@ -71,7 +64,7 @@ def test_the_champion_before_answers_for_one_that_fails_inside(home, serve):
     text = server.request("GET", "/metrics")[2].decode()
     broken = {re.search('version="(\\d)"', line)[1]: int(line.split()[-1]) for line in text.splitlines() if line.startswith("tidemill_predict_broken_total") and 'arm="champion"' in line}
     assert broken["2"] == len(FORMS) + 2  # and the two that followed
-    wait(lambda: home.ok("monitor", "alerts", "--json").json["alerts"])
+    wait_until(lambda: home.ok("monitor", "alerts", "--json").json["alerts"])
     alert = home.ok("monitor", "alerts", "--json").json["alerts"][0]
     assert (alert["version"], alert["kind"], alert["severity"]) == (2, "fallback", "critical") and "failed inside on" in alert["summary"]
 
@@ -88,7 +81,7 @@ def test_the_champion_answers_for_an_arm_that_fails_inside(home, serve):
             arms[arm] = arms.get(arm, 0) + 1
             assert version == "1"
         return "fallback" in arms
-    wait(lambda: answers("rows"))
+    wait_until(lambda: answers("rows"))
     assert answers("csv") and arms["champion"] > 0
 
 

@@ -5,9 +5,9 @@ import json
 import os
 import random
 import re
-import time
 
 import pushers
+from waits import wait_until
 
 
 def make_key(tm):
@@ -16,19 +16,14 @@ def make_key(tm):
 
 def push(server, key, source, body, kind="application/json", **headers):
     given = {"X-Api-Key": key, "Content-Type": kind, **{k.replace("_", "-"): v for k, v in headers.items()}}
-    status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, given, timeout=30)
+    status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, given)
     return status, answer
 
 
 def metrics(tm, server):
     """The text for Prometheus, each of its lines well formed, each name described once."""
     key = tm.ok("key", "create", "--role", "viewer", "--json").json["key"]
-    for _ in range(100):
-        status, _, text = server.request("GET", "/metrics", headers={"X-Api-Key": key})
-        if status == 200:
-            break
-        time.sleep(0.02)
-    text = text.decode()
+    text = wait_until(lambda: (told := server.request("GET", "/metrics", headers={"X-Api-Key": key}))[0] == 200 and told[2]).decode()
     for line in text.splitlines():
         assert re.fullmatch(r"# (HELP|TYPE) [a-z_]+ .*|[a-z_]+(\{([a-z_]+=\"[^\"]*\",?)*\})? [-+0-9.eEInfNa]+", line), line
     types = re.findall(r"# TYPE (\S+) ", text)

@@ -3,10 +3,10 @@
 import json
 import secrets
 import sqlite3
-import time
 
 from conftest import Server
 from test_subject import write_people
+from waits import wait_until
 
 
 def await_rows(tm, n):
@@ -14,10 +14,9 @@ def await_rows(tm, n):
     with open(tm.folder / "people.csv", "a", encoding="utf-8") as file:
         file.write(f"Q{n},30,a,no\n")
     with sqlite3.connect(tm.folder / ".tidemill" / "intake.db") as db:
-        until = time.monotonic() + 20
-        while (rows := db.execute("SELECT sum(n_rows) FROM batches").fetchone()[0]) < n and time.monotonic() < until:
-            time.sleep(0.05)
-    assert rows == n
+        rows = lambda: db.execute("SELECT sum(n_rows) FROM batches").fetchone()[0]
+        wait_until(lambda: rows() >= n, rows)
+        assert rows() == n
 
 
 def test_a_command_says_the_key_of_a_server_and_of_its_children(tm):

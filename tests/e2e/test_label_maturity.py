@@ -38,7 +38,7 @@ def test_rows_whose_label_was_not_known_are_left_out_and_counted(tm):
     for words, known in ((["--label-delay", "1d", "--drop", "arrives"], lambda r: r[0] + 24 * HOUR), (["--known", "late=arrives"], lambda r: r[1]),
                          (["--known", "late=+3h", "--drop", "arrives"], lambda r: r[0] + 3 * HOUR)):
         cut = now()
-        run = tm.ok(*train, *words)
+        run = tm.ok(*train, *words, env={"TIDEMILL_NOW": stamp(cut)})
         matured = [r for r in rows if known(r) <= cut]
         labels, split = run.json["labels"], run.json["split"]
         assert labels["after_cut"] == 600 - len(matured)

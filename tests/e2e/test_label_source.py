@@ -10,6 +10,7 @@ import time
 import conftest
 import pytest
 import recorded
+from waits import wait_until
 
 COLUMNS = "prediction_id,x,c,y\n"
 YAML = ("sources:\n  outcomes: {push: true}\n"
@@ -164,14 +165,9 @@ def test_the_daemon_joins_the_labels_of_a_source(home, serve):
     server = serve(command="run")
     ids = [(i, r[3]) for r, i in pairs]
     push(home, ids[:300] + [("01J0000000000000000000NONE", "yes"), ("", "yes")])
-    end = time.monotonic() + 30
-    while (n_joined(home) if (home.folder / ".tidemill/log.db").exists() else 0) < 300:
-        assert time.monotonic() < end, server.log.read()
-        time.sleep(0.05)
+    wait_until(lambda: (home.folder / ".tidemill/log.db").exists() and n_joined(home) >= 300, server.said)
     push(home, ids[300:])
-    while n_joined(home) < 400:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: n_joined(home) >= 400, server.said)
     coverage = home.ok("monitor", "report", "m", "--json").json["coverage"]
     followed = coverage["followed"]
     assert {k: followed[k] for k in ("source", "next", "joined", "unknown", "bad", "missed", "problem")} == {

@@ -3,11 +3,11 @@
 import json
 import random
 import socket
-import time
 
 import pytest
 
 from conftest import Server, Tidemill
+from waits import PATIENCE_S, wait_until
 
 N_ROWS = 100000  # some tenths of a second of work: nobody is done before the client has gone
 
@@ -78,26 +78,20 @@ def test_errors_of_a_large_batch_name_their_rows(server):
 
 def test_a_deadline_ends_a_batch_in_its_midst(server):
     before = answered(server)
-    start = time.monotonic()
     status, headers, problem = server.request("POST", "/v1/routes/m/predict", lines_of(N_ROWS), {
-        "Content-Type": "application/x-ndjson", "X-Request-Timeout-Ms": "100"}, timeout=60)
+        "Content-Type": "application/x-ndjson", "X-Request-Timeout-Ms": "100"})
     assert status == 503 and problem["type"].endswith("deadline"), problem
-    assert headers["Retry-After"] == "1" and time.monotonic() - start < 30
+    assert headers["Retry-After"] == "1"
     assert answered(server) == before
 
 
 def test_a_batch_is_not_scored_for_a_client_that_is_gone(server):
     before = answered(server)
     body = lines_of(N_ROWS).encode()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as client:
         client.sendall(b"POST /v1/routes/m/predict HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: gone\r\n"
                        b"Content-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    found = []
-    for _ in range(600):
-        found = entries(server, "gone")
-        if found:
-            break
-        time.sleep(0.05)
+    found = wait_until(lambda: entries(server, "gone"))
     assert [e["status"] for e in found] == [503], found
     assert answered(server) == before
 
@@ -105,14 +99,14 @@ def test_a_batch_is_not_scored_for_a_client_that_is_gone(server):
 def test_reasons_are_the_same_in_every_protocol(server):
     """Enough rows that threads share them."""
     rows = [row(i) for i in range(700)]
-    status, _, own = server.request("POST", "/v1/routes/m/predict?reasons=true", {"rows": rows}, timeout=60)
+    status, _, own = server.request("POST", "/v1/routes/m/predict?reasons=true", {"rows": rows})
     assert status == 200
     wanted = [p["reasons"] for p in own["predictions"]]
     assert all(wanted) and len({json.dumps(w) for w in wanted}) > 10
-    status, _, plain = server.request("POST", "/invocations", {"instances": rows, "params": {"reasons": True}}, timeout=60)
+    status, _, plain = server.request("POST", "/invocations", {"instances": rows, "params": {"reasons": True}})
     assert status == 200 and [p["reasons"] for p in plain["predictions"]] == wanted
     tensors = [{"name": name, "shape": [700], "datatype": kind, "data": [r[name] for r in rows]} for name, kind in (("x", "INT64"), ("c", "BYTES"))]
-    status, _, v2 = server.request("POST", "/v2/models/m/infer", {"inputs": tensors, "parameters": {"reasons": True}}, timeout=60)
+    status, _, v2 = server.request("POST", "/v2/models/m/infer", {"inputs": tensors, "parameters": {"reasons": True}})
     assert status == 200
     columns = {o["name"]: o["data"] for o in v2["outputs"]}
     assert list(columns) == ["prediction", "id", "reasons"] and [json.loads(r) for r in columns["reasons"]] == wanted

@@ -13,6 +13,7 @@ from duck import Duck
 from planted_values import where
 from rows import churn, to_csv
 from test_subject import seal
+from waits import PATIENCE_S, wait_until
 
 ROW_NAMES = ("plan", "months", "tickets", "spend", "note")
 PROJECT = """
@@ -44,25 +45,19 @@ def rows_of(n, seed=1):
 
 
 def ask(server, rows):
-    return server.request("POST", "/v1/routes/churn/predict", {"rows": rows}, timeout=30)
+    return server.request("POST", "/v1/routes/churn/predict", {"rows": rows})
 
 
 def log_of(server):
-    log = server.request("GET", "/v1/status", timeout=30)[2]["log"]
+    log = server.request("GET", "/v1/status")[2]["log"]
     for entry in [log, *log["models"]]:
         assert entry["accepted"] == sum(entry[p] for p in PARTS), entry
     return log
 
 
-def settled(server, seconds=20):
+def settled(server):
     """The counters, once nothing waits."""
-    end = time.monotonic() + seconds
-    while True:
-        log = log_of(server)
-        if log["queued"] + log["spilled"] == 0:
-            return log
-        assert time.monotonic() < end, log
-        time.sleep(0.05)
+    return wait_until(lambda: (log := log_of(server))["queued"] + log["spilled"] == 0 and log, lambda: log_of(server))
 
 
 def counts_of(tm):
@@ -138,7 +133,7 @@ def test_spill_loses_nothing_at_an_ordinary_end(home, serve):
         assert all(ask(server, rows_of(100))[0] == 200 for _ in range(20))
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
-    server.process.wait(20)
+    server.process.wait(PATIENCE_S)
     server = serve()
     log = settled(server)
     assert (log["accepted"], log["written"], log["dropped"]) == (2000, 2000, 0)
@@ -224,9 +219,7 @@ def test_answers_of_the_log_have_the_same_bits_again(home, serve):
     settled(server)
     home.ok("train", "churn.csv", "--target", "churned", "--name", "churn", "--learner", "linear")
     home.ok("model", "promote", "churn@2", "--force", "--reason", "trial")
-    end = time.monotonic() + 10
-    while ask(server, rows_of(10))[2]["version"] != 2:
-        assert time.monotonic() < end
+    wait_until(lambda: ask(server, rows_of(10))[2]["version"] == 2)
     settled(server)
     made = home.ok("monitor", "replay", "churn", "--json").json
     assert made["same"] == made["answers"] and made["answers"] >= 310 and made["different"] == 0 and len(made["versions"]) == 2

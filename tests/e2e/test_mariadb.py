@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of MariaDB, which runs for these tests, through unixODBC and its driver."""
 import json
-import random
 import signal
 import time
 
@@ -9,6 +8,8 @@ import pytest
 
 from duck import Duck
 from servers import PASSWORD, MariaDb
+from kills import Killer
+from waits import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module", name="server")
@@ -94,42 +95,39 @@ def test_rows_with_the_last_value_come_once(tm, maria, cursor):
 
 @pytest.mark.parametrize("words", [["--cursor", "at"], []], ids=["cursor", "once"])
 def test_a_reading_that_is_killed_at_any_moment_goes_on(tm, maria, words):
-    n, rng = 100_000, random.Random(11)
+    n = 100_000
     maria.sql(f"CREATE TABLE t AS SELECT seq AS id, seq DIV 1000 AS at, MD5(seq) AS w FROM seq_1_to_{n}")
     begin = time.monotonic()
     assert add(tm, "whole", "--query", "t", *words).code == 0
-    seconds = time.monotonic() - begin
-    command, n_killed = ["add", "s", "--odbc", "maria.dsn", "--query", "t", *words], 0
-    for _ in range(4):
-        with tm.popen([str(tm.program), "data", *command], cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1) as process:
-            time.sleep(rng.uniform(0, seconds))
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-        n_killed += process.returncode == -signal.SIGKILL
+    killer, command = Killer(tm, 11, time.monotonic() - begin), ["add", "s", "--odbc", "maria.dsn", "--query", "t", *words]
+    for _ in killer.turns(4, at_least=1):
+        killer.run("data", *command)
         if tm("data", "show", "s").code == 0:
             command = ["pull", "s"]
     if tm("data", "show", "s").code != 0:
         assert add(tm, "s", "--query", "t", *words).code == 0
     tm.ok("data", "pull", "s")
-    assert has_each_once(tm, "s", n) and n_killed > 0
+    assert has_each_once(tm, "s", n)
 
 
 def test_a_server_that_is_killed_in_mid_read_loses_nothing(tm, maria):
     n = 600_000
+    maria.sql("CREATE TABLE held AS SELECT 0 AS s")  # seconds in which a statement is amid its rows
     maria.sql(f"CREATE TABLE t AS SELECT seq AS id, seq DIV 7 AS at, MD5(seq) AS w FROM seq_1_to_{n}")
-    assert add(tm, "t", "--query", f"SELECT * FROM t WHERE id <= {n} - 500000 OR (SELECT count(*) FROM t) > {n}", "--cursor", "at").code == 0
+    assert add(tm, "t", "--query", f"SELECT * FROM t WHERE id <= {n} - 500000 OR (SELECT count(*) FROM t) > {n} AND (id <> {n // 2} OR sleep((SELECT s FROM held)) = 0)", "--cursor", "at").code == 0
     assert shown(tm, "t")["rows"] == n - 500000
-    maria.sql("INSERT INTO t VALUES (600001, 100000, 'w')")
+    maria.sql("INSERT INTO t VALUES (600001, 100000, 'w'); UPDATE held SET s = 600")
     with tm.popen([str(tm.program), "data", "pull", "t"], cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1, text=True) as process:
         while maria.sql("SELECT count(*) FROM information_schema.processlist WHERE user = 'mill' AND command <> 'Sleep'") == "0":
             assert process.poll() is None
         maria.kill()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 6, out + err
     again = tm("data", "pull", "t")
     assert again.code == 6 and "cannot be reached as the DSN says" in again.err
     assert shown(tm, "t")["status"] == "retrying"
     maria.start()
+    maria.sql("UPDATE held SET s = 0")
     tm.ok("data", "pull", "t")
     assert has_each_once(tm, "t", n + 1)
 
@@ -189,22 +187,12 @@ def test_a_missing_library_names_its_package(tm, maria):
 def test_a_statement_that_runs_ends_with_the_reading(tm, maria):
     maria.sql("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)")
     assert add(tm, "t", "--query", "t", "--key", "id").code == 0
-    command = [str(tm.program), "data", "add", "slow", "--odbc", "maria.dsn", "--query", "SELECT a.id, count(*) AS n FROM t a, t b WHERE sleep(20) = 0 GROUP BY a.id"]
+    command = [str(tm.program), "data", "add", "slow", "--odbc", "maria.dsn", "--query", "SELECT a.id, count(*) AS n FROM t a, t b WHERE sleep(600) = 0 GROUP BY a.id"]
     with tm.popen(command, cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1, text=True) as process:
-        running = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(20)%' AND info NOT LIKE '%processlist%'"
-        for _ in range(100):
-            if maria.sql(running) == "1":
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail("the statement never ran")
+        running = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(600)%' AND info NOT LIKE '%processlist%'"
+        wait_until(lambda: maria.sql(running) == "1")
         process.send_signal(signal.SIGINT)
-        err = process.communicate(timeout=15)[1]
+        err = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode != 0 and "cancelled" in err, err
-    for _ in range(50):
-        if maria.sql(running) == "0":
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the server works on")
+    wait_until(lambda: maria.sql(running) == "0")
     assert "there is no source 'slow'" in tm("data", "show", "slow").err

@@ -6,7 +6,6 @@ import pathlib
 import random
 import shutil
 import subprocess
-import time
 
 import pytest
 from conftest import PROGRAM, ROOT, Server
@@ -50,22 +49,11 @@ def knn(installed, tmp_path_factory):
 class start(Server):
     """A server that need not become ready."""
 
-    def wait_ready(self, seconds=10):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                self.status()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError("nothing listens")
+    def wait_ready(self, path="/livez"):
+        super().wait_ready(path)
 
     def status(self):
         return self.request("GET", "/readyz")[0]
-
-    def said(self):
-        self.log.seek(0)
-        return self.log.read()
 
 
 def rows(n=600, seed=1):

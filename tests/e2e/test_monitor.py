@@ -4,11 +4,11 @@ import json
 import math
 import random
 import threading
-import time
 
 import pytest
 from rows import churn, to_csv
 from test_model_report import look
+from waits import wait_until
 
 ROW_NAMES = ("plan", "months", "tickets", "spend", "note")
 
@@ -36,10 +36,7 @@ def send(server, labels):
 
 def settle(server, n):
     """Until n answers are in the log, which is 50 ms behind on a machine that has nothing else to do."""
-    end = time.monotonic() + 10
-    while server.request("GET", "/v1/status")[2]["routes"][0]["live"]["answers"] < n:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: server.request("GET", "/v1/status")[2]["routes"][0]["live"]["answers"] >= n)
 
 
 def of(scores, name):

@@ -12,18 +12,10 @@ import time
 import answers
 import pytest
 import test_windows
+from waits import wait_until
 
 COLUMNS = ("id", "leaves", "origin", "arrives", "late")
 JSON = {"Content-Type": "application/json"}
-
-
-def wait_for(is_true, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if is_true():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 @pytest.fixture
@@ -102,9 +94,9 @@ def test_a_store_of_nonsense_is_made_anew(plain):
 
 def test_rows_that_name_only_their_keys_are_answered_as_offline(flights, serve):
     server = serve(command="run")
-    wait_for(lambda: is_filled(flights, server, 2500))
+    wait_until(lambda: is_filled(flights, server, 2500))
     push(flights, 2500, 300)
-    wait_for(lambda: is_up_to(flights, 2800))
+    wait_until(lambda: is_up_to(flights, 2800))
     rows = at_once(200, 2800)
     want = offline(flights, rows, 2800)
     status, _, answer = predict(server, rows)
@@ -184,25 +176,25 @@ def test_features_that_are_new_to_a_version_are_asked_of_no_client(tm, serve):
         assert status == 200 and answer["version"] == 2, answer
         answers_of[name] = [p["probability"] for p in answer["predictions"]]
     assert answers_of["filed"][3:] == answers_of["flights"][3:] != answers_of["filed"][:3]
-    wait_for(lambda: "stale" not in predict(server, old)[2]["predictions"][0]["online"]
+    wait_until(lambda: "stale" not in predict(server, old)[2]["predictions"][0]["online"]
              and any(v.get("next") == 2500 for v in tm.ok("online", "ls", "--json").json["views"]))
     assert [p["probability"] for p in predict(server, old + new)[2]["predictions"]] == offline(tm, old, 2500) + answers_of["flights"][3:]
 
 
 def test_the_values_that_were_used_are_logged(flights, serve):
     server = serve(command="run")
-    wait_for(lambda: is_filled(flights, server, 2500))
+    wait_until(lambda: is_filled(flights, server, 2500))
     row = at_once(1, 2500)[0]
     prediction = predict(server, [row])[2]["predictions"][0]
     shown = flights.ok("online", "show", "flights", "origin=AMS", "--at", row["leaves"], "--json").json["features"]
-    wait_for(lambda: logged(flights, prediction["id"]) is not None)
+    wait_until(lambda: logged(flights, prediction["id"]) is not None)
     answer = logged(flights, prediction["id"])
     assert {k: answer[k] for k in shown} == shown and answer["origin"] == "AMS"
 
 
 def test_what_a_row_gives_wins(flights, serve):
     server = serve(command="run")
-    wait_for(lambda: is_filled(flights, server, 2500))
+    wait_until(lambda: is_filled(flights, server, 2500))
     row = at_once(1, 2500)[0]
     given = {**row, "late_3h": 0.25, "left": 3, "busy": 7}
     answer = predict(server, [given])[2]["predictions"][0]
@@ -216,7 +208,7 @@ def test_what_a_row_gives_wins(flights, serve):
 
 def test_what_cannot_be_filled_is_refused(flights, serve):
     server = serve(command="run")
-    wait_for(lambda: is_filled(flights, server, 2500))
+    wait_until(lambda: is_filled(flights, server, 2500))
     early = {"leaves": test_windows.START.isoformat(), "origin": "AMS"}
     status, _, problem = predict(server, [at_once(1, 2500)[0], early])
     assert status == 400 and "rows[1]: its time lies further back" in problem["detail"], problem
@@ -228,13 +220,13 @@ def test_what_cannot_be_filled_is_refused(flights, serve):
 
 def test_a_row_without_its_moment_is_asked_about_now(flights, serve):
     server = serve(command="run")
-    wait_for(lambda: is_filled(flights, server, 2500))
+    wait_until(lambda: is_filled(flights, server, 2500))
     before = time.time()
     answer = predict(server, [{"origin": "AMS"}])[2]["predictions"][0]
     assert answer["online"]["age_seconds"] > 86400
-    wait_for(lambda: logged(flights, answer["id"]) is not None)
+    wait_until(lambda: logged(flights, answer["id"]) is not None)
     moment = logged(flights, answer["id"])["leaves"]
-    assert 0 <= moment / 1e6 - before < 60
+    assert before <= moment / 1e6 <= time.time()
     leaves = test_windows.datetime.datetime.fromtimestamp(0, test_windows.datetime.timezone.utc) + test_windows.datetime.timedelta(microseconds=moment)
     same = predict(server, [{"origin": "AMS", "leaves": leaves.isoformat()}])[2]["predictions"][0]
     assert same["probability"] == answer["probability"]
@@ -253,17 +245,17 @@ def test_stale_and_absent_are_answered_as_declared(flights, serve):
     declare(flights, "{max_lag: 1s}")
     server = serve()  # nobody keeps the store
     time.sleep(1.2)
-    wait_for(lambda: "behind its source" in predict(server, rows)[2].get("detail", ""))
+    wait_until(lambda: "behind its source" in predict(server, rows)[2].get("detail", ""))
     status, headers, problem = predict(server, rows)
     assert status == 503 and "seconds behind its source" in problem["detail"] and headers["Retry-After"] == "1", problem
     declare(flights, "{max_lag: 1s, stale: missing}")
-    wait_for(lambda: predict(server, rows)[0] == 200)
+    wait_until(lambda: predict(server, rows)[0] == 200)
     answer = predict(server, rows)[2]["predictions"][0]
     assert answer["online"]["stale"] is True
     nothing = {"late_3h": None, "left": None, "busy": None}
     assert answer["probability"] == predict(server, [{**rows[0], **nothing}])[2]["predictions"][0]["probability"]
     declare(flights, "{max_lag: 1h, absent: refuse}")
-    wait_for(lambda: predict(server, rows[:4])[0] == 200 and "stale" not in predict(server, rows[:1])[2]["predictions"][0]["online"])
+    wait_until(lambda: predict(server, rows[:4])[0] == 200 and "stale" not in predict(server, rows[:1])[2]["predictions"][0]["online"])
     status, _, problem = predict(server, rows)
     assert status == 400 and "rows[4]: the online store knows no such entity" in problem["detail"], problem
     assert "nowhere" not in str(problem)
@@ -273,7 +265,7 @@ def test_a_rebuild_takes_the_place_of_the_store_under_a_server(flights, serve):
     flights.ok("online", "update")
     server = serve()
     rows = at_once(10, 2500)
-    wait_for(lambda: predict(server, rows)[0] == 200)
+    wait_until(lambda: predict(server, rows)[0] == 200)
     want = [p["probability"] for p in predict(server, rows)[2]["predictions"]]
     for generation in (2, 3):
         assert flights.ok("online", "rebuild", "--json").json["rows"] == 2500
@@ -296,7 +288,7 @@ def test_kills_leave_each_row_counted_once(flights):
     rng = random.Random(7)
     pushed = 2500
     for _ in range(12):
-        wait_for(lambda: flights("online", "update").code == 0)  # the one that was killed takes a moment to be gone
+        wait_until(lambda: flights("online", "update").code == 0)  # the one that was killed takes a moment to be gone
         child = flights.popen([str(flights.program), "online", "update", "--follow"], cwd=flights.folder, env=flights.env)
         for _ in range(rng.randrange(1, 4)):
             push(flights, pushed, 50)
@@ -304,7 +296,7 @@ def test_kills_leave_each_row_counted_once(flights):
             time.sleep(rng.random() * 0.15)
         child.send_signal(signal.SIGKILL)
         child.wait()
-    wait_for(lambda: flights("online", "update").code == 0)
+    wait_until(lambda: flights("online", "update").code == 0)
     after = states(flights)
     assert all(view[0] == pushed for view in after[1])
     flights.ok("online", "rebuild")
@@ -313,7 +305,7 @@ def test_kills_leave_each_row_counted_once(flights):
 
 def test_a_store_that_is_damaged_under_its_keeper_comes_back(flights, serve):
     server = serve(command="run")
-    wait_for(lambda: is_up_to(flights, 2500))
+    wait_until(lambda: is_up_to(flights, 2500))
     server.stop()
     data = flights.folder / ".tidemill" / "online" / "1" / "data.mdb"
     with open(data, "r+b") as file:  # the pages behind the two heads
@@ -324,5 +316,5 @@ def test_a_store_that_is_damaged_under_its_keeper_comes_back(flights, serve):
         told = flights("online", *words)
         assert told.code == 8 and "the online store is damaged" in told.err, told.err
     server = serve(command="run")
-    wait_for(lambda: predict(server, at_once(3, 2500))[0] == 200)
+    wait_until(lambda: predict(server, at_once(3, 2500))[0] == 200)
     assert is_up_to(flights, 2500)

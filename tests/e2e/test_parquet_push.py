@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parquet in the body of a push: a child reads it, the server stays whole whatever the file is."""
 import concurrent.futures
+import http.client
 import json
 import os
 import pathlib
 import signal
 import threading
-import time
 
 import duck
 import parquet_lies
+from waits import wait_until
 
 KIND = "application/vnd.apache.parquet"
 
@@ -28,7 +29,7 @@ def start(tm, serve, *key, **options):
 
     def push(body, kind=KIND, source="s", **headers):
         given = {"X-Api-Key": token, "Content-Type": kind, **{k.replace("_", "-"): v for k, v in headers.items()}}
-        status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, given, timeout=60)
+        status, _, answer = server.request("POST", f"/v1/sources/{source}/rows", body, given)
         return status, answer
     return server, push
 
@@ -113,11 +114,16 @@ def test_a_reader_that_is_killed_and_a_server_that_ends(tm, serve):
     slow = parquet(tm, "SELECT repeat('x', 1000000) AS t FROM range(2100)", "FORMAT parquet, COMPRESSION zstd")
     for end in ("reader", "server"):
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(push(slow)))
+
+        def send(answers=answers):
+            try:
+                answers.append(push(slow))
+            except http.client.RemoteDisconnected:  # a server that ends has so much time for what is under way, and no more
+                answers.append((0, None))
+
+        thread = threading.Thread(target=send)
         thread.start()
-        deadline = time.monotonic() + 20
-        while not (pids := readers(server)):
-            assert time.monotonic() < deadline
+        pids = wait_until(lambda: readers(server))
         if end == "reader":
             os.kill(pids[0], signal.SIGKILL)
             thread.join()
@@ -126,7 +132,7 @@ def test_a_reader_that_is_killed_and_a_server_that_ends(tm, serve):
         else:
             assert server.stop() == 0
             thread.join()
-            assert not readers(server) and nothing_left(tm) and answers[0][0] in (413, 503), answers
+            assert not readers(server) and nothing_left(tm) and answers[0][0] in (413, 503, 0), answers
     assert tm.show("s")["rows"] == 1
 
 
@@ -135,13 +141,12 @@ def test_pushes_at_once_are_each_whole_or_asked_to_wait(tm, serve):
     bodies = [parquet(tm, f"SELECT range + {1000 * i} AS id FROM range(2000)") for i in range(8)]
 
     def until_taken(body):
-        for _ in range(400):
+        def taken():
             status, answer = push(body)
-            if status == 200:
-                return answer
-            assert status == 503, answer
-            time.sleep(0.05)
-        raise AssertionError("never taken")
+            assert status in (200, 503), answer
+            return status == 200 and answer
+        return wait_until(taken)
+
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(until_taken, bodies))
     assert sum(a["accepted"] for a in answers) == 9000 and sum(a["duplicates"] for a in answers) == 7000

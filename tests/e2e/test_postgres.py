@@ -2,7 +2,6 @@
 """Rows of PostgreSQL 15, which runs for these tests: every kind of column, ties, and failures at any moment."""
 import json
 import os
-import random
 import signal
 import threading
 import time
@@ -11,6 +10,8 @@ import pytest
 
 from duck import Duck
 from servers import PASSWORD, Postgres
+from kills import Killer
+from waits import PATIENCE_S
 
 
 @pytest.fixture(scope="module", name="server")
@@ -195,12 +196,12 @@ def test_a_server_that_is_killed_in_mid_read_loses_nothing(tm, pg):
     n = 200_000
     pg.sql(f"CREATE TABLE t AS SELECT i AS id, i / 7 AS at, md5(i::text) AS w FROM generate_series(1, {n}) i")
     for name, words in (("cursor", ["--cursor", "at"]), ("once", [])):
-        with tm.popen([str(tm.program), "data", "add", name, "--postgres", "pg.dsn", "--query", "SELECT *, pg_sleep(0) FROM t", *words],
+        with tm.popen([str(tm.program), "data", "add", name, "--postgres", "pg.dsn", "--query", f"SELECT *, CASE WHEN id = {n // 2} THEN pg_sleep(600)::text END FROM t", *words],
                       cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1, text=True) as process:
             while pg.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidemill' AND query LIKE 'COPY%'") == "0":
                 assert process.poll() is None
             pg.kill()
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 6, out + err
         assert "the connection to PostgreSQL broke" in err
         pg.start()
@@ -218,29 +219,20 @@ def test_a_server_that_is_killed_in_mid_read_loses_nothing(tm, pg):
 
 @pytest.mark.parametrize("words", [["--cursor", "at"], []], ids=["cursor", "once"])
 def test_a_reading_that_is_killed_at_any_moment_goes_on(tm, pg, words):
-    n, rng = 100_000, random.Random(7)
+    n = 100_000
     pg.sql(f"CREATE TABLE t AS SELECT i AS id, i / 1000 AS at, md5(i::text) AS w FROM generate_series(1, {n}) i")
     assert add(tm, "warm", "--query", "SELECT 1 AS id", "--cursor", "id").code == 0
     begin = time.monotonic()
     assert add(tm, "whole", "--query", "t", *words).code == 0
-    seconds = time.monotonic() - begin
-    n_killed = 0
-    for i in range(1):
-        name = f"s{i}"
-        command = ["add", name, "--postgres", "pg.dsn", "--query", "t", *words]
-        for _ in range(4):
-            with tm.popen([str(tm.program), "data", *command], cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1) as process:
-                time.sleep(rng.uniform(0, seconds))
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-            n_killed += process.returncode == -signal.SIGKILL
-            if tm("data", "show", name).code == 0:
-                command = ["pull", name]
-        if tm("data", "show", name).code != 0:
-            assert add(tm, name, "--query", "t", *words).code == 0
-        pull_until_done(tm, name)
-        assert has_each_once(tm, name, n)
-    assert n_killed >= 1
+    killer, command = Killer(tm, 7, time.monotonic() - begin), ["add", "s", "--postgres", "pg.dsn", "--query", "t", *words]
+    for _ in killer.turns(4, at_least=1):
+        killer.run("data", *command)
+        if tm("data", "show", "s").code == 0:
+            command = ["pull", "s"]
+    if tm("data", "show", "s").code != 0:
+        assert add(tm, "s", "--query", "t", *words).code == 0
+    pull_until_done(tm, "s")
+    assert has_each_once(tm, "s", n)
 
 
 def test_the_secret_is_in_no_output_and_no_file(tm, pg):
@@ -310,11 +302,11 @@ def test_a_key_drops_what_comes_again(tm, pg):
 
 def test_an_interrupted_reading_tells_the_server_to_stop(tm, pg):
     pg.sql("CREATE TABLE t AS SELECT 1 AS id")
-    with tm.popen([str(tm.program), "data", "add", "t", "--postgres", "pg.dsn", "--query", "SELECT id, pg_sleep(60)::text AS s FROM t"],
+    with tm.popen([str(tm.program), "data", "add", "t", "--postgres", "pg.dsn", "--query", "SELECT id, pg_sleep(600)::text AS s FROM t"],
                   cwd=tm.folder, env=tm.env, stdout=-1, stderr=-1, text=True) as process:
         while pg.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidemill' AND query LIKE 'COPY%'") == "0":
             assert process.poll() is None
         os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert pg.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidemill' AND state = 'active'") == "0"

@@ -182,5 +182,5 @@ def test_answers_that_nobody_reads_end_the_program(home):
     rows = many_rows(30000)
     home.write("rows.csv", made_data.csv_text(rows, COLUMNS))
     done = subprocess.run(f"'{home.program}' predict m rows.csv | head -n 1", shell=True, cwd=home.folder, env=home.env, capture_output=True, check=False,
-                          text=True, timeout=60)
+                          text=True, timeout=600)
     assert done.stdout == "id,note,prediction,probability\n"

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import duck
+from waits import PATIENCE_S
 
 
 def start(tm, *words, **options):
@@ -105,7 +106,7 @@ def test_a_terminal_is_waited_for_and_can_be_left(tm):
             os.write(main, end)
         else:
             process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, out) == ((0, b"1 rows accepted, 0 duplicates, 0 quarantined\n") if end == b"\x04" else (130, b""))
         os.close(main)
         os.close(other)
@@ -129,7 +130,7 @@ def test_a_push_that_is_killed_goes_on_where_it_was(tm):
                 process.kill()
         except BrokenPipeError:
             pass
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A version comes in steps that go back by themselves: by `run`, with guardrails, restartable, undone by any move by hand."""
+import itertools
 import random
 import time
 
 import made_data
 import pytest
+from waits import wait_until
 
 PREDICT = "/v1/routes/churn/predict"
 ROWS = made_data.churn_rows(300)
@@ -42,18 +44,15 @@ def route(tm):
     return tm.ok("route", "ls", "--json").json["routes"][0]
 
 
-def until(server, tm, what, seconds=40, n=40):
-    end = time.monotonic() + seconds
-    failed = 0
-    while not what():
-        assert time.monotonic() < end, (route(tm), events(tm)[-1:])
-        failed += ask(server, n, seed=time.monotonic())
-    return failed
+def until(server, tm, what, n=40):
+    failed, seeds = [], itertools.count(1)
+    wait_until(lambda: what() or failed.append(ask(server, n, seed=next(seeds))), lambda: (route(tm), events(tm)[-1:]))
+    return sum(failed)
 
 
 def test_run_takes_the_steps_up_to_the_promotion(home, serve):
     server = serve(command="run")
-    out = home.ok("route", "rollout", "churn@2", "--steps", "20,50,100", "--rows", "30", "--drift", "0.5").out
+    out = home.ok("route", "rollout", "churn@2", "--steps", "20,50,100", "--rows", "30", "--drift", "0.5", "--latency", "1000").out
     assert out.startswith("churn: version 2 has 20 % of the requests (step 1 of 3), running")
     assert until(server, home, lambda: route(home)["champion"] == 2) == 0
     story = events(home)
@@ -87,18 +86,18 @@ def test_a_version_that_answers_otherwise_goes_back(home, serve):
     train(home, "c.csv", "--param", "gbdt.n_trees=20", rows=flipped)
     server = serve(command="serve")
     home.ok("route", "rollout", "churn@3", "--steps", "50", "--hold", "1h")
-    time.sleep(0.2)
-    # `serve` drives nothing: a look by hand does.
+    wait_until(lambda: len(server.request("GET", "/v1/status")[2]["routes"][0]["arms"]) == 2)
+    # `serve` drives nothing: a look by hand does, once the server has told what it answered.
     ask(server, 1200)
-    time.sleep(1.5)
-    result = home.ok("route", "rollout", "churn", "--look", "--json").json
-    assert result["action"] == "rolled_back" and result["reason"].startswith("drift: "), result
+    look = lambda: home.ok("route", "rollout", "churn", "--look", "--json").json
+    result = wait_until(lambda: (now := look())["action"] == "rolled_back" and now)
+    assert result["reason"].startswith("drift: "), result
     assert route(home)["rollout"] is None
 
 
 def test_moves_by_hand_pauses_and_restarts(home, serve):
     server = serve(command="run")
-    home.ok("route", "rollout", "churn@2", "--steps", "30,60", "--rows", "20", "--drift", "0.6", "--hold", "0s")
+    home.ok("route", "rollout", "churn@2", "--steps", "30,60", "--rows", "20", "--drift", "0.6", "--latency", "1000", "--hold", "0s")
     home.ok("route", "rollout", "churn", "--pause", "--reason", "lunch")
     ask(server, 150)
     time.sleep(2.5)

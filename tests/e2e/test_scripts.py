@@ -13,7 +13,7 @@ SCRIPTS = sorted((ROOT / "tests" / "e2e" / "scripts").glob("*.sh"))
 def test_script(path, tmp_path):
     tm = Tidemill(tmp_path)
     done = subprocess.run(["bash", str(path)], cwd=tmp_path, env={**tm.env, "TESTS": str(ROOT / "tests")}, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
     found = {".stdout": done.stdout, ".stderr": done.stderr, ".exit": f"{done.returncode}\n" if done.returncode else ""}
     for suffix, text in found.items():
         golden = path.with_suffix(suffix)

@@ -21,7 +21,7 @@ def planted(seed, n):
 
 
 def train(tm, mode):
-    return tm.ok("train", "rows.csv", "--target", "y", "--split", "last:0.4", "--work", "1500000000", "--select", mode, "--json", timeout=110).json
+    return tm.ok("train", "rows.csv", "--target", "y", "--split", "last:0.4", "--work", "1500000000", "--select", mode, "--json").json
 
 
 def test_planted_noise_goes_and_test_rows_are_better_off(tm):

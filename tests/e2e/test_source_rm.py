@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A source is removed whole, beside a server too, and not while a sink reads it."""
-import time
+from waits import wait_until
 
 ROWS = "id,x,y\n" + "".join(f"{i},{i % 10},{'yes' if i % 10 > 4 else 'no'}\n" for i in range(400))
 
@@ -34,13 +34,7 @@ def test_a_server_forgets_a_source_that_is_removed(tm, serve):
                               {"X-Api-Key": key, "Content-Type": "application/json"})[0]
     assert push(1) == 200
     tm.ok("data", "rm", "pushed", "--yes")
-    end = time.monotonic() + 10
-    while push(2) != 404:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_until(lambda: push(2) == 404)
     tm.ok("data", "add", "pushed", "--push", "--key", "id")
-    end = time.monotonic() + 10
-    while push(1) != 200:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_until(lambda: push(1) == 200)
     assert tm.ok("data", "show", "pushed", "--json").json["rows"] == 1

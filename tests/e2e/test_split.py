@@ -3,10 +3,10 @@
 import collections
 import csv
 import json
-import time
 
 import made_data
 import pytest
+from waits import wait_until
 
 PREDICT = "/v1/routes/churn/predict"
 ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
@@ -29,13 +29,6 @@ def ask(server, key, unit=None, rows=None, path=PREDICT):
     return body
 
 
-def wait(what, seconds=10):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def arms(server, key):
     return [(a["version"], a["weight"], a["ready"]) for a in server.request("GET", "/v1/status", headers=key)[2]["routes"][0]["arms"]]
 
@@ -45,14 +38,14 @@ def test_units_are_split_by_command_and_stay(tm, serve, key):
     assert tm.ok("route", "ls", "--json").json["routes"] == [
         {"route": "churn", "model": "churn", "champion": 1, "arms": [{"version": 1, "weight": 100.0}], "shadow": None, "rollout": None}]
     assert "churn: 1: 70 %, 2: 30 %" in tm.ok("route", "split", "churn", "champion=70", "2=30", "--reason", "a look").out
-    wait(lambda: arms(server, key) == [(1, 70, True), (2, 30, True)])
+    wait_until(lambda: arms(server, key) == [(1, 70, True), (2, 30, True)])
     came = {unit: ask(server, key, unit) for unit in map(str, range(400))}
     counts = collections.Counter((body["version"], body["arm"]) for body in came.values())
     assert set(counts) == {(1, "champion"), (2, "challenger")} and 70 < counts[2, "challenger"] < 170
     assert all(ask(server, key, unit)["version"] == came[unit]["version"] for unit in list(came)[:50])
     # More weight: whoever is there stays there.
     tm.ok("route", "split", "churn", "1=20", "2=80")
-    wait(lambda: arms(server, key) == [(1, 20, True), (2, 80, True)])
+    wait_until(lambda: arms(server, key) == [(1, 20, True), (2, 80, True)])
     assert all(ask(server, key, unit)["version"] == 2 for unit, body in list(came.items())[:100] if body["version"] == 2)
     metrics = server.request("GET", "/metrics", headers=key)[2].decode()
     assert 'tidemill_predictions_total{route="churn",version="2",arm="challenger"}' in metrics
@@ -60,7 +53,7 @@ def test_units_are_split_by_command_and_stay(tm, serve, key):
     assert server.request("POST", PREDICT + "?version=1", {"rows": [ROW]}, key)[2]["arm"] == "champion"
     # A rollback ends the split and nothing else.
     assert "version 1 is the champion" in tm.ok("model", "rollback", "churn").out
-    wait(lambda: arms(server, key) == [])
+    wait_until(lambda: arms(server, key) == [])
     assert {ask(server, key, unit)["version"] for unit in map(str, range(50))} == {1}
     events = [(e["event"], e.get("reason")) for e in tm.ok("model", "history", "churn", "--json").json["history"] if e["event"].startswith("split")]
     assert events == [("split", "a look"), ("split", None), ("split.ended", None)]
@@ -88,7 +81,7 @@ def test_the_entity_of_the_first_row_is_the_unit(tm, serve):
         tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--entity", "id", "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
     tm.ok("route", "split", "churn", "1=50", "2=50")
     server = serve()
-    wait(lambda: len(arms(server, {})) == 2)
+    wait_until(lambda: len(arms(server, {})) == 2)
     came = {}
     for i in range(60):
         unit = f"c{i}"
@@ -138,7 +131,7 @@ def fixture_units(tm, serve):
         tm.ok("train", "a.csv", "--target", "churned", "--name", "churn", "--entity", "id", "--learner", "gbdt", "--param", f"gbdt.n_trees={n_trees}", "-q")
     tm.ok("route", "split", "churn", "1=50", "2=50")
     server = serve()
-    wait(lambda: len(arms(server, {})) == 2)
+    wait_until(lambda: len(arms(server, {})) == 2)
     came = {}
     for i in range(60):
         body = ask(server, {}, rows=[row_of(i)])
@@ -239,7 +232,7 @@ def test_a_large_batch_of_several_units(units):
     metrics = server.request("GET", "/metrics")[2].decode()
     assert 'tidemill_predict_failed_total{route="churn",version="2",arm="challenger"} 1' in metrics
     # Nothing of it was logged, and all of the good one was, by the version that answered.
-    wait(lambda: answered(server)[1] + answered(server)[2] == 60 + len(order))
+    wait_until(lambda: answered(server)[1] + answered(server)[2] == 60 + len(order))
 
 
 def test_rows_without_a_unit_and_rows_that_cannot_be_read(units):
@@ -265,7 +258,7 @@ def test_versions_that_name_other_classes(tm, serve):
         tm.ok("train", f"{version}.csv", "--target", "y", "--name", "size", "--entity", "id", "--learner", "gbdt", "--param", "gbdt.n_trees=5", "-q")
     tm.ok("route", "split", "size", "1=50", "2=50")
     server = serve()
-    wait(lambda: len(arms(server, {})) == 2)
+    wait_until(lambda: len(arms(server, {})) == 2)
     path, units = "/v1/routes/size/predict", [f"c{i}" for i in range(40)]
 
     def csv_of(ids):

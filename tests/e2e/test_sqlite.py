@@ -12,6 +12,7 @@ import pytest
 
 import conftest
 from duck import Duck
+from waits import PATIENCE_S, wait_until
 
 # Commits groups of 1 to 40 rows to a file with a write-ahead log until it is killed; the log is moved to the file now and then.
 WRITER = """
@@ -110,16 +111,11 @@ def test_a_file_that_is_held_is_waited_for_then_told(tm):
         held = add(tm, "other")
         assert held.code == 6 and "another program holds the SQLite file" in held.err and "Try again when it has committed" in held.err, held.err
         assert tm("data", "show", "other").code == 3
-        end = time.monotonic() + 30
-        while (state := shown(tm))["status"] != "retrying" and time.monotonic() < end:
-            time.sleep(0.05)
-        assert state["status"] == "retrying" and state["rows"] == 100, state
+        state = wait_until(lambda: (now := shown(tm))["status"] == "retrying" and now, lambda: shown(tm))
+        assert state["rows"] == 100, state
         assert state["error"]["status"] == "unavailable" and "holds the SQLite file" in state["error"]["message"], state
         base.execute("COMMIT")
-        while shown(tm)["rows"] < 151 and time.monotonic() < end:
-            time.sleep(0.05)
-        state = shown(tm)
-        assert state["rows"] == 151 and state["status"] == "ready" and state["error"] is None, state
+        wait_until(lambda: ((now := shown(tm))["rows"], now["status"], now["error"]) == (151, "ready", None), lambda: shown(tm))
     finally:
         server.stop()
     assert counts(tm) == (151, 151, 151, 151)
@@ -136,7 +132,7 @@ def test_a_file_that_is_held_for_a_moment_is_read(tm):
         with pytest.raises(subprocess.TimeoutExpired):
             pull.wait(timeout=0.5)
         base.execute("COMMIT")
-        assert pull.wait(timeout=60) == 0, pull.stderr.read()
+        assert pull.wait(timeout=PATIENCE_S) == 0, pull.stderr.read()
     assert counts(tm) == (101, 101, 101, 101)
 
 
@@ -207,7 +203,7 @@ def test_a_schema_that_changes_in_the_middle_of_a_reading(tm, change):
     base.execute("COMMIT")
     with tm.popen([str(tm.program), "data", "pull", "rows"], cwd=tm.folder, env=tm.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                   text=True) as pull:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while accepted(tm) == 100 and time.monotonic() < end:
             time.sleep(0.001)
         pull.send_signal(signal.SIGSTOP)
@@ -215,7 +211,7 @@ def test_a_schema_that_changes_in_the_middle_of_a_reading(tm, change):
         base.execute(change)
         pull.send_signal(signal.SIGCONT)
         # A reading is of one moment: it gives what there was when it began.
-        assert pull.wait(timeout=60) == 0, pull.stderr.read()
+        assert pull.wait(timeout=PATIENCE_S) == 0, pull.stderr.read()
     assert counts(tm) == (n, n, n, n)
     assert [c["name"] for c in shown(tm)["columns"]] == ["id", "at", "w"]
     pulled = tm("data", "pull", "rows")

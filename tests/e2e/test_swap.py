@@ -8,9 +8,9 @@ import threading
 import time
 
 import bundle_reader
-import conftest
 import made_data
 import pytest
+from waits import wait_until
 
 ROW = {"plan": "basic", "months": 3, "spend": 20.5, "city": "Oslo", "joined": "2024-01-05T10:00:00"}
 PREDICT = "/v1/routes/churn/predict"
@@ -37,13 +37,6 @@ def said(server):
         return lines.read()
 
 
-def wait(what, seconds=10):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def ready(server, key):
     return sorted(server.request("GET", "/v1/status", headers=key)[2]["routes"][0]["ready"])
 
@@ -64,9 +57,9 @@ def test_a_request_may_name_a_version_that_is_ready(tm, serve, home):
         bits[version] = float(dict(zip(header.split(","), line.split(",")))["probability"])
     assert len(set(bits.values())) == 3
     server = serve()
-    wait(lambda: ready(server, home) == [3])  # the challenger
+    wait_until(lambda: ready(server, home) == [3])  # the challenger
     assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)[0] == 200
-    wait(lambda: ready(server, home) == [1, 3])  # what a rollback brings back, too
+    wait_until(lambda: ready(server, home) == [1, 3])  # what a rollback brings back, too
     for version, arm in ((2, "champion"), (1, "named"), (3, "named")):
         status, body, headers = ask(server, home, version)
         assert (status, body["version"], body["arm"]) == (200, version, arm)
@@ -101,7 +94,7 @@ def test_a_move_that_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(tm
     assert tm.ok("model", "show", "churn", "--json").json["versions"][-1]["aliases"] == "champion"  # nothing was moved
     # Another process moves it all the same: the server says why it does not follow, once.
     tm.ok("model", "promote", "churn@2")
-    wait(lambda: "model.refused" in said(server))
+    wait_until(lambda: "model.refused" in said(server))
     assert ask(server, home)[1]["version"] == 1
     tm.ok("model", "promote", "churn@3", "--force")
     tm.ok("model", "rollback", "churn")
@@ -122,7 +115,7 @@ def test_a_move_that_does_not_fit_is_refused_with_numbers_and_the_old_goes_on(tm
 def test_several_models_share_the_limit(tm, serve, home):
     tm.ok("train", "a.csv", "--target", "churned", "--name", "other", "--learner", "gbdt", "-q")
     server = serve("--memory-limit", "1GiB")
-    wait(lambda: [r["ready"] for r in server.request("GET", "/v1/status", headers=home)[2]["routes"]] == [[3], []])
+    wait_until(lambda: [r["ready"] for r in server.request("GET", "/v1/status", headers=home)[2]["routes"]] == [[3], []])
     held = [r["bytes"] for r in server.request("GET", "/v1/status", headers=home)[2]["routes"]]
     assert server.stop() == 0
     # Room for both and a little: what is only kept goes first.
@@ -149,7 +142,7 @@ def test_a_version_that_answers_its_golden_rows_otherwise_is_not_served(tm, serv
     assert status == 500 and "golden row 16" not in str(body) and "golden row 16" in said(server)
     assert ask(server, home)[1]["predictions"][0]["probability"] == first[1]["predictions"][0]["probability"]
     tm.ok("model", "promote", "churn@3")
-    wait(lambda: "model.broken" in said(server))
+    wait_until(lambda: "model.broken" in said(server))
     assert ask(server, home)[1]["version"] == 1
     assert server.request("POST", "/v1/models/churn:promote", {"version": 2}, home)[0] == 200
     assert ask(server, home)[1]["version"] == 2
@@ -193,24 +186,29 @@ def test_moves_under_an_open_load_lose_nothing_and_label_every_answer_rightly(tm
     server = serve()
     expect = ["--expect", "1=answers1.csv", "--expect", "2=answers2.csv"]
     words = ["bench", "serve", "churn", "a.csv", "--drop", "churned", "--server", server.address, "--key-file", "key", "--json"]
-    load = tm.popen([str(tm.program), *words, "--rate", "300", "--seconds", "2", *expect], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    n = 0
-    while load.poll() is None:
-        what, body = ("promote", {"version": 2}) if n % 2 == 0 else ("rollback", {})
-        status, _, reply = server.request("POST", f"/v1/models/churn:{what}", body, home)
-        assert status == 200, reply
-        n += 1
-        time.sleep(0.02)
-    out, err = load.communicate()
-    assert load.returncode == 0, err
-    report = json.loads(out)
-    assert n > 10 and all(report[k] == 0 for k in ("failed", "lost", "refused", "wrong")) and sum(report["right"].values()) == report["ok"]
-    assert min(report["right"].values()) > 0
+    n, ok, right = 0, 0, {}
+    for seconds in ("2", "8", "32"):  # longer, where few moves came
+        load = tm.popen([str(tm.program), *words, "--rate", "300", "--seconds", seconds, *expect], cwd=tm.folder, env=tm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while load.poll() is None:
+            what, body = ("promote", {"version": 2}) if n % 2 == 0 else ("rollback", {})
+            status, _, reply = server.request("POST", f"/v1/models/churn:{what}", body, home)
+            assert status == 200, reply
+            n += 1
+            time.sleep(0.02)
+        out, err = load.communicate()
+        assert load.returncode == 0, err
+        report = json.loads(out)
+        assert all(report[k] == 0 for k in ("failed", "lost", "refused", "wrong")) and sum(report["right"].values()) == report["ok"]
+        ok += report["ok"]
+        right = {version: count + right.get(version, 0) for version, count in report["right"].items()}
+        if n > 10 and min(right.values()) > 0:
+            break
+    assert n > 10 and min(right.values()) > 0
     metrics = server.request("GET", "/metrics", headers=home)[2].decode()
-    for version, count in report["right"].items():
+    for version, count in right.items():
         assert f'tidemill_predictions_total{{route="churn",version="{version}",arm="champion"}} {count}\n' in metrics
     watched = int(metrics.split('tidemill_predict_stage_duration_seconds_count{stage="predict"} ')[1].split()[0])
-    assert watched >= report["ok"] // 64
+    assert watched >= ok // 64
     assert f"tidemill_model_swaps_total {n}\n" in metrics
     # The check itself sees a wrong label: files changed round.
     result = tm(*words, "--seconds", "0.2", "--expect", "2=answers1.csv", "--expect", "1=answers2.csv")
@@ -271,7 +269,7 @@ class Asked:
 
 def test_moves_of_every_kind_under_load_fail_nobody(tm, serve, home):
     server = serve()
-    wait(lambda: ready(server, home) == [2]  or 3 in ready(server, home))
+    wait_until(lambda: ready(server, home) == [2]  or 3 in ready(server, home))
 
     def post(path, body, want=(200,)):
         status, _, said_ = server.request("POST", path, body, home)
@@ -304,4 +302,4 @@ def test_moves_of_every_kind_under_load_fail_nobody(tm, serve, home):
     assert not asked.wrong, asked.wrong[0]
     assert {version for version, _ in asked.seen} == {1, 2, 3} and "fallback" not in {arm for _, arm in asked.seen}
     # Nothing is left open: not for moves, nor for versions that went.
-    wait(lambda: n_files() <= before, 60)
+    wait_until(lambda: n_files() <= before)

@@ -65,6 +65,6 @@ def test_the_program_works_with_the_calls_that_the_unit_leaves(tmp_path):
     server = Server(program, command="run")
     assert server.request("POST", "/v1/routes/late/predict", {"rows": [ROW]}, key)[0] == 200
     body = parquet(program, "SELECT range AS id FROM range(3)")
-    status, _, reply = server.request("POST", "/v1/sources/rows/rows", body, {**key, "Content-Type": KIND}, timeout=60)
+    status, _, reply = server.request("POST", "/v1/sources/rows/rows", body, {**key, "Content-Type": KIND})
     assert (status, reply["accepted"]) == (200, 3), reply
     assert server.stop() == 0

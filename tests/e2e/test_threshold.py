@@ -2,9 +2,9 @@
 """Where the positive class begins: by a rule, recorded with what it reaches, and what the model then answers."""
 import json
 import random
-import time
 
 import pytest
+from waits import wait_until
 
 RULES = ["f1", "cost:1:10", "cost:10:1", "capacity:0.1", "precision:0.8", "recall:0.9", "0.25"]
 
@@ -85,10 +85,7 @@ def test_a_cost_or_capacity_that_changed_acts_on_the_route_at_once_and_back(tm, 
                         ("capacity:0.3", from_of(0.3)), ("0.5", own)):
         tm.write("tidemill.yaml", project % rule)
         tm.ok("apply")
-        end = time.monotonic() + 10
-        while [c for p, c in calls()] != [p >= value for p, c in calls()]:
-            assert time.monotonic() < end, (rule, calls())
-            time.sleep(0.05)
+        wait_until(lambda at=value: all(c == (p >= at) for p, c in calls()), lambda r=rule: (r, calls()))
         tm.write("some.csv", "a,b\n" + "".join(f"{a / 50},0\n" for a in range(50)))
         tm.ok("predict", "m", "some.csv", "-o", "out.csv")
         told = (tm.folder / "out.csv").read_text(encoding="utf-8").split("\n")[1:51]

@@ -4,6 +4,7 @@ import time
 
 from conftest import Server
 from made_data import churn_rows, csv_text
+from waits import wait_until
 
 PROJECT = """models:
   churn:
@@ -13,16 +14,6 @@ PROJECT = """models:
     param: [gbdt.n_trees=10]
     retrain: {retrain}
 """
-
-
-def wait_for(find, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = find()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError("nothing came")
 
 
 def history(tm, event, model="churn"):
@@ -52,9 +43,9 @@ def test_new_labels_start_a_run_and_a_cool_down_holds_the_next(tm):
         time.sleep(1.5)
         assert history(tm, "retrain.started") == []
         feed(server, 150, 3)
-        begun = wait_for(lambda: history(tm, "retrain.started"), 90)
+        begun = wait_until(lambda: history(tm, "retrain.started"))
         assert begun[0]["details"]["because"] == "labels: 300 are new" and begun[0]["actor"] == "loop"
-        wait_for(lambda: history(tm, "gate.opened") + history(tm, "gate.refused"))
+        wait_until(lambda: history(tm, "gate.opened") + history(tm, "gate.refused"))
         feed(server, 400, 4)
         time.sleep(2)
         assert len(history(tm, "retrain.started")) == 1
@@ -66,7 +57,7 @@ def test_a_live_score_below_its_bound_starts_a_run(tm):
     server = start(tm, "{worse_than: 0.1}")  # log-loss: no model of these rows is that good
     try:
         feed(server, 300, 2)
-        begun = wait_for(lambda: history(tm, "retrain.started"), 90)
+        begun = wait_until(lambda: history(tm, "retrain.started"))
         assert begun[0]["details"]["because"].startswith("score: ") and "over 300 labels" in begun[0]["details"]["because"]
     finally:
         assert server.stop() == 0
@@ -83,7 +74,7 @@ def test_models_that_are_due_at_once_run_one_after_the_other(tm):
     tm.write("data.csv", csv_text(churn_rows(900)))
     server = Server(tm, command="run")
     try:
-        wait_for(lambda: all(history(tm, "retrain.trained", n) for n in names))
+        wait_until(lambda: all(history(tm, "retrain.trained", n) for n in names))
     finally:
         assert server.stop() == 0
     spans = []

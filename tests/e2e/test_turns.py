@@ -7,7 +7,8 @@ import subprocess
 
 from conftest import Server, Tidemill
 from made_data import churn_rows, csv_text
-from test_triggers import history, start, wait_for
+from test_triggers import history, start
+from waits import wait_until
 
 
 def turns(tm):
@@ -78,7 +79,7 @@ def test_a_server_goes_on_with_the_turn_of_one_that_was_killed(tm):
             break
     server = Server(tm, command="run")
     try:
-        wait_for(lambda: turns(tm) and not is_open(tm))
+        wait_until(lambda: turns(tm) and not is_open(tm))
         status, _, told = server.request("GET", "/v1/models/churn/turns?newest=1")
         assert status == 200 and told["turns"] == turns(tm)[:1]
         assert {"because", "evidence", "rows", "candidates", "gate", "outcome", "reason"} <= set(told["turns"][0])
@@ -99,7 +100,7 @@ def test_two_projects_on_one_machine_do_not_meet(tm):
         for i, project in enumerate(projects):
             project.write("data.csv", csv_text(churn_rows(400) + churn_rows(300, seed=20 + i)))
         for project in projects:
-            wait_for(lambda project=project: history(project, "retrain.trained"))
+            wait_until(lambda project=project: history(project, "retrain.trained"))
     finally:
         assert [server.stop() for server in servers] == [0] * len(servers)
     hashes = [{t["bundle_hash"] for t in turns(project) if "bundle_hash" in t} for project in projects]
@@ -122,7 +123,7 @@ def test_a_retraining_that_would_not_fit_waits_says_why_and_goes_on(tm):
     assert status["retrain_waits"] == told["waits"]["reason"]
     server = Server(tm, "--training-memory", "4G", command="run")
     try:
-        wait_for(lambda: not is_open(tm))
+        wait_until(lambda: not is_open(tm))
     finally:
         assert server.stop() == 0
     told = turns(tm)[0]

@@ -3,7 +3,8 @@
 import os
 import pathlib
 import signal
-import time
+
+from waits import PATIENCE_S, wait_until
 
 
 def children(pid):
@@ -12,13 +13,10 @@ def children(pid):
     return {pathlib.Path(f"/proc/{child}/comm").read_text(encoding="ascii").strip(): int(child) for child in pids}
 
 
-def wait_for(tm, is_so, seconds=30):
+def wait_for(tm, is_so):
     """What `data show` says of the source once it is so."""
-    end = time.monotonic() + seconds
-    while not is_so(shown := tm.ok("data", "show", "rows", "--json").json):
-        assert time.monotonic() < end, shown
-        time.sleep(0.05)
-    return shown
+    show = lambda: tm.ok("data", "show", "rows", "--json").json
+    return wait_until(lambda: is_so(now := show()) and now, show)
 
 
 def test_a_daemon_that_can_start_no_children_ends_with_an_error(tm, serve):
@@ -26,7 +24,7 @@ def test_a_daemon_that_can_start_no_children_ends_with_an_error(tm, serve):
     tm.ok("data", "add", "rows", "--watch", "in", "--key", "id", "--every", "1s")
     server = serve(command="run")
     os.kill(children(server.process.pid)["tidemill-super"], signal.SIGKILL)
-    assert server.process.wait(timeout=10) == 6
+    assert server.process.wait(timeout=PATIENCE_S) == 6
     text = pathlib.Path(server.log.name).read_text(encoding="utf-8")
     assert "the process that starts children is gone" in text and "Start the program again" in text, text
     again = serve(command="run")  # nothing of it is in the way
@@ -38,14 +36,14 @@ def test_a_folder_that_is_gone_is_waited_for_across_a_restart(tm, serve):
     tm.ok("data", "add", "rows", "--watch", "in", "--key", "id", "--every", "1s")
     (tm.folder / "in").rename(tm.folder / "away")
     server = serve(command="run")
-    failed = wait_for(tm, lambda shown: shown["failures"] == 2)
+    failed = wait_for(tm, lambda shown: shown["failures"] >= 2)
     assert (failed["status"], failed["error"]["status"]) == ("retrying", "unavailable") and "watched folder" in failed["error"]["message"]
     server.process.kill()
     server.process.wait()
     (tm.folder / "away").rename(tm.folder / "in")
     tm.write("in/b.csv", "id,v\n1,2\n2,3\n")
     again = tm.ok("data", "show", "rows", "--json").json
-    assert (again["failures"], again["error"], again["next_at"]) == (2, failed["error"], failed["next_at"])
+    assert again["failures"] >= failed["failures"] and again["error"] == failed["error"] and again["next_at"] >= failed["next_at"]
     serve(command="run")
     shown = wait_for(tm, lambda shown: shown["rows"] == 2 and shown["status"] == "ready")
     assert (shown["failures"], shown["error"]) == (0, None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel once around: train, serve, log, labels, retrain, gate, promote, roll back."""
 import json
-import time
 
 import made_data
+from waits import wait_until
 
 
 def train(tm, rows, *words, name="churn"):
@@ -33,11 +33,8 @@ def champion(server):
     return int(headers["X-Tidemill-Version"])
 
 
-def wait_champion(server, version, seconds=2):
-    end = time.monotonic() + seconds
-    while champion(server) != version:
-        assert time.monotonic() < end, f"the server still answers with version {champion(server)}"
-        time.sleep(0.01)
+def wait_champion(server, version):
+    wait_until(lambda: champion(server) == version, lambda: f"the server still answers with version {champion(server)}")
 
 
 def test_the_wheel_turns_once(tm, serve):

@@ -13,6 +13,7 @@ import threading
 import time
 
 from conftest import Server
+from waits import PATIENCE_S
 
 PROJECT = """sources:
   events: {push: true, key: id}
@@ -65,7 +66,7 @@ class Loops:
 
     def predict(self, rows, route="wheel"):
         """Answers in order, each checked."""
-        status, headers, body = self.server.request("POST", f"/v1/routes/{route}/predict", {"rows": [asked(r) for r in rows]}, self.headers, timeout=30)
+        status, headers, body = self.server.request("POST", f"/v1/routes/{route}/predict", {"rows": [asked(r) for r in rows]}, self.headers)
         assert status == 200, (status, body)
         ids = [p["id"] for p in body["predictions"]]
         assert len(set(ids)) == len(rows) and all(ids) and int(headers["X-Tidemill-Version"]) >= 1
@@ -89,17 +90,17 @@ class Loops:
 
     def push(self, n):
         rows = "id,town,x\n" + "".join(f"{self.town}-{i},t{self.town},{self.rng.random():.3f}\n" for i in range(n))
-        status, _, body = self.server.request("POST", "/v1/sources/events/rows", rows, {"Content-Type": "text/csv", **self.headers}, timeout=30)
+        status, _, body = self.server.request("POST", "/v1/sources/events/rows", rows, {"Content-Type": "text/csv", **self.headers})
         assert status == 200 and body["accepted"] == n, (status, body)
 
     def label(self, n, share=None, route="wheel"):
         rows = rows_of(self.town, self.share if share is None else share, n, self.rng)
         _, given = self.predict(rows, route)
         labels = [{"prediction_id": p["id"], "label": r["y"]} for p, r in zip(given, rows)]
-        status, _, body = self.server.request("POST", "/v1/labels", {"labels": labels}, self.headers, timeout=30)
+        status, _, body = self.server.request("POST", "/v1/labels", {"labels": labels}, self.headers)
         assert status == 200 and body["joined"] == n, (status, body)
 
-    def turn(self, seconds=180):
+    def turn(self, seconds=900):
         """The world moves, and the wheel goes around once; seconds until a better version answers."""
         before, begun = self.champion(), time.monotonic()
         self.town += 1
@@ -127,7 +128,7 @@ class Loops:
     def believed(self, route):
         return statistics.mean(p["probability"] for p in self.predict(rows_of(self.town, 0.5, 20, self.rng), route)[1])
 
-    def regret(self, seconds=300):
+    def regret(self, seconds=900):
         """A version is promoted for what it learned of a town, and the town turns around: it goes back by itself, or another one learns of that first."""
         begun, before = time.monotonic(), len(self.rolled_back())
         while len(self.rolled_back()) == before:
@@ -168,7 +169,7 @@ class Loops:
     def end(self):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(60)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive(), "a client hangs"
         code = self.server.stop()
         assert code == 0, f"the server exits {code}"

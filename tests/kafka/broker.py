@@ -20,7 +20,8 @@ HERE, BUILD = ROOT / "tests" / "kafka", ROOT / "build" / "kafka"
 sys.path += [str(ROOT / "tools"), str(ROOT / "tests" / "e2e")]
 
 import pypi  # noqa: E402  pylint: disable=wrong-import-position
-from servers import Database, free_port  # noqa: E402  pylint: disable=wrong-import-position
+from servers import Database  # noqa: E402  pylint: disable=wrong-import-position
+from waits import free_port  # noqa: E402  pylint: disable=wrong-import-position
 
 pypi.python_of(HERE / "requirements.txt", BUILD / "python")
 sys.path += [str(folder) for folder in (BUILD / "python" / "lib").glob("python3*/site-packages")]
@@ -143,21 +144,21 @@ class Broker(Database):
     def create(self, topic, partitions=1, **config):
         """Make a topic; settings of it have _ for a dot in their names."""
         made = NewTopic(topic, partitions, 1, config={name.replace("_", "."): str(value) for name, value in config.items()})
-        self.admin.create_topics([made], operation_timeout=10)[topic].result(30)
+        self.admin.create_topics([made], operation_timeout=60)[topic].result(180)
 
     def delete(self, topic):
         """Remove a topic; on return nobody sees it."""
-        self.admin.delete_topics([topic], operation_timeout=10)[topic].result(30)
+        self.admin.delete_topics([topic], operation_timeout=60)[topic].result(180)
 
     def add_partitions(self, topic, n):
         """Have n partitions in all."""
-        self.admin.create_partitions([NewPartitions(topic, n)])[topic].result(30)
+        self.admin.create_partitions([NewPartitions(topic, n)])[topic].result(180)
 
     def cut(self, topic, partitions=1):
         """Remove all records of a topic, as a retention does."""
         ends = [TopicPartition(topic, k, self.ends(topic, k)[1]) for k in range(partitions)]
         for done in self.admin.delete_records(ends).values():
-            done.result(30)
+            done.result(180)
 
     def ends(self, topic, partition=0):
         """The first offset of a partition and the one behind its last."""

@@ -67,7 +67,7 @@ def stop(process):
     """Ask a program to end; its exit code."""
     process.send_signal(signal.SIGTERM)
     try:
-        return process.wait(timeout=60)
+        return process.wait(timeout=180)
     except subprocess.TimeoutExpired:
         return "none"
 
@@ -110,7 +110,7 @@ class Sender(threading.Thread):
         """How many were sent, all of them there."""
         self.is_over = True
         self.join()
-        assert self.producer.flush(60) == 0 and not self.failed, self.failed
+        assert self.producer.flush(180) == 0 and not self.failed, self.failed
         return self.n
 
 
