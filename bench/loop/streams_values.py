@@ -262,10 +262,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("streams", nargs="*", metavar="STREAM")
     options = parser.parse_args()
-    streams.STREAMS.update({one.__name__: one for one in REAL + MADE})
+    every = {one.__name__: one for one in REAL + MADE}
     streams.print_head()
-    for name in options.streams or [one.__name__ for one in REAL + MADE]:
-        streams.print_row(name, streams.run(name, pathlib.Path()))
+    for name in options.streams or every:
+        streams.print_row(name, streams.run(every[name], pathlib.Path()))
 
 
 if __name__ == "__main__":
