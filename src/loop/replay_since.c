@@ -27,7 +27,7 @@
 #define BLOCK_LABELS 100.0
 #define BLOCKS_MIN 10.0
 #define BLOCKS_MAX 100.0 /* of the mean */
-#define UNUSUAL 3.0      /* standard deviations of blocks */
+#define UNUSUAL 2.5      /* standard deviations of blocks */
 #define SURE 2.0         /* standard errors */
 #define RIDGE_LABELS 10.0
 #define GAIN_MEMORY 20000.0
