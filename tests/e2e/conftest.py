@@ -73,7 +73,12 @@ class Server:
         self.log = open(tm.folder / f"server-{self.port}.log", "w+", encoding="utf-8")
         self.process = tm.popen([str(tm.program), command, "--listen", self.address, *words], cwd=tm.folder, env=tm.env,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def said(self):
         """What is in its log."""
