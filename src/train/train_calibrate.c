@@ -353,6 +353,12 @@ static tm_status no_rows(const char *asked, tm_err *err) {
     return st;
 }
 
+/* Answers of a fit that the budget ended, of which the refit has many times the rounds: a map of
+ * theirs would bend answers that are surer already. */
+static bool is_hurried(const tm_search *s) {
+    return s->n_blend == 1 && s->candidates[s->best].is_hurried;
+}
+
 static tm_status calibrate(job *j, const char *asked, tm_calibration *out, tm_err *err) {
     const tm_search *s = j->search;
     if (asked != NULL) {
@@ -367,6 +373,10 @@ static tm_status calibrate(job *j, const char *asked, tm_calibration *out, tm_er
         j->reason =
             s->valid_pred != NULL ? "too few validation rows" : "there were no validation rows";
         return asked != NULL ? no_rows(asked, err) : TM_OK;
+    }
+    if (asked == NULL && is_hurried(s)) {
+        j->reason = "the budget ended the fit that answered the validation rows";
+        return TM_OK;
     }
     j->tried = json_array();
     TM_TRY(try_methods(j, asked, err));

@@ -16,6 +16,7 @@
 #define ROUNDS_MAX 3000.0
 #define FEW_ROWS 3000u
 #define MANY_ROWS 50000u
+#define HUGE_ROWS 400000u
 #define CHOICES_MAX 8u
 #define LEARNERS_MAX 16u
 #define FOREST_LEAVES 1024.0 /* a forest of 200 trees is 6 MB then, at the most */
@@ -59,12 +60,19 @@ static uint32_t choose_gbdt(const tm_train_data *data, gbdt_choice *out) {
         out[n++] = xgboost;
         out[n++] = tiny_trees;
         out[n++] = large_trees;
-    } else {
+    } else if (data->n_train < HUGE_ROWS) {
         out[n++] = quick;
         out[n++] = large_trees;
         out[n++] = lightgbm;
         out[n++] = small_trees;
         out[n++] = huge_trees;
+        out[n++] = tiny_trees;
+    } else { /* the largest first: there may be no room for all */
+        out[n++] = quick;
+        out[n++] = large_trees;
+        out[n++] = huge_trees;
+        out[n++] = lightgbm;
+        out[n++] = small_trees;
         out[n++] = tiny_trees;
     }
     return n;
@@ -85,6 +93,10 @@ static void set_number(const tm_model_ops *ops, tm_params *params, const char *n
             params->values[i] = fmin(fmax(value, ops->params[i].min), ops->params[i].max);
         }
     }
+}
+
+void tm__candidate_set(tm_candidate *candidate, const char *name, double value) {
+    set_number(candidate->ops, &candidate->params, name, value);
 }
 
 static void set_choice(const tm_model_ops *ops, tm_params *params, const gbdt_choice *choice) {

@@ -31,8 +31,6 @@
 /* The rounds that early stopping kept were found with fewer rows: more rows carry somewhat more
  * rounds. */
 #define ROUNDS_FACTOR 1.1
-/* Of rounds that the budget ended on a sample: many times the rows carry at least so many more. */
-#define ROUNDS_HURRIED 2.5
 
 static tm_cost get_limit(const tm_train_options *options) {
     const double us =
@@ -120,5 +118,6 @@ double tm__cost_refit_rounds(const tm_candidate *candidate) {
     }
     /* As many as the trials were allowed, at the most: the limit of what an answer costs. */
     const double most = fmax(tm__candidate_param(candidate, "n_trees", rounds), rounds);
-    return fmin(ceil(rounds * ROUNDS_HURRIED), most);
+    const double wanted = fmax(rounds * TM_ROUNDS_HURRIED, tm__steps_wanted(candidate));
+    return fmin(ceil(wanted), most);
 }

@@ -85,8 +85,9 @@ tm_need tm__search_refit_need(const tm_search *search, const tm_candidate *c) {
     const double patience = tm__candidate_param(c, "early_stopping", 0);
     const double waited = patience > 0 && !c->is_cut && c->n_rounds > 0 ? patience : 0.0;
     const double rounds = (double)c->n_rounds;
-    /* What is hurried ends where the budget does: room for the rounds seen is enough. */
-    const double wanted = c->is_hurried ? rounds : tm__cost_refit_rounds(c);
+    /* What is hurried ends where the budget does: room for the rounds of a trial is enough. */
+    const double wanted =
+        c->is_hurried ? fmax(rounds, tm__steps_wanted(c)) : tm__cost_refit_rounds(c);
     const double by_rounds = rounds > 0 ? wanted / (rounds + waited) : 1.0;
     const double by_rows = (double)search->data->n_train / (double)c->n_fit_rows;
     const double scale = by_rows * by_rounds / c->n_folds;
@@ -146,6 +147,19 @@ static bool has_room(const tm_budget *whole, const tm_rung *rung, const tm_candi
                          times_longer(next, like);
     const tm_need need = {.work = (double)like->work * folds, .ns = like->seconds * 1e9 * folds};
     return tm__budget_has_room(&part, need);
+}
+
+/* The same of the first rung's list, with larger steps where many rows want more rounds than there
+ * is room for. One that is like an earlier one but starved would only look worse. */
+static bool make_room(tm_budget *whole, tm_search *search, const tm_rung *rung, uint32_t i) {
+    tm_candidate *next = &search->candidates[i];
+    const bool is_large = search->data->n_train > RUNG0_ROWS;
+    while (!has_room(whole, rung, next, &search->candidates[0])) {
+        if (!is_large || !tm__steps_lengthen(search, next)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Draws near the best while the budget lasts; without a budget, a number that depends on the data
@@ -252,9 +266,7 @@ static tm_status first_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, tm_
     }
     tm_status st = first_trial(ctx, search, &rung, err);
     for (uint32_t i = 1; st == TM_OK && i < n_listed; i++) {
-        /* One that is like an earlier one but starved would only look worse. */
-        if (tm__ctx_is_spent(ctx) ||
-            !has_room(ctx->budget, &rung, &search->candidates[i], &search->candidates[0])) {
+        if (tm__ctx_is_spent(ctx) || !make_room(ctx->budget, search, &rung, i)) {
             continue; /* a cheaper one may follow */
         }
         tm__ctx_progress(ctx, "search", i, n_listed, search->candidates[i].ops->name);
@@ -318,6 +330,10 @@ static tm_status next_rung(tm_ctx *ctx, tm_search *search, uint64_t n_rows, uint
     search->rung_rows = rung.n_rows;
     search->has_best = false;
     settle_metric(search, &rung);
+    tm_budget equal = tm__budget_part(ctx->budget, 1.0 / (double)n);
+    for (uint32_t i = 0; i < n; i++) {
+        tm__steps_fit(search, &search->candidates[order[i]], &rung.folds[0], is_full, &equal);
+    }
     tm_status st = TM_OK;
     for (uint32_t i = 0; st == TM_OK && i < n; i++) {
         if (i > 0 && tm__ctx_is_spent(ctx)) {

@@ -2,7 +2,7 @@
 /*
  * The parts of a search: rungs (rows in folds), trials (one candidate on a rung), costs (what a
  * model may take at prediction). Not for other files than train_{search,rung,trial,cost,candidate,
- * draw,mix,blend,stack,team,fit}.
+ * steps,draw,mix,blend,stack,team,fit}.
  */
 #ifndef TM_TRAIN_TRAIN_SEARCH_PRIV_H
 #define TM_TRAIN_TRAIN_SEARCH_PRIV_H
@@ -105,6 +105,19 @@ TM_NODISCARD tm_status tm__trial_score(const tm_search *search, const tm_rung *r
 /* ---- train_candidate.c ---- */
 /** Rounds and patience that follow from the other parameters and from what answers may cost. */
 void tm__candidate_settle(const tm_search *search, tm_candidate *candidate);
+/** Set a parameter of its learner, within its bounds; nothing where it has none of that name. */
+void tm__candidate_set(tm_candidate *candidate, const char *name, double value);
+
+/* ---- train_steps.c ---- */
+/** Rounds that a trial of boosting should reach at its learning rate; 1 for others. */
+double tm__steps_wanted(const tm_candidate *candidate);
+/** A larger learning rate for boosting; false where there is none larger, or parameters were given.
+ */
+bool tm__steps_lengthen(const tm_search *search, tm_candidate *candidate);
+/** Steps so large that a fit of the fold reaches far enough within a part of the budget, by what
+ * its last trial took; is_last: the refit makes no more rounds. */
+void tm__steps_fit(const tm_search *search, tm_candidate *candidate, const tm_fold *fold,
+                   bool is_last, tm_budget *part);
 
 /* ---- train_search.c ---- */
 /** What a refit of a candidate on all rows will take, by its last trial. */
@@ -118,6 +131,8 @@ TM_NODISCARD tm_status tm__team_fit(tm_ctx *ctx, tm_search *search, const tm_fit
                                     double share, tm_final *out, tm_err *err);
 
 /* ---- train_cost.c ---- */
+/* Of rounds that the budget ended on a sample: many times the rows carry at least so many more. */
+#define TM_ROUNDS_HURRIED 2.5
 /* What models may cost where they answer, of which all follows from their parameters and rounds. */
 typedef struct tm_cost {
     double us;    /* a row alone, at most, of a model that lies in a cache */
