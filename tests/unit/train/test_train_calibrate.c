@@ -101,6 +101,21 @@ static void a_bent_curve_takes_isotonic_regression(void **state) {
     done(&c);
 }
 
+static void a_fit_that_the_budget_ended_gets_a_map_only_if_asked(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        calibrate_case c;
+        init(&c, 4000, 1, 0.4, 0.8);
+        c.search.n_blend = 1;
+        c.search.candidates[0].is_hurried = true;
+        c.options.calibrate = i == 0 ? NULL : "platt";
+        run(&c, TM_OK);
+        assert_string_equal(tm__json_text(c.record, "method", ""), i == 0 ? "none" : "platt");
+        assert_true(i > 0 || strstr(tm__json_text(c.record, "reason", ""), "budget") != NULL);
+        done(&c);
+    }
+}
+
 static void what_is_asked_for_is_done(void **state) {
     (void)state;
     static const char *const names[] = {"platt", "isotonic", "none", "platt", "temperature"};
@@ -178,6 +193,7 @@ int main(void) {
         cmocka_unit_test(answers_that_are_right_stay_as_they_are),
         cmocka_unit_test(answers_that_are_too_sure_are_mended),
         cmocka_unit_test(a_bent_curve_takes_isotonic_regression),
+        cmocka_unit_test(a_fit_that_the_budget_ended_gets_a_map_only_if_asked),
         cmocka_unit_test(what_is_asked_for_is_done),
         cmocka_unit_test(what_cannot_be_done_is_refused),
         cmocka_unit_test(few_rows_none_and_no_classes_are_no_error),
