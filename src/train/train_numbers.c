@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A column of numbers that a few other values made text: "n/a", "12 EUR", a line of totals. It is
- * then learned from as a category, where each number is a name of its own, and nothing else says
- * so.
+ * A column of numbers that is text: for a few other values ("n/a", a line of totals), or because
+ * they are formatted for people: 1,279.40, $5, 12 %. It is then learned from as a category, where
+ * each number is a name of its own, or left out as an identifier, and nothing else says so.
  */
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "train/train_priv.h"
@@ -18,8 +20,66 @@ typedef struct count {
     uint32_t n_distinct;                       /* numbers */
 } count;
 
+typedef bool is_number_fn(tm_str text);
+
+static bool is_plain(tm_str text) {
+    double value = 0;
+    return tm__str_to_f64(text, &value);
+}
+
+/* Drop a prefix or a suffix of a list; whether there was one. */
+static bool drop_mark(tm_str *text, const char *const *marks) {
+    for (; *marks != NULL; marks++) {
+        const size_t n = strlen(*marks);
+        if (text->len > n && memcmp(text->ptr, *marks, n) == 0) {
+            *text = tm__str_trim((tm_str){text->ptr + n, text->len - n});
+            return true;
+        }
+        if (text->len > n && memcmp(text->ptr + text->len - n, *marks, n) == 0) {
+            *text = tm__str_trim((tm_str){text->ptr, text->len - n});
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Digits, of which each three are apart by commas, and a fraction or none. */
+static bool is_grouped(tm_str text) {
+    size_t i = 0, n_digits = 0, n_groups = 0;
+    for (; i < text.len && text.ptr[i] != '.'; i++) {
+        if (text.ptr[i] == ',') {
+            if (n_digits == 0 || n_digits > 3 || (n_groups > 0 && n_digits != 3)) {
+                return false;
+            }
+            n_groups++;
+            n_digits = 0;
+        } else if (isdigit((unsigned char)text.ptr[i])) {
+            n_digits++;
+        } else {
+            return false;
+        }
+    }
+    for (size_t k = i + 1; k < text.len; k++) {
+        if (!isdigit((unsigned char)text.ptr[k])) {
+            return false;
+        }
+    }
+    return n_groups > 0 && n_digits == 3;
+}
+
+/* A number as people write it: a currency, a percent sign, commas between thousands. */
+static bool is_formatted(tm_str text) {
+    static const char *const signs[] = {"-", "+", NULL};
+    static const char *const marks[] = {"$", "\xe2\x82\xac", "\xc2\xa3", "\xc2\xa5", "%", NULL};
+    (void)drop_mark(&text, signs);
+    const bool is_marked = drop_mark(&text, marks);
+    (void)drop_mark(&text, signs);
+    return is_grouped(text) || (is_marked && is_plain(text));
+}
+
 /* False when out of memory. */
-static bool count_numbers(const tm_column *column, uint64_t n_rows, count *out) {
+static bool count_numbers(const tm_column *column, uint64_t n_rows, is_number_fn *is_one_of,
+                          count *out) {
     const uint32_t n_texts = tm__dict_count(column->dict);
     bool *const is_number = tm__mem_zalloc((size_t)n_texts + 1, sizeof(bool));
     *out = (count){0};
@@ -27,8 +87,7 @@ static bool count_numbers(const tm_column *column, uint64_t n_rows, count *out) 
         return false;
     }
     for (uint32_t i = 0; i < n_texts; i++) {
-        double value = 0;
-        is_number[i] = tm__str_to_f64(tm__str_trim(tm__dict_get(column->dict, i)), &value);
+        is_number[i] = is_one_of(tm__str_trim(tm__dict_get(column->dict, i)));
         out->n_distinct += is_number[i];
     }
     for (uint64_t row = 0; row < n_rows && out->n_distinct > 0; row++) {
@@ -44,34 +103,59 @@ static bool count_numbers(const tm_column *column, uint64_t n_rows, count *out) 
     return true;
 }
 
+static bool is_most(const count *c) {
+    return c->n_values >= ROWS_LEAST && c->n_distinct >= DISTINCT_LEAST &&
+           (double)c->n_numbers >= NUMBERS_LEAST * (double)c->n_values;
+}
+
+static void find_plain(const tm_column *column, const count *c, json_t *list) {
+    char text[256];
+    (void)snprintf(text, sizeof(text),
+                   "is text, but %llu of its %llu values are numbers: row %llu has the first "
+                   "that is none",
+                   (unsigned long long)c->n_numbers, (unsigned long long)c->n_values,
+                   (unsigned long long)c->first_other);
+    tm__train_find(list, "mostly_numbers", column->name,
+                   json_pack("{s:I, s:I, s:I}", "numbers", (json_int_t)c->n_numbers, "values",
+                             (json_int_t)c->n_values, "row", (json_int_t)c->first_other),
+                   "Mend those values or leave them empty, or say what is meant: "
+                   "TRY_CAST(... AS DOUBLE) in --sql.",
+                   text);
+}
+
+static void find_formatted(const tm_column *column, const count *c, json_t *list) {
+    char text[256];
+    (void)snprintf(text, sizeof(text),
+                   "is text, but %llu of its %llu values are formatted numbers: with a currency, "
+                   "a percent sign or commas between thousands",
+                   (unsigned long long)c->n_numbers, (unsigned long long)c->n_values);
+    tm__train_find(list, "formatted_numbers", column->name,
+                   json_pack("{s:I, s:I}", "numbers", (json_int_t)c->n_numbers, "values",
+                             (json_int_t)c->n_values),
+                   "Make numbers of them where the rows come from, or in --sql: "
+                   "TRY_CAST(regexp_replace(COLUMN, '[^0-9.-]', '', 'g') AS DOUBLE).",
+                   text);
+}
+
 tm_status tm__train_find_numbers(const tm_table *table, uint32_t target, const tm_schema *roles,
                                  json_t *list, tm_err *err) {
+    const uint64_t n_rows = tm__table_rows(table);
     for (uint32_t col = 0; col < tm__table_cols(table); col++) {
         const tm_column *const column = tm__table_column(table, col);
-        count c;
-        char text[256];
+        count plain, formatted;
         if (col == target || column->type != TM_TYPE_TEXT ||
             (roles != NULL && roles->cols[col].role != TM_ROLE_FEATURE)) {
             continue;
         }
-        if (!count_numbers(column, tm__table_rows(table), &c)) {
+        if (!count_numbers(column, n_rows, is_plain, &plain) ||
+            !count_numbers(column, n_rows, is_formatted, &formatted)) {
             return TM_FAIL(err, TM_E_NOMEM, "no memory to look at columns");
         }
-        if (c.n_values < ROWS_LEAST || c.n_numbers == c.n_values || c.n_distinct < DISTINCT_LEAST ||
-            (double)c.n_numbers < NUMBERS_LEAST * (double)c.n_values) {
-            continue;
+        if (is_most(&plain) && plain.n_numbers < plain.n_values) {
+            find_plain(column, &plain, list);
+        } else if (is_most(&formatted)) {
+            find_formatted(column, &formatted, list);
         }
-        (void)snprintf(text, sizeof(text),
-                       "is text, but %llu of its %llu values are numbers: row %llu has the first "
-                       "that is none",
-                       (unsigned long long)c.n_numbers, (unsigned long long)c.n_values,
-                       (unsigned long long)c.first_other);
-        tm__train_find(list, "mostly_numbers", column->name,
-                       json_pack("{s:I, s:I, s:I}", "numbers", (json_int_t)c.n_numbers, "values",
-                                 (json_int_t)c.n_values, "row", (json_int_t)c.first_other),
-                       "Mend those values or leave them empty, or say what is meant: "
-                       "TRY_CAST(... AS DOUBLE) in --sql.",
-                       text);
     }
     return TM_OK;
 }

@@ -423,7 +423,8 @@ void tm__train_find(json_t *list, const char *kind, const char *column, json_t *
                     const char *hint, const char *text);
 /**
  * train_numbers.c: append "mostly_numbers" for each text column of which all but a few values are
- * numbers. roles: features alone are looked at; NULL: all columns. One pass; TM_E_NOMEM.
+ * numbers, and "formatted_numbers" where they are so as people write them ($1,279.40). roles:
+ * features alone are looked at; NULL: all columns. Two passes; TM_E_NOMEM.
  */
 TM_NODISCARD tm_status tm__train_find_numbers(const tm_table *table, uint32_t target,
                                               const tm_schema *roles, json_t *list, tm_err *err);

@@ -64,6 +64,45 @@ static void a_column_of_numbers_with_a_few_words_is_told(void **state) {
     }
 }
 
+/* A text column of values by a format of whole numbers and a fraction. */
+static tm_table *make_formatted(const char *format) {
+    tm_table_builder *builder = tm__builder_create();
+    tm_table *table = NULL;
+    assert_int_equal(tm__builder_add_column(builder, "x", TM_TYPE_TEXT, NULL), TM_OK);
+    for (uint32_t i = 0; i < 60; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, format, i + 1, 100 + i);
+        const tm_cell one = {.type = TM_TYPE_TEXT, .text = tm__str(text)};
+        assert_int_equal(tm__builder_add_row(builder, &one, NULL), TM_OK);
+    }
+    assert_int_equal(tm__builder_finish(builder, &table, NULL), TM_OK);
+    return table;
+}
+
+static void numbers_as_people_write_them_are_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *format;
+        bool is_told;
+    } cases[] = {
+        {"%u,%u", true},    {"$%u.%u", true},          {"-$%u,%u.50", true},      {"$-%u", true},
+        {"%u.%u %%", true}, {"\xe2\x82\xac %u", true}, {"%u \xe2\x82\xac", true}, {"%u", false},
+        {"v%u", false},     {"%u,5", false},           {"%u-%u", false},          {"#%u", false},
+        {",%u,%u", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tm_table *const table = make_formatted(cases[i].format);
+        json_t *const list = json_array();
+        print_message("%s\n", cases[i].format);
+        assert_int_equal(tm__train_find_numbers(table, UINT32_MAX, NULL, list, NULL), TM_OK);
+        assert_int_equal(json_array_size(list), cases[i].is_told ? 1 : 0);
+        const char *kind = tm__json_text(json_array_get(list, 0), "kind", "formatted_numbers");
+        assert_string_equal(kind, "formatted_numbers");
+        json_decref(list);
+        tm__table_unref(table);
+    }
+}
+
 static void the_target_and_what_is_no_feature_are_left_alone(void **state) {
     (void)state;
     static const numbers_case c = {"", 500, 60, 100, 0};
@@ -86,6 +125,7 @@ static void the_target_and_what_is_no_feature_are_left_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_column_of_numbers_with_a_few_words_is_told),
+        cmocka_unit_test(numbers_as_people_write_them_are_told),
         cmocka_unit_test(the_target_and_what_is_no_feature_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
