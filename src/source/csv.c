@@ -8,7 +8,7 @@
  *     stream   see csv_pipe.c
  *
  * 1. Both give the same values and types, because a type depends on all cells and nothing else, but
- *    for a decimal comma, which the first block shows (csv_comma.c).
+ *    for styles of numbers, which the first block shows (csv_comma.c, csv_format.c).
  * 2. The first file says which columns there are and whether there is a header; the others must
  *    have the same columns, in any order.
  */
@@ -338,6 +338,27 @@ static tm_status run_block(reader *r, uint64_t first, uint64_t n_records, tm_err
     return TM_OK;
 }
 
+/* Columns of texts and dates have no style of numbers, and those of numbers may have one that could
+ * be told from nothing else. */
+static tm_status match_styles(reader *r, uint64_t n_records, tm_err *err) {
+    for (uint32_t col = 0; col < r->n_cols; col++) {
+        const tm_csv_column *const c = &r->cols[col];
+        const bool is_number = c->type == TM_TYPE_INT || c->type == TM_TYPE_FLOAT;
+        if (c->type != TM_TYPE_NONE && !is_number) { /* declared, or found by a pass before */
+            tm__csv_unset_style(r->scanner, c->field);
+        }
+        if (c->wanted == NULL || !is_number || tm__csv_dialect(r->scanner).delimiter != ',' ||
+            tm__csv_style(r->scanner, c->field) != 0) {
+            continue;
+        }
+        const char style = tm__csv_find_format(r->scanner, c->field, n_records, true);
+        if (style != 0 && !tm__csv_set_style(r->scanner, c->field, style)) {
+            return TM_FAIL(err, TM_E_NOMEM, "no memory for the columns of '%s'", r->path);
+        }
+    }
+    return TM_OK;
+}
+
 tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_records, tm_err *err) {
     sample s = {0};
     r->path = r->paths[number];
@@ -358,17 +379,11 @@ tm_status tm__csv_reader_open(reader *r, uint32_t number, uint64_t *out_n_record
         tm_err_at(err, r->path, 0, 0);
         return TM_E_DATA;
     }
-    TM_TRY(tm__csv_find_commas(r->scanner, *out_n_records, err));
+    TM_TRY(tm__csv_find_styles(r->scanner, *out_n_records, err));
     TM_TRY(sample_init(r, *out_n_records, &s, err));
     const tm_status st = r->cols == NULL ? init_columns(r, &s, err) : match_columns(r, &s, err);
     tm__mem_free(s.room);
-    for (uint32_t col = 0; st == TM_OK && col < r->n_cols; col++) {
-        const tm_schema_column *const wanted = r->cols[col].wanted;
-        if (wanted != NULL && wanted->type != TM_TYPE_INT && wanted->type != TM_TYPE_FLOAT) {
-            tm__csv_unset_comma(r->scanner, r->cols[col].field);
-        }
-    }
-    return st;
+    return st == TM_OK ? match_styles(r, *out_n_records, err) : st;
 }
 
 void tm__csv_reader_close(reader *r) {

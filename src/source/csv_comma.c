@@ -116,13 +116,14 @@ static uint32_t look_at(const tm_csv_scanner *s, const tm_csv_field *cell, uint6
                : kinds;
 }
 
-tm_status tm__csv_find_commas(tm_csv_scanner *s, uint64_t n_records, tm_err *err) {
+/* Of files between other delimiters than commas. */
+static bool find_commas(tm_csv_scanner *s, uint64_t n_records) {
     const uint32_t n_cols = tm__csv_cols(s);
     const uint64_t first = n_records > 1; /* may hold names */
     const tm_csv_field *const fields = tm__csv_fields(s) + first * n_cols;
     uint32_t all = 0;
-    if (tm__csv_dialect(s).delimiter == ',' || n_cols < 2) {
-        return TM_OK;
+    if (n_cols < 2) {
+        return true;
     }
     uint32_t *const kinds = tm__mem_zalloc(n_cols, sizeof(*kinds));
     bool is_set = kinds != NULL;
@@ -131,8 +132,41 @@ tm_status tm__csv_find_commas(tm_csv_scanner *s, uint64_t n_records, tm_err *err
         all |= kinds[col];
     }
     for (uint32_t col = 0; is_set && (all & TM_COMMA_DECIMAL) != 0 && col < n_cols; col++) {
-        is_set = kinds[col] == 0 || tm__csv_set_comma(s, col);
+        is_set = kinds[col] == 0 || tm__csv_set_style(s, col, 'c');
     }
     tm__mem_free(kinds);
-    return is_set ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for %u columns", n_cols);
+    return is_set;
+}
+
+static bool find_formats(tm_csv_scanner *s, uint64_t n_records) {
+    bool is_set = true;
+    for (uint32_t col = 0; is_set && col < tm__csv_cols(s); col++) {
+        const char style = tm__csv_find_format(s, col, n_records, false);
+        is_set = style == 0 || tm__csv_set_style(s, col, style);
+    }
+    return is_set;
+}
+
+tm_status tm__csv_find_styles(tm_csv_scanner *s, uint64_t n_records, tm_err *err) {
+    const bool is_found = tm__csv_dialect(s).delimiter == ',' ? find_formats(s, n_records)
+                                                              : find_commas(s, n_records);
+    return is_found ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "no memory for %u columns", tm__csv_cols(s));
+}
+
+/* --- styles --- */
+
+bool tm__csv_is_style(char style) {
+    return style != 0 && strchr("c,$%EPY", style) != NULL;
+}
+
+bool tm__csv_is_styled(char style, tm_str text) {
+    char one = 0;
+    if (style == 'c') {
+        return (tm__csv_comma_kind(text) & (TM_COMMA_GROUPED | TM_COMMA_DECIMAL)) != 0;
+    }
+    return tm__csv_is_formatted(text, &one) && one == style;
+}
+
+tm_str tm__csv_style_write(char style, tm_str text, char *room) {
+    return style == 'c' ? tm__csv_comma_write(text, room) : tm__csv_format_write(text, room);
 }

@@ -6,6 +6,7 @@
  *     csv_scan.c   blocks of whole records, cut into fields; the dialect
  *     csv_kind.c   whether a file is text
  *     csv_comma.c  numbers with a decimal comma
+ *     csv_format.c numbers as people read them
  *     csv_cell.c   what one field can be, and its value
  *     csv.c        files to columns: header, types, passes
  *     csv_pipe.c   files to parts that threads work on and that leave in order (parts.c)
@@ -54,7 +55,7 @@ typedef struct tm_csv_dialect {
 typedef struct tm_csv_field {
     uint32_t start; /* in the block's data */
     uint32_t len;   /* TM_CSV_MADE is set when its text is not that of its bytes: quotes in it are
-                       doubled, or it is a number with a decimal comma */
+                       doubled, or it is a number of its column's style */
 } tm_csv_field;
 
 typedef struct tm_csv_scanner tm_csv_scanner;
@@ -114,7 +115,7 @@ char *tm__csv_part_text(tm_csv_scanner *part, size_t *out_len, uint64_t *out_lin
 bool tm__csv_is_done(const tm_csv_scanner *scanner);
 
 /** Text of a field. One that is TM_CSV_MADE is made plain in `room`, which holds its length:
- * without the second of two quotes, or with a decimal point. */
+ * without the second of two quotes, or a number as programs write it. */
 tm_str tm__csv_text(const tm_csv_scanner *scanner, tm_csv_field field, char *room);
 
 /* Numbers with a decimal comma. */
@@ -129,15 +130,39 @@ uint32_t tm__csv_comma_kind(tm_str text);
 /** A text that is GROUPED or DECIMAL with a decimal point and without marks, in `room`, which holds
  * its length. */
 tm_str tm__csv_comma_write(tm_str text, char *room);
-/** Find the columns with a decimal comma in the first block, which has n_records: their fields are
- * TM_CSV_MADE from there on, in parts too. TM_E_NOMEM. Cost: a look at each field of the block. */
-TM_NODISCARD tm_status tm__csv_find_commas(tm_csv_scanner *scanner, uint64_t n_records,
+
+/* Numbers as people read them, csv_format.c. */
+
+/** Whether a text is a number, plain or so written. *out_style: that of its mark, or ',' for commas
+ * between thousands without one, 0 for a plain number; what it says of other texts means nothing.
+ */
+bool tm__csv_is_formatted(tm_str text, char *out_style);
+/** Such a text as a plain number, in `room`, which holds its length. */
+tm_str tm__csv_format_write(tm_str text, char *room);
+/** The style of a column of the first block, which has n_records; 0 for none. is_number: the column
+ * is known to be one of numbers, so that a single comma is one between thousands. */
+char tm__csv_find_format(const tm_csv_scanner *scanner, uint32_t col, uint64_t n_records,
+                         bool is_number);
+
+/* Styles of the numbers of a column. 'c': with a decimal comma, and then with another delimiter
+ * than a comma. With it: ',' commas between thousands; '$', '%', 'E' (euro), 'P' (pound) and 'Y'
+ * (yen): each number has this mark, and maybe commas. */
+
+bool tm__csv_is_style(char style);
+/** Whether a text is a number of the style that programs would write in another way. */
+bool tm__csv_is_styled(char style, tm_str text);
+/** As they would write it, in `room`, which holds its length. */
+tm_str tm__csv_style_write(char style, tm_str text, char *room);
+/** Find the styles of columns in the first block, which has n_records: their fields are TM_CSV_MADE
+ * from there on, in parts too. TM_E_NOMEM. Cost: a look at each field of the block. */
+TM_NODISCARD tm_status tm__csv_find_styles(tm_csv_scanner *scanner, uint64_t n_records,
                                            tm_err *err);
-/** Numbers of the column may have a decimal comma; false when out of memory. */
-bool tm__csv_set_comma(tm_csv_scanner *scanner, uint32_t col);
-/** The column has no decimal comma, whatever it looks like. */
-void tm__csv_unset_comma(tm_csv_scanner *scanner, uint32_t col);
-bool tm__csv_has_comma(const tm_csv_scanner *scanner, uint32_t col);
+/** Numbers of the column may be of a style; false when out of memory. */
+bool tm__csv_set_style(tm_csv_scanner *scanner, uint32_t col, char style);
+/** The column has no style, whatever it looks like. */
+void tm__csv_unset_style(tm_csv_scanner *scanner, uint32_t col);
+/** Its style, or 0. */
+char tm__csv_style(const tm_csv_scanner *scanner, uint32_t col);
 
 /* --- cells --- */
 

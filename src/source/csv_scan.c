@@ -46,8 +46,8 @@ struct tm_csv_scanner {
     tm_csv_field *fields;
     size_t n_fields, fields_capacity;
     uint8_t is_special[256]; /* bytes that end a run of an unquoted field */
-    bool *commas;            /* [n_commas] columns that may have a decimal comma; NULL: none */
-    uint32_t n_commas;
+    char *styles;            /* [n_styles] of columns, 0: none; NULL: of no column */
+    uint32_t n_styles;
 };
 
 /* --- one record --- */
@@ -322,56 +322,55 @@ static tm_status ragged(const tm_csv_scanner *s, size_t start, uint32_t n, tm_er
     return TM_E_DATA;
 }
 
-/* --- decimal commas --- */
+/* --- styles of numbers --- */
 
-bool tm__csv_has_comma(const tm_csv_scanner *s, uint32_t col) {
-    return col < s->n_commas && s->commas[col];
+char tm__csv_style(const tm_csv_scanner *s, uint32_t col) {
+    return col < s->n_styles ? s->styles[col] : 0;
 }
 
-/* Numbers with a decimal comma among the fields that were cut. */
-static void mark_commas(tm_csv_scanner *s, uint32_t col) {
+/* Numbers of the style of their column among the fields that were cut. */
+static void mark_styled(tm_csv_scanner *s, uint32_t col) {
     for (size_t i = col; i < s->n_fields; i += s->n_cols) {
         tm_csv_field *const field = &s->fields[i];
-        const uint32_t kind =
-            (field->len & TM_CSV_MADE) != 0
-                ? 0
-                : tm__csv_comma_kind((tm_str){s->data + field->start, field->len});
-        field->len |= (kind & (TM_COMMA_GROUPED | TM_COMMA_DECIMAL)) != 0 ? TM_CSV_MADE : 0;
+        const tm_str text = {s->data + field->start, field->len};
+        const bool is_plain = (field->len & TM_CSV_MADE) == 0;
+        field->len |= is_plain && tm__csv_is_styled(s->styles[col], text) ? TM_CSV_MADE : 0;
     }
 }
 
-bool tm__csv_set_comma(tm_csv_scanner *s, uint32_t col) {
-    if (s->commas == NULL) {
-        s->commas = tm__mem_zalloc(s->n_cols, sizeof(*s->commas));
-        s->n_commas = s->commas == NULL ? 0 : s->n_cols;
+bool tm__csv_set_style(tm_csv_scanner *s, uint32_t col, char style) {
+    if (s->styles == NULL) {
+        s->styles = tm__mem_zalloc(s->n_cols, sizeof(*s->styles));
+        s->n_styles = s->styles == NULL ? 0 : s->n_cols;
     }
-    if (col < s->n_commas) {
-        s->commas[col] = true;
-        mark_commas(s, col);
+    if (col < s->n_styles) {
+        s->styles[col] = style;
+        mark_styled(s, col);
     }
-    return s->commas != NULL;
+    return s->styles != NULL;
 }
 
-void tm__csv_unset_comma(tm_csv_scanner *s, uint32_t col) {
-    if (!tm__csv_has_comma(s, col)) {
+void tm__csv_unset_style(tm_csv_scanner *s, uint32_t col) {
+    const char style = tm__csv_style(s, col);
+    if (style == 0) {
         return;
     }
-    s->commas[col] = false;
+    s->styles[col] = 0;
     for (size_t i = col; i < s->n_fields; i += s->n_cols) {
         tm_csv_field *const field = &s->fields[i];
         const tm_str text = {s->data + field->start, field->len & ~TM_CSV_MADE};
-        field->len = tm__csv_comma_kind(text) != 0 ? (uint32_t)text.len : field->len;
+        field->len = tm__csv_is_styled(style, text) ? (uint32_t)text.len : field->len;
     }
 }
 
 /* A part has the columns of its file, also before its first record was cut. */
-static bool copy_commas(tm_csv_scanner *part, const tm_csv_scanner *s) {
-    part->commas = s->commas == NULL ? NULL : tm__mem_alloc(s->n_commas, sizeof(*part->commas));
-    if (part->commas != NULL) {
-        memcpy(part->commas, s->commas, s->n_commas);
-        part->n_commas = s->n_commas;
+static bool copy_styles(tm_csv_scanner *part, const tm_csv_scanner *s) {
+    part->styles = s->styles == NULL ? NULL : tm__mem_alloc(s->n_styles, sizeof(*part->styles));
+    if (part->styles != NULL) {
+        memcpy(part->styles, s->styles, s->n_styles);
+        part->n_styles = s->n_styles;
     }
-    return part->n_commas == s->n_commas;
+    return part->n_styles == s->n_styles;
 }
 
 /* --- blocks --- */
@@ -491,9 +490,9 @@ static tm_status cut_records(tm_csv_scanner *s, tm_err *err) {
 
 static tm_status cut(tm_csv_scanner *s, tm_err *err) {
     TM_TRY(cut_records(s, err));
-    for (uint32_t col = 0; s->n_commas == s->n_cols && col < s->n_commas; col++) {
-        if (s->commas[col]) {
-            mark_commas(s, col);
+    for (uint32_t col = 0; s->n_styles == s->n_cols && col < s->n_styles; col++) {
+        if (s->styles[col]) {
+            mark_styled(s, col);
         }
     }
     return TM_OK;
@@ -624,7 +623,7 @@ tm_csv_scanner *tm__csv_part_create(const tm_csv_scanner *s, size_t block_bytes)
         part->skips_bad = s->skips_bad;
         set_dialect(part, s->dialect);
     }
-    if (part != NULL && !copy_commas(part, s)) {
+    if (part != NULL && !copy_styles(part, s)) {
         tm__csv_close(part);
         return NULL;
     }
@@ -659,7 +658,7 @@ tm_csv_scanner *tm__csv_text_open(const char *data, size_t len, const tm_push_cs
                                     .quote = csv->quote,
                                     .skips_blanks = csv->skips_blanks});
     for (uint32_t i = 0; csv->orders != NULL && i < csv->n_names; i++) {
-        if (csv->orders[i] == 'c' && !tm__csv_set_comma(s, i)) {
+        if (tm__csv_is_style(csv->orders[i]) && !tm__csv_set_style(s, i, csv->orders[i])) {
             tm__csv_close(s);
             return NULL;
         }
@@ -879,7 +878,7 @@ void tm__csv_close(tm_csv_scanner *s) {
     tm__input_close(s->input);
     tm__mem_free(s->data);
     tm__mem_free(s->fields);
-    tm__mem_free(s->commas);
+    tm__mem_free(s->styles);
     tm__mem_free(s);
 }
 
@@ -912,7 +911,8 @@ tm_str tm__csv_text(const tm_csv_scanner *s, tm_csv_field field, char *room) {
         return (tm_str){from, len};
     }
     if (s->dialect.quote == '\0' || memchr(from, s->dialect.quote, len) == NULL) {
-        return tm__csv_comma_write((tm_str){from, len}, room);
+        return tm__csv_style_write(s->dialect.delimiter == ',' ? ',' : 'c', (tm_str){from, len},
+                                   room);
     }
     size_t n = 0;
     for (size_t i = 0; i < len;) {

@@ -67,8 +67,8 @@ static tm_status open_csv(reading *t, tm_err *err) {
     }
     for (uint32_t i = 0; i < n; i++) {
         t->names[i] = t->r.cols[i].name;
-        t->orders[i] =
-            tm__csv_has_comma(t->scanner, i) ? 'c' : t->file->order(t->file->arg, t->names[i]);
+        const char style = tm__csv_style(t->scanner, i);
+        t->orders[i] = style != 0 ? style : t->file->order(t->file->arg, t->names[i]);
     }
     t->csv = (tm_push_csv){.delimiter = dialect.delimiter,
                            .quote = dialect.quote,

@@ -62,8 +62,8 @@ typedef struct tm_push_csv {
     bool skips_first;      /* the first record is one of names */
     uint32_t n_names;
     const char *const *names; /* [n_names] columns, in the order of the fields */
-    const char *orders; /* [n_names] of dates that are not ISO: 'd' day first, 'm' month first; 'c'
-                           numbers with a decimal comma. NULL: there are none */
+    const char *orders; /* [n_names] of dates that are not ISO: 'd' day first, 'm' month first; else
+                           the style of numbers (csv_priv.h). NULL: there are none */
 } tm_push_csv;
 
 typedef struct tm_push {

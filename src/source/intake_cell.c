@@ -8,27 +8,26 @@
 
 #define DAY_US INT64_C(86400000000)
 
-/* A number with a decimal comma; another text stays what it is. */
-static void read_comma(tm_cell *cell) {
+/* A number of a style; another text stays what it is. */
+static void read_styled(char style, tm_cell *cell) {
     char room[64];
     tm_csv_value value;
-    const uint32_t kind = tm__csv_comma_kind(cell->text);
-    if ((kind & (TM_COMMA_GROUPED | TM_COMMA_DECIMAL)) == 0 || cell->text.len > sizeof(room)) {
+    if (!tm__csv_is_styled(style, cell->text) || cell->text.len > sizeof(room)) {
         return;
     }
-    const uint32_t kinds = tm__csv_examine(tm__csv_comma_write(cell->text, room), &value);
+    const uint32_t kinds = tm__csv_examine(tm__csv_style_write(style, cell->text, room), &value);
     if (kinds == TM_CAN_INT || kinds == TM_CAN_FLOAT) {
         *cell = kinds == TM_CAN_INT ? (tm_cell){.type = TM_TYPE_INT, .i64 = value.i64}
                                     : (tm_cell){.type = TM_TYPE_FLOAT, .f64 = value.f64};
     }
 }
 
-/* A date in the order of its column, or a number with a decimal comma; another text stays what it
+/* A date in the order of its column, or a number of its style; another text stays what it
  * is, and its column says why. */
 void tm__cell_read_order(char order, tm_cell *cell) {
     tm_csv_value value;
-    if (order == 'c') {
-        read_comma(cell);
+    if (tm__csv_is_style(order)) {
+        read_styled(order, cell);
         return;
     }
     const uint32_t kinds = tm__csv_examine(cell->text, &value);

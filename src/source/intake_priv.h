@@ -109,8 +109,8 @@ TM_NODISCARD tm_status tm__intake_columns_fit(tm_intake_columns *columns,
 
 /* ---- Cells ---- */
 
-/** A date in the order of its column ('d': day first, 'm': month first), or a number with a decimal
- * comma ('c'); another text stays. */
+/** A date in the order of its column ('d': day first, 'm': month first), or a number of its style
+ * (tm__csv_is_style()); another text stays. */
 void tm__cell_read_order(char order, tm_cell *cell);
 /** A date as 2001-2-3, which is not ISO; another text stays. */
 void tm__cell_read_loose_date(tm_cell *cell);

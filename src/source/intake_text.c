@@ -51,8 +51,8 @@ static uint32_t plain_kinds(tm_type type) {
 }
 
 static bool fits_order(tm_type type, char order) {
-    return order == 'c' ? type == TM_TYPE_INT || type == TM_TYPE_FLOAT
-                        : type == TM_TYPE_DATE || type == TM_TYPE_TIME;
+    return tm__csv_is_style(order) ? type == TM_TYPE_INT || type == TM_TYPE_FLOAT
+                                   : type == TM_TYPE_DATE || type == TM_TYPE_TIME;
 }
 
 /* Columns with their types; false: this text is none for a table. */

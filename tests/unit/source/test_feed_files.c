@@ -139,6 +139,31 @@ static void decimal_commas_are_read(void **state) {
     tm__table_unref(table);
 }
 
+static void numbers_as_people_read_them_are_read(void **state) {
+    const tm_home *home = *state;
+    tm_table *table = NULL;
+    put("a.csv", "id,x,y\n1,\"$1,715.24\",12.5%\n2,-$0.50,3%\n");
+    add(home, "files", "*.csv", "{}");
+    assert_int_equal(pull(home, TM_OK, NULL).accepted, 2);
+    check_types(home, "id int, x float, y float");
+    put("b.csv", "id,x,y\n3,$62.80,NA\n4,$1.50,2;9\n5,\"$7,250\",1.2%\n");
+    const tm_feed_pull r = pull(home, TM_OK, NULL);
+    assert_int_equal(r.accepted, 2);
+    assert_int_equal(r.quarantined, 1);
+    check_bad(home, 0, "b.csv", 3);
+    put("c.csv", "id,x,y\n6,62.8,0.5\n7,\"1,500\",2\n");
+    assert_int_equal(pull(home, TM_OK, NULL).accepted, 2);
+    assert_int_equal(tm__intake_table(&ctx, home, "s", &table, NULL), TM_OK);
+    static const double want[] = {1715.24, -0.5, 62.8, 7250, 62.8, 1500};
+    const tm_column *const x = tm__table_column(table, tm__table_find(table, "x"));
+    const tm_column *const y = tm__table_column(table, tm__table_find(table, "y"));
+    for (uint64_t i = 0; i < 6; i++) {
+        assert_true(x->floats[i] == want[i]);
+    }
+    assert_true(y->floats[0] == 12.5 && tm__column_is_missing(y, 2) && y->floats[5] == 2);
+    tm__table_unref(table);
+}
+
 static void a_key_must_be_a_column(void **state) {
     json_t *spec = json_pack("{s:s, s:s}", "files", "a.csv", "dir", folder.path);
     const char *const key = "nobody";
@@ -346,6 +371,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(all_files_decide_types_before_the_first_row),
         TEST(decimal_commas_are_read),
+        TEST(numbers_as_people_read_them_are_read),
         TEST(a_key_must_be_a_column),
         TEST(files_of_every_kind_are_read),
         TEST(what_is_not_complete_waits),

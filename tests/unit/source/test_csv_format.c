@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "source/csv_priv.h"
+#include "stream_tables.h"
+#include "support.h"
+#include "test.h"
+
+#define PATH "csv-format"
+#define EURO "\xE2\x82\xAC"
+
+static void numbers_are_told_from_other_texts(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        char style; /* '!': no number */
+        const char *number;
+    } cases[] = {
+        {"1,279.40", ',', "1279.40"},
+        {"-1,000", ',', "-1000"},
+        {"12,345,678", ',', "12345678"},
+        {"$1,279.40", '$', "1279.40"},
+        {"$5", '$', "5"},
+        {"-$5.25", '$', "-5.25"},
+        {"$-5.25", '$', "-5.25"},
+        {"$ 0.50", '$', "0.50"},
+        {EURO "5", 'E', "5"},
+        {"1,005 " EURO, 'E', "1005"},
+        {"\xC2\xA3"
+         "12",
+         'P', "12"},
+        {"\xC2\xA5"
+         "1,200",
+         'Y', "1200"},
+        {"12%", '%', "12"},
+        {" +0.5 % ", '%', "+0.5"},
+        {".5%", '%', ".5"},
+        {"5", 0, NULL},
+        {"1279.40", 0, NULL},
+        {"1,5", '!', NULL},
+        {"1,2345", '!', NULL},
+        {"1234,567", '!', NULL},
+        {"0,123", '!', NULL},
+        {"007", '!', NULL},
+        {"$007", '!', NULL},
+        {"1,234,56", '!', NULL},
+        {"1.234,567", '!', NULL},
+        {",123", '!', NULL},
+        {"%5", '!', NULL},
+        {"5$", '!', NULL},
+        {"$5%", '!', NULL},
+        {"$", '!', NULL},
+        {"%", '!', NULL},
+        {"--5%", '!', NULL},
+        {"-$-5", '!', NULL},
+        {"5.", '!', NULL},
+        {"$1.5e3", '!', NULL},
+        {"v5", '!', NULL},
+        {"", '!', NULL},
+        {"2001-12-31", '!', NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char room[32], style = 0;
+        const tm_str text = tm__str(cases[i].text);
+        const bool is_one = tm__csv_is_formatted(text, &style);
+        const bool is_right = cases[i].style == '!' ? !is_one : is_one && style == cases[i].style;
+        if (!is_right || (cases[i].number != NULL &&
+                          !tm__str_is(tm__csv_format_write(text, room), cases[i].number))) {
+            fail_msg("%s", cases[i].text);
+        }
+    }
+}
+
+/* The table of a text, by both ways of reading, which agree, on one thread and on three. */
+static tm_table *read_text(const char *text, const tm_schema *schema) {
+    static const char *const paths[] = {PATH};
+    tm_table *first = NULL;
+    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
+    for (uint32_t way = 0; way < 4; way++) {
+        tm_pool *const pool = way % 2 == 0 ? NULL : tm__pool_create(3);
+        tm_ctx ctx = {.pool = pool};
+        const tm_source_spec spec = {.schema = schema, .block_bytes = way == 0 ? 0 : 128};
+        tm_table *table = NULL;
+        stream_tables s;
+        stream_tables_init(&s, stream_tables_join, &table);
+        assert_int_equal(way < 2 ? tm__csv_read(&ctx, &spec, paths, 1, &table, NULL)
+                                 : tm__csv_pipe(&ctx, &spec, paths, 1, &s.sink, NULL),
+                         TM_OK);
+        stream_tables_done(&s);
+        tm__pool_free(pool);
+        if (first == NULL) {
+            first = table;
+            continue;
+        }
+        tm_hash a, b;
+        tm__table_hash(first, &a);
+        tm__table_hash(table, &b);
+        assert_true(tm__hash_eq(&a, &b));
+        tm__table_unref(table);
+    }
+    return first;
+}
+
+static const tm_column *column_of(const tm_table *table, const char *name, tm_type type) {
+    const tm_column *const column = tm__table_column(table, tm__table_find(table, name));
+    assert_int_equal(column->type, type);
+    return column;
+}
+
+static void columns_of_a_file_are_found(void **state) {
+    (void)state;
+    char text[8192] = "price,sold,share,both,units,list,code,plain,open\n";
+    for (int i = 0; i < 40; i++) { /* several blocks */
+        (void)strcat(text,
+                     i % 2 == 0
+                         ? "\"$1,279.40\",\"1,234,567\",12.5%,$5,5,\"1,2,3\",007,1.5,\"1,234\"\n"
+                         : "$0.50,950,NA," EURO "5,5%,\"4,5\",\"1,234\",2.5,\"5,678\"\n");
+    }
+    tm_table *const table = read_text(text, NULL);
+    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[0] == 1279.4);
+    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[39] == 0.5);
+    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[38], 1234567);
+    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[39], 950);
+    assert_true(column_of(table, "share", TM_TYPE_FLOAT)->floats[0] == 12.5);
+    assert_true(tm__column_is_missing(column_of(table, "share", TM_TYPE_FLOAT), 1));
+    (void)column_of(table, "both", TM_TYPE_TEXT);
+    (void)column_of(table, "units", TM_TYPE_TEXT);
+    (void)column_of(table, "list", TM_TYPE_TEXT);
+    const tm_column *const code = column_of(table, "code", TM_TYPE_TEXT);
+    assert_true(tm__str_is(tm__column_cell(code, 1).text, "1,234"));
+    (void)column_of(table, "plain", TM_TYPE_FLOAT);
+    (void)column_of(table, "open", TM_TYPE_TEXT); /* thousands to some, fractions to others */
+    tm__table_unref(table);
+}
+
+/* Where a later block has what is none, or another mark, the column is text, and as it stands. */
+static void a_later_value_may_be_another(void **state) {
+    (void)state;
+    static const char *const others[] = {EURO "5", "unknown"};
+    for (size_t k = 0; k < 2; k++) {
+        char text[8192] = "price,x\n";
+        for (int i = 0; i < 40; i++) {
+            (void)strcat(text, i < 30 ? "$5,1\n" : "");
+            (void)strcat(text, i < 30 ? "" : others[k]);
+            (void)strcat(text, i < 30 ? "" : ",2\n");
+        }
+        tm_table *const table = read_text(text, NULL);
+        const tm_column *const price = column_of(table, "price", TM_TYPE_TEXT);
+        assert_true(tm__str_is(tm__column_cell(price, 0).text, "$5"));
+        assert_true(tm__str_is(tm__column_cell(price, 39).text, others[k]));
+        tm__table_unref(table);
+    }
+}
+
+static void a_column_that_is_known_as_text_stays_one(void **state) {
+    (void)state;
+    char *const names[] = {(char[]){"a"}, (char[]){"b"}};
+    tm_schema_column cols[] = {{.name = names[0], .type = TM_TYPE_TEXT},
+                               {.name = names[1], .type = TM_TYPE_FLOAT}};
+    const tm_schema schema = {2, cols};
+    tm_table *const table = read_text("a,b\n$5,\"1,500\"\n$6,7\n", &schema);
+    assert_true(tm__str_is(tm__column_cell(column_of(table, "a", TM_TYPE_TEXT), 0).text, "$5"));
+    assert_true(column_of(table, "b", TM_TYPE_FLOAT)->floats[0] == 1500); /* known as numbers */
+    tm__table_unref(table);
+}
+
+static void running_out_of_memory_leaks_nothing(void **state) {
+    (void)state;
+    static const char text[] = "a,b\n$5,x\n$6,\"y \"\"z\"\"\"\n";
+    static const char *const paths[] = {PATH};
+    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
+    const uint64_t alive = tm__mem_alive();
+    tm_status st = TM_E_NOMEM;
+    for (uint64_t nth = 1; st != TM_OK; nth++) {
+        tm_ctx ctx = {0};
+        tm_table *table = NULL;
+        tm__mem_fail_at(nth, false);
+        st = tm__csv_read(&ctx, &(tm_source_spec){0}, paths, 1, &table, NULL);
+        tm__mem_fail_at(0, false);
+        assert_true(st == TM_OK || st == TM_E_NOMEM);
+        tm__table_unref(table);
+        assert_true(tm__mem_alive() == alive);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_told_from_other_texts),
+        cmocka_unit_test(columns_of_a_file_are_found),
+        cmocka_unit_test(a_later_value_may_be_another),
+        cmocka_unit_test(a_column_that_is_known_as_text_stays_one),
+        cmocka_unit_test(running_out_of_memory_leaks_nothing),
+    };
+    return cmocka_run_group_tests(tests, test_folder_enter, test_folder_leave);
+}
