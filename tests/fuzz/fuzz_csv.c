@@ -4,8 +4,8 @@
  * more threads it is the same table; fields stay inside their block. The first byte says whether
  * there is a header and which of these is tried, the second how small blocks are.
  *
- * The dialect and the header are found in the first block, which may be wrong in a block of a few
- * bytes; so what was read with another dialect or header is not compared.
+ * The dialect, the header and styles of numbers are found in the first block, which may be wrong in
+ * a block of a few bytes; so what was read with another of these is not compared.
  */
 #include <math.h>
 #include <stdio.h>
@@ -64,17 +64,35 @@ static void compare(const tm_table *whole, uint64_t row, const tm_table *part) {
     }
 }
 
+/* What the first block says of the others. */
+typedef struct found {
+    tm_csv_dialect dialect;
+    uint64_t styles; /* a hash of those of all columns */
+} found;
+
+static void find_styles(tm_csv_scanner *scanner, uint64_t n_records, found *out) {
+    must(tm__csv_find_styles(scanner, n_records, NULL) == TM_OK);
+    for (uint32_t col = 0; col < tm__csv_cols(scanner); col++) {
+        out->styles = out->styles * 31 + (uint64_t)tm__csv_style(scanner, col);
+    }
+}
+
 /* Every field of every block can be read. */
-static tm_csv_dialect walk(const char *path, size_t block_bytes) {
+static found walk(const char *path, size_t block_bytes) {
     tm_csv_scanner *scanner = NULL;
-    tm_csv_dialect dialect = {0};
+    found first = {0};
+    bool is_first = true;
     uint64_t n_records = 0, n_bytes = 0;
     static char room[TM_MAX_TEXT_BYTES]; /* a packed file of some bytes may hold a long text */
     if (tm__csv_open(path, block_bytes, &scanner, NULL) != TM_OK) {
-        return dialect;
+        return first;
     }
-    dialect = tm__csv_dialect(scanner);
+    first.dialect = tm__csv_dialect(scanner);
     while (tm__csv_next(scanner, &n_records, NULL) == TM_OK && n_records > 0) {
+        if (is_first) {
+            find_styles(scanner, n_records, &first);
+        }
+        is_first = false;
         const tm_csv_field *fields = tm__csv_fields(scanner);
         for (uint64_t i = 0; i < n_records * tm__csv_cols(scanner); i++) {
             must((fields[i].len & ~TM_CSV_MADE) <= TM_MAX_TEXT_BYTES);
@@ -89,7 +107,7 @@ static tm_csv_dialect walk(const char *path, size_t block_bytes) {
     }
     must(n_bytes != UINT64_MAX); /* keeps the reads */
     tm__csv_close(scanner);
-    return dialect;
+    return first;
 }
 
 static tm_status read_table(tm_pool *pool, const char *path, const tm_source_spec *spec,
@@ -138,8 +156,10 @@ static void check_stream(const char *path, const tm_table *whole, const tm_sourc
 static void check_blocks(const char *path, const tm_table *whole, const tm_source_spec *spec,
                          const tm_source_spec *small) {
     tm_table *table = NULL;
-    const tm_csv_dialect a = walk(path, spec->block_bytes), b = walk(path, small->block_bytes);
-    if (a.delimiter != b.delimiter || a.quote != b.quote || a.skips_blanks != b.skips_blanks) {
+    const found of_whole = walk(path, spec->block_bytes), of_small = walk(path, small->block_bytes);
+    const tm_csv_dialect a = of_whole.dialect, b = of_small.dialect;
+    if (a.delimiter != b.delimiter || a.quote != b.quote || a.skips_blanks != b.skips_blanks ||
+        of_whole.styles != of_small.styles) {
         return;
     }
     if (read_table(NULL, path, small, &table) != TM_OK) {
