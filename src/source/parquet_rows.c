@@ -245,6 +245,16 @@ static tm_status is_at_end(tm_err *err) {
     return st;
 }
 
+/* What it would write after its files were removed stays until the next start. */
+static void end_child(const tm_parquet *self, uint64_t id) {
+    tm_child_state state = {.is_running = true};
+    tm_status st = tm__child_stop(self->supervisor, id, NULL);
+    while (st == TM_OK && state.is_running) {
+        tm__sleep_ms(LOOK_MS);
+        st = tm__child_state(self->supervisor, id, &state, NULL);
+    }
+}
+
 static tm_status run_child(tm_parquet *self, const tm_parquet_body *body, const paths *p,
                            tm_child_state *out, tm_err *err) {
     char most[24];
@@ -256,7 +266,11 @@ static tm_status run_child(tm_parquet *self, const tm_parquet_body *body, const 
                                 .seconds_max = CHILD_SECONDS_MAX};
     TM_TRY(tm__child_start(self->supervisor, &spec, &id, err));
     for (*out = (tm_child_state){.is_running = true};;) {
-        TM_TRY(tm__child_state(self->supervisor, id, out, err));
+        const tm_status st = tm__child_state(self->supervisor, id, out, err);
+        if (st != TM_OK) {
+            end_child(self, id);
+            return st;
+        }
         if (!out->is_running) {
             return TM_OK;
         }
