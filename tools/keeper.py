@@ -41,6 +41,7 @@ def keep():
     child = os.fork()
     if child == 0:
         libc.prctl(SET_DEATH_SIGNAL, signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it starts in the background
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [*ENDS, signal.SIGCHLD])
         if os.getppid() != keeper:
             sys.exit(1)

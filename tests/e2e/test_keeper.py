@@ -29,11 +29,12 @@ def sleepers(keeper):
     return [int(pid) for pid in below if "sleep" in pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii")]
 
 
+@pytest.mark.parametrize("start", [[], ["sh", "-c", "trap '' INT; exec \"$0\" \"$@\""]], ids=["", "in the background"])
 @pytest.mark.parametrize("what, code", [("sys.exit(sys.stdin.read(1) and 3)", 3), ("raise ValueError", 1), ("os.kill(os.getpid(), signal.SIGKILL)", 137),
                                         ("time.sleep(1234.5)", 130), ("exec('try:\\n time.sleep(1234.5)\\nexcept KeyboardInterrupt:\\n sys.exit(7)')", 7)])
-def test_nothing_is_left_of_a_tool(tmp_path, what, code):
+def test_nothing_is_left_of_a_tool(tmp_path, start, what, code):
     (tmp_path / "tool.py").write_text(TOOL + ("" if "stdin" in what else "sys.stdin.read(1)\n") + what + "\n", encoding="utf-8")
-    with subprocess.Popen([sys.executable, tmp_path / "tool.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    with subprocess.Popen([*start, sys.executable, tmp_path / "tool.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT / "tools"), "PYTHONDONTWRITEBYTECODE": "1"}) as process:
         tool = int(process.stdout.readline())
         left = wait_until(lambda: len(found := sleepers(process.pid)) == 2 and found)
