@@ -2,7 +2,8 @@
 """A retraining that `tidemill run` has under way is cancelled: nothing comes of it, the history says who, and the others go on."""
 from conftest import Server
 from made_data import churn_rows, csv_text
-from test_triggers import history, wait_for
+from test_triggers import history
+from waits import wait_until
 
 LONG = "{from: people, target: churned, drop: [customer], learner: gbdt, param: [gbdt.n_trees=100000, gbdt.max_leaves=200, gbdt.min_rows_in_leaf=1, gbdt.learning_rate=0.001, gbdt.early_stopping=0], retrain: {new_rows: 200, cool_down: 1h}}"
 SHORT = "{from: data.csv, target: churned, drop: [customer], learner: baseline, retrain: {every: 1s}}"
@@ -31,8 +32,8 @@ def begin(tm):
     server = Server(tm, command="run")
     try:
         write(tm, 800)
-        job = wait_for(lambda: next((j for j in jobs(tm, "churn") if j["state"] == "running"), None))
-        wait_for(lambda: history(tm, "retrain.started"))
+        job = wait_until(lambda: next((j for j in jobs(tm, "churn") if j["state"] == "running"), None))
+        wait_until(lambda: history(tm, "retrain.started"))
     except AssertionError:
         server.stop()
         raise
@@ -41,11 +42,11 @@ def begin(tm):
 
 def check_gone(tm, job, by):
     assert turn(tm)["outcome"] == "stopped" and turn(tm)["reason"] == f"cancelled by {by}: the source is wrong"
-    wait_for(lambda: jobs(tm, "churn")[0]["state"] == "cancelled")
+    wait_until(lambda: jobs(tm, "churn")[0]["state"] == "cancelled")
     record, = history(tm, "retrain.cancelled")
     assert record["actor"] == by and record["reason"] == "the source is wrong" and record["details"] == {"job": job, "turn": 1}
     cancelled = jobs(tm, "churn")[0]
-    wait_for(lambda: jobs(tm, "other") and jobs(tm, "other")[0]["started"] > cancelled["ended"])  # the queue goes on
+    wait_until(lambda: jobs(tm, "other") and jobs(tm, "other")[0]["started"] > cancelled["ended"])  # the queue goes on
     assert len(jobs(tm, "churn")) == 1 and not history(tm, "registered")[1:] and not history(tm, "retrain.failed")
     assert not list((tm.folder / ".tidemill" / "jobs").glob("training.*"))
     tm.ok("model", "verify")

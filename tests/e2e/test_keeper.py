@@ -31,7 +31,7 @@ def sleepers(keeper):
 
 @pytest.mark.parametrize("start", [[], ["sh", "-c", "trap '' INT; exec \"$0\" \"$@\""]], ids=["", "in the background"])
 @pytest.mark.parametrize("what, code", [("sys.exit(sys.stdin.read(1) and 3)", 3), ("raise ValueError", 1), ("os.kill(os.getpid(), signal.SIGKILL)", 137),
-                                        ("time.sleep(1234.5)", 130), ("exec('try:\\n time.sleep(1234.5)\\nexcept KeyboardInterrupt:\\n sys.exit(7)')", 7)])
+                                        ("print(1, flush=True); time.sleep(1234.5)", 130), ("exec('try:\\n print(1, flush=True)\\n time.sleep(1234.5)\\nexcept KeyboardInterrupt:\\n sys.exit(7)')", 7)])
 def test_nothing_is_left_of_a_tool(tmp_path, start, what, code):
     (tmp_path / "tool.py").write_text(TOOL + ("" if "stdin" in what else "sys.stdin.read(1)\n") + what + "\n", encoding="utf-8")
     with subprocess.Popen([*start, sys.executable, tmp_path / "tool.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -42,6 +42,7 @@ def test_nothing_is_left_of_a_tool(tmp_path, start, what, code):
         process.stdin.close()
         process.stdin = None
         if "time.sleep" in what:
+            process.stdout.readline()  # it is where it hears the signal
             process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == code
     assert not any(is_there(pid) for pid in (tool, *left))
