@@ -27,6 +27,7 @@ export function usePlace() {
   useEffect(() => {
     const onMove = () => go(parse());
     addEventListener("hashchange", onMove);
+    onMove(); // the address may have changed since the first look at it
     return () => removeEventListener("hashchange", onMove);
   }, []);
   return {
