@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers as people read them, in a file between commas: $1,279.40, 12 %, 1,000.
+ * Numbers as people read them, in a file between commas: $1,279.40, 12 %, 1,234,567.
  *
  * 1. A column is so written when each value of the first block is a number, all with the same mark
  *    or none, and there is a mark, or commas that can be nothing but those between thousands:

@@ -133,10 +133,6 @@ tm_str tm__csv_comma_write(tm_str text, char *room);
 
 /* Numbers as people read them, csv_format.c. */
 
-/** Whether a text is a number, plain or so written. *out_style: that of its mark, or ',' for commas
- * between thousands without one, 0 for a plain number; what it says of other texts means nothing.
- */
-bool tm__csv_is_formatted(tm_str text, char *out_style);
 /** Such a text as a plain number, in `room`, which holds its length. */
 tm_str tm__csv_format_write(tm_str text, char *room);
 /** The style of a column of the first block, which has n_records; 0 for none. is_number: the column

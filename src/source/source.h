@@ -177,5 +177,9 @@ TM_NODISCARD tm_status tm__snapshot_save_by(tm_ctx *ctx, struct tm_bucket *bucke
  * is gone. */
 TM_NODISCARD tm_status tm__snapshot_load(tm_ctx *ctx, const char *dir, const tm_hash *hash,
                                          tm_table **out, tm_err *err);
+/** Whether a text is a number, plain or as people read them ($1,279.40). *out_style: that of its
+ * mark, or ',' for commas between thousands without one, 0 for a plain number; what it says of
+ * other texts means nothing. Any thread. */
+bool tm__csv_is_formatted(tm_str text, char *out_style);
 
 #endif

@@ -4,11 +4,10 @@
  * they are formatted for people: 1,279.40, $5, 12 %. It is then learned from as a category, where
  * each number is a name of its own, or left out as an identifier, and nothing else says so.
  */
-#include <ctype.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "source/source.h"
 #include "train/train_priv.h"
 
 #define ROWS_LEAST 50u     /* as of all findings about columns */
@@ -27,54 +26,9 @@ static bool is_plain(tm_str text) {
     return tm__str_to_f64(text, &value);
 }
 
-/* Drop a prefix or a suffix of a list; whether there was one. */
-static bool drop_mark(tm_str *text, const char *const *marks) {
-    for (; *marks != NULL; marks++) {
-        const size_t n = strlen(*marks);
-        if (text->len > n && memcmp(text->ptr, *marks, n) == 0) {
-            *text = tm__str_trim((tm_str){text->ptr + n, text->len - n});
-            return true;
-        }
-        if (text->len > n && memcmp(text->ptr + text->len - n, *marks, n) == 0) {
-            *text = tm__str_trim((tm_str){text->ptr, text->len - n});
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Digits, of which each three are apart by commas, and a fraction or none. */
-static bool is_grouped(tm_str text) {
-    size_t i = 0, n_digits = 0, n_groups = 0;
-    for (; i < text.len && text.ptr[i] != '.'; i++) {
-        if (text.ptr[i] == ',') {
-            if (n_digits == 0 || n_digits > 3 || (n_groups > 0 && n_digits != 3)) {
-                return false;
-            }
-            n_groups++;
-            n_digits = 0;
-        } else if (isdigit((unsigned char)text.ptr[i])) {
-            n_digits++;
-        } else {
-            return false;
-        }
-    }
-    for (size_t k = i + 1; k < text.len; k++) {
-        if (!isdigit((unsigned char)text.ptr[k])) {
-            return false;
-        }
-    }
-    return n_groups > 0 && n_digits == 3;
-}
-
-/* A number as people write it: a currency, a percent sign, commas between thousands. */
 static bool is_formatted(tm_str text) {
-    static const char *const signs[] = {"-", "+", NULL};
-    static const char *const marks[] = {"$", "\xe2\x82\xac", "\xc2\xa3", "\xc2\xa5", "%", NULL};
-    (void)drop_mark(&text, signs);
-    const bool is_marked = drop_mark(&text, marks);
-    (void)drop_mark(&text, signs);
-    return is_grouped(text) || (is_marked && is_plain(text));
+    char style = 0;
+    return tm__csv_is_formatted(text, &style) && style != 0;
 }
 
 /* False when out of memory. */

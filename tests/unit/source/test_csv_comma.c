@@ -3,7 +3,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "csv_ways.h"
 #include "source/csv_priv.h"
 #include "stream_tables.h"
 #include "support.h"
@@ -66,42 +66,6 @@ static void numbers_are_told_from_other_texts(void **state) {
     }
 }
 
-/* The table of a text, by both ways of reading, which agree, on one thread and on three. */
-static tm_table *read_text(const char *text, const tm_schema *schema) {
-    static const char *const paths[] = {PATH};
-    tm_table *first = NULL;
-    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
-    for (uint32_t way = 0; way < 4; way++) {
-        tm_pool *const pool = way % 2 == 0 ? NULL : tm__pool_create(3);
-        tm_ctx ctx = {.pool = pool};
-        const tm_source_spec spec = {.schema = schema, .block_bytes = way == 0 ? 0 : 128};
-        tm_table *table = NULL;
-        stream_tables s;
-        stream_tables_init(&s, stream_tables_join, &table);
-        assert_int_equal(way < 2 ? tm__csv_read(&ctx, &spec, paths, 1, &table, NULL)
-                                 : tm__csv_pipe(&ctx, &spec, paths, 1, &s.sink, NULL),
-                         TM_OK);
-        stream_tables_done(&s);
-        tm__pool_free(pool);
-        if (first == NULL) {
-            first = table;
-            continue;
-        }
-        tm_hash a, b;
-        tm__table_hash(first, &a);
-        tm__table_hash(table, &b);
-        assert_true(tm__hash_eq(&a, &b));
-        tm__table_unref(table);
-    }
-    return first;
-}
-
-static const tm_column *column_of(const tm_table *table, const char *name, tm_type type) {
-    const tm_column *const column = tm__table_column(table, tm__table_find(table, name));
-    assert_int_equal(column->type, type);
-    return column;
-}
-
 static void columns_of_a_file_are_found(void **state) {
     (void)state;
     char text[4096] = "size;price;sold;list;mixed;version;code;note\n";
@@ -109,18 +73,18 @@ static void columns_of_a_file_are_found(void **state) {
         (void)strcat(text, i % 2 == 0 ? "62,8;1.715,24;1.200;1,2,3;7,5;1.5;007;\"a;b\"\n"
                                       : "NA;-0,5;950;4,5;7.5;2.5;1.234;-\n");
     }
-    tm_table *const table = read_text(text, NULL);
-    assert_true(column_of(table, "size", TM_TYPE_FLOAT)->floats[0] == 62.8);
-    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[0] == 1715.24);
-    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[39] == -0.5);
-    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[38], 1200);
-    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[39], 950);
-    (void)column_of(table, "list", TM_TYPE_TEXT);
-    (void)column_of(table, "mixed", TM_TYPE_TEXT);
-    assert_true(column_of(table, "version", TM_TYPE_FLOAT)->floats[1] == 2.5);
-    const tm_column *const code = column_of(table, "code", TM_TYPE_TEXT);
+    tm_table *const table = csv_ways_read(PATH, text, NULL);
+    assert_true(csv_ways_column(table, "size", TM_TYPE_FLOAT)->floats[0] == 62.8);
+    assert_true(csv_ways_column(table, "price", TM_TYPE_FLOAT)->floats[0] == 1715.24);
+    assert_true(csv_ways_column(table, "price", TM_TYPE_FLOAT)->floats[39] == -0.5);
+    assert_int_equal(csv_ways_column(table, "sold", TM_TYPE_INT)->ints[38], 1200);
+    assert_int_equal(csv_ways_column(table, "sold", TM_TYPE_INT)->ints[39], 950);
+    (void)csv_ways_column(table, "list", TM_TYPE_TEXT);
+    (void)csv_ways_column(table, "mixed", TM_TYPE_TEXT);
+    assert_true(csv_ways_column(table, "version", TM_TYPE_FLOAT)->floats[1] == 2.5);
+    const tm_column *const code = csv_ways_column(table, "code", TM_TYPE_TEXT);
     assert_true(tm__str_is(tm__column_cell(code, 1).text, "1.234"));
-    (void)column_of(table, "note", TM_TYPE_TEXT);
+    (void)csv_ways_column(table, "note", TM_TYPE_TEXT);
     tm__table_unref(table);
 }
 
@@ -136,8 +100,8 @@ static void other_files_stay_what_they_are(void **state) {
         {"a;b\n1,5;x\n2.5;y\n", TM_TYPE_TEXT},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        tm_table *const table = read_text(cases[i].text, NULL);
-        (void)column_of(table, "a", cases[i].type);
+        tm_table *const table = csv_ways_read(PATH, cases[i].text, NULL);
+        (void)csv_ways_column(table, "a", cases[i].type);
         tm__table_unref(table);
     }
 }
@@ -148,9 +112,10 @@ static void a_column_that_is_known_as_text_stays_one(void **state) {
     tm_schema_column cols[] = {{.name = names[0], .type = TM_TYPE_TEXT},
                                {.name = names[1], .type = TM_TYPE_FLOAT}};
     const tm_schema schema = {2, cols};
-    tm_table *const table = read_text("a;b\n1,5;2,5\n", &schema);
-    assert_true(tm__str_is(tm__column_cell(column_of(table, "a", TM_TYPE_TEXT), 0).text, "1,5"));
-    assert_true(column_of(table, "b", TM_TYPE_FLOAT)->floats[0] == 2.5);
+    tm_table *const table = csv_ways_read(PATH, "a;b\n1,5;2,5\n", &schema);
+    assert_true(
+        tm__str_is(tm__column_cell(csv_ways_column(table, "a", TM_TYPE_TEXT), 0).text, "1,5"));
+    assert_true(csv_ways_column(table, "b", TM_TYPE_FLOAT)->floats[0] == 2.5);
     tm__table_unref(table);
 }
 

@@ -3,9 +3,8 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/pool.h"
+#include "csv_ways.h"
 #include "source/csv_priv.h"
-#include "stream_tables.h"
 #include "support.h"
 #include "test.h"
 
@@ -74,42 +73,6 @@ static void numbers_are_told_from_other_texts(void **state) {
     }
 }
 
-/* The table of a text, by both ways of reading, which agree, on one thread and on three. */
-static tm_table *read_text(const char *text, const tm_schema *schema) {
-    static const char *const paths[] = {PATH};
-    tm_table *first = NULL;
-    assert_int_equal(tm__fs_publish(PATH, text, strlen(text), NULL), TM_OK);
-    for (uint32_t way = 0; way < 4; way++) {
-        tm_pool *const pool = way % 2 == 0 ? NULL : tm__pool_create(3);
-        tm_ctx ctx = {.pool = pool};
-        const tm_source_spec spec = {.schema = schema, .block_bytes = way == 0 ? 0 : 128};
-        tm_table *table = NULL;
-        stream_tables s;
-        stream_tables_init(&s, stream_tables_join, &table);
-        assert_int_equal(way < 2 ? tm__csv_read(&ctx, &spec, paths, 1, &table, NULL)
-                                 : tm__csv_pipe(&ctx, &spec, paths, 1, &s.sink, NULL),
-                         TM_OK);
-        stream_tables_done(&s);
-        tm__pool_free(pool);
-        if (first == NULL) {
-            first = table;
-            continue;
-        }
-        tm_hash a, b;
-        tm__table_hash(first, &a);
-        tm__table_hash(table, &b);
-        assert_true(tm__hash_eq(&a, &b));
-        tm__table_unref(table);
-    }
-    return first;
-}
-
-static const tm_column *column_of(const tm_table *table, const char *name, tm_type type) {
-    const tm_column *const column = tm__table_column(table, tm__table_find(table, name));
-    assert_int_equal(column->type, type);
-    return column;
-}
-
 static void columns_of_a_file_are_found(void **state) {
     (void)state;
     char text[8192] = "price,sold,share,both,units,list,code,plain,open\n";
@@ -119,20 +82,20 @@ static void columns_of_a_file_are_found(void **state) {
                          ? "\"$1,279.40\",\"1,234,567\",12.5%,$5,5,\"1,2,3\",007,1.5,\"1,234\"\n"
                          : "$0.50,950,NA," EURO "5,5%,\"4,5\",\"1,234\",2.5,\"5,678\"\n");
     }
-    tm_table *const table = read_text(text, NULL);
-    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[0] == 1279.4);
-    assert_true(column_of(table, "price", TM_TYPE_FLOAT)->floats[39] == 0.5);
-    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[38], 1234567);
-    assert_int_equal(column_of(table, "sold", TM_TYPE_INT)->ints[39], 950);
-    assert_true(column_of(table, "share", TM_TYPE_FLOAT)->floats[0] == 12.5);
-    assert_true(tm__column_is_missing(column_of(table, "share", TM_TYPE_FLOAT), 1));
-    (void)column_of(table, "both", TM_TYPE_TEXT);
-    (void)column_of(table, "units", TM_TYPE_TEXT);
-    (void)column_of(table, "list", TM_TYPE_TEXT);
-    const tm_column *const code = column_of(table, "code", TM_TYPE_TEXT);
+    tm_table *const table = csv_ways_read(PATH, text, NULL);
+    assert_true(csv_ways_column(table, "price", TM_TYPE_FLOAT)->floats[0] == 1279.4);
+    assert_true(csv_ways_column(table, "price", TM_TYPE_FLOAT)->floats[39] == 0.5);
+    assert_int_equal(csv_ways_column(table, "sold", TM_TYPE_INT)->ints[38], 1234567);
+    assert_int_equal(csv_ways_column(table, "sold", TM_TYPE_INT)->ints[39], 950);
+    assert_true(csv_ways_column(table, "share", TM_TYPE_FLOAT)->floats[0] == 12.5);
+    assert_true(tm__column_is_missing(csv_ways_column(table, "share", TM_TYPE_FLOAT), 1));
+    (void)csv_ways_column(table, "both", TM_TYPE_TEXT);
+    (void)csv_ways_column(table, "units", TM_TYPE_TEXT);
+    (void)csv_ways_column(table, "list", TM_TYPE_TEXT);
+    const tm_column *const code = csv_ways_column(table, "code", TM_TYPE_TEXT);
     assert_true(tm__str_is(tm__column_cell(code, 1).text, "1,234"));
-    (void)column_of(table, "plain", TM_TYPE_FLOAT);
-    (void)column_of(table, "open", TM_TYPE_TEXT); /* thousands to some, fractions to others */
+    (void)csv_ways_column(table, "plain", TM_TYPE_FLOAT);
+    (void)csv_ways_column(table, "open", TM_TYPE_TEXT); /* thousands to some, fractions to others */
     tm__table_unref(table);
 }
 
@@ -147,8 +110,8 @@ static void a_later_value_may_be_another(void **state) {
             (void)strcat(text, i < 30 ? "" : others[k]);
             (void)strcat(text, i < 30 ? "" : ",2\n");
         }
-        tm_table *const table = read_text(text, NULL);
-        const tm_column *const price = column_of(table, "price", TM_TYPE_TEXT);
+        tm_table *const table = csv_ways_read(PATH, text, NULL);
+        const tm_column *const price = csv_ways_column(table, "price", TM_TYPE_TEXT);
         assert_true(tm__str_is(tm__column_cell(price, 0).text, "$5"));
         assert_true(tm__str_is(tm__column_cell(price, 39).text, others[k]));
         tm__table_unref(table);
@@ -161,9 +124,11 @@ static void a_column_that_is_known_as_text_stays_one(void **state) {
     tm_schema_column cols[] = {{.name = names[0], .type = TM_TYPE_TEXT},
                                {.name = names[1], .type = TM_TYPE_FLOAT}};
     const tm_schema schema = {2, cols};
-    tm_table *const table = read_text("a,b\n$5,\"1,500\"\n$6,7\n", &schema);
-    assert_true(tm__str_is(tm__column_cell(column_of(table, "a", TM_TYPE_TEXT), 0).text, "$5"));
-    assert_true(column_of(table, "b", TM_TYPE_FLOAT)->floats[0] == 1500); /* known as numbers */
+    tm_table *const table = csv_ways_read(PATH, "a,b\n$5,\"1,500\"\n$6,7\n", &schema);
+    assert_true(
+        tm__str_is(tm__column_cell(csv_ways_column(table, "a", TM_TYPE_TEXT), 0).text, "$5"));
+    assert_true(csv_ways_column(table, "b", TM_TYPE_FLOAT)->floats[0] ==
+                1500); /* known as numbers */
     tm__table_unref(table);
 }
 
