@@ -25,6 +25,7 @@
                                        */
 #define JOIN_NS UINT64_C(60000000000) /* for the group to say what is ours */
 #define ASK_MS 5000
+#define SEEK_MS 60000 /* asks the library's own thread, no broker */
 #define POLL_MS 100
 #define METADATA_MS 1000
 #define FILE_SIZE 4096u
@@ -466,7 +467,7 @@ tm_status tm__kafka_seek(tm_kafka *k, int32_t partition, int64_t offset, tm_err 
     rd_kafka_topic_partition_t *const one =
         k->api.topic_partition_list_add(list, k->topic, partition);
     one->offset = offset;
-    rd_kafka_error_t *const failed = k->api.seek_partitions(k->rk, list, ASK_MS);
+    rd_kafka_error_t *const failed = k->api.seek_partitions(k->rk, list, SEEK_MS);
     const rd_kafka_resp_err_t code = failed != NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : one->err;
     if (failed != NULL) {
         k->api.error_destroy(failed);

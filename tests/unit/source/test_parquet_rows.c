@@ -187,7 +187,7 @@ static void lost_memory_is_told_or_rows_are_whole(void **state) {
     tm__parquet_free(p);
     /* A child of which nobody could be asked writes into the folder that goes now. */
     tm__supervisor_close(supervisor);
-    assert_int_equal(tm__supervisor_open(&supervisor, NULL), TM_OK);
+    supervisor = NULL;
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
