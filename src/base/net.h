@@ -83,6 +83,11 @@ int tm__signal_next(int fd);
  * process. */
 void tm__signal_cancel(volatile _Atomic bool *flag, volatile _Atomic int *out_signal);
 
+/** When a write failed with this errno because its reader has gone (`| head`): end the process
+ * quietly, as the system does with one that writes in its main thread. Returns for other errors,
+ * and where SIGPIPE is ignored. */
+void tm__signal_pipe(int error);
+
 bool tm__tty_is(int fd);
 uint32_t tm__tty_width(int fd);  /* 80 when unknown */
 uint32_t tm__tty_height(int fd); /* 0 when unknown */

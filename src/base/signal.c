@@ -61,3 +61,11 @@ void tm__signal_cancel(volatile _Atomic bool *flag, volatile _Atomic int *out_si
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
 }
+
+/* Threads of a pool block signals, so what the system sent to the one that wrote came to nothing.
+ */
+void tm__signal_pipe(int error) {
+    if (error == EPIPE) {
+        (void)kill(getpid(), SIGPIPE);
+    }
+}

@@ -17,6 +17,7 @@
 #include "cli/answer_records.h"
 
 #define N_REASONS 3u
+#define OWN_COLUMNS "Write to a file that ends in .jsonl: there each row has its own columns."
 #define WORDS_MAX (UINT64_C(1) << 28)
 
 struct tm_answer_pen {
@@ -42,6 +43,15 @@ static void put_text(const tm_answer_form *a, tm_str text, tm_buf *out) {
         (void)tm__json_write_text(out, text);
     } else {
         (void)tm__text_write_csv(text, out);
+    }
+}
+
+/* As the server writes it: true and false and whole numbers are those in JSON. */
+static void put_class(const tm_answer_form *a, tm_str name, tm_buf *out) {
+    if (a->is_json && tm__bundle_class_kind(a->bundle) != TM_CLASS_TEXT) {
+        (void)tm__buf_append(out, name.ptr, name.len);
+    } else {
+        put_text(a, name, out);
     }
 }
 
@@ -94,18 +104,31 @@ static bool is_passed(const tm_answer_form *a, const char *name) {
            is_passed_name(a, tm__str(name));
 }
 
-const char *tm__answers_clash(const tm_answer_form *a, const tm_source_part *part) {
+/* Whether a line of answers has a member or column of this name. is_strict: however it is written,
+ * and all that begins as those of classes do. */
+static bool is_answer_name(const tm_answer_form *a, tm_str name, bool is_strict) {
+    bool (*const is)(tm_str, const char *) = is_strict ? tm__str_is_nocase : tm__str_is;
+    const tm_task task = tm__bundle_task(a->bundle);
+    const bool is_number = task == TM_TASK_REGRESSION;
+    const bool has_many = task == TM_TASK_MULTICLASS;
+    const size_t n = strlen("probability");
+    if (name.len >= n && is((tm_str){name.ptr, n}, "probability")) {
+        if (is_strict || name.len == n) {
+            return is_strict || task == TM_TASK_BINARY || (has_many && a->is_json);
+        }
+        const tm_str class = {name.ptr + n + 1, name.len - n - 1};
+        return has_many && !a->is_json && name.ptr[n] == '_' &&
+               tm__bundle_class_meant(a->bundle, class) < tm__bundle_classes(a->bundle);
+    }
+    return is(name, "prediction") || (a->explain && is(name, "reasons")) ||
+           (a->has_ids && is(name, "prediction_id")) ||
+           (a->has_interval && (is_number ? is(name, "low") || is(name, "high") : is(name, "set")));
+}
+
+const char *tm__answers_clash(const tm_answer_form *a, const tm_source_part *part, bool is_strict) {
     for (uint32_t c = 0; c < part_cols(part); c++) {
         const char *const name = part_name(part, c);
-        const tm_str text = tm__str(name);
-        if (is_passed(a, name) &&
-            (tm__str_is_nocase(text, "prediction") ||
-             (a->has_interval &&
-              (tm__str_is_nocase(text, "low") || tm__str_is_nocase(text, "high") ||
-               tm__str_is_nocase(text, "set"))) ||
-             (a->has_ids && tm__str_is_nocase(text, "prediction_id")) ||
-             tm__str_is_nocase(text, "reasons") ||
-             (text.len >= 11 && tm__str_is_nocase((tm_str){text.ptr, 11}, "probability")))) {
+        if (is_passed(a, name) && is_answer_name(a, tm__str(name), is_strict)) {
             return name;
         }
     }
@@ -185,7 +208,7 @@ tm_answer_pen *tm__answer_pen_create(const tm_answer_form *a) {
               (!a->has_ids || tm__answer_records_init(&pen->records, a->bundle, NULL) == TM_OK);
     for (uint32_t k = 0; ok && k < pen->n_classes; k++) {
         const size_t start = pen->words.len;
-        put_text(a, tm__str(tm__bundle_class(a->bundle, k)), &pen->words);
+        put_class(a, tm__str(tm__bundle_class(a->bundle, k)), &pen->words);
         pen->classes[k].len = pen->words.len - start;
     }
     ok = ok && !pen->words.failed;
@@ -308,11 +331,11 @@ static void put_field(tm_source_member *member, tm_buf *out) {
     (void)tm__text_write_csv(text, out);
 }
 
-static tm_status misplaced(const tm_source_member *member, const char *how, uint64_t row,
-                           tm_err *err) {
+static tm_status misplaced(const tm_source_member *member, const char *how, const char *hint,
+                           uint64_t row, tm_err *err) {
     const int len = (int)(member->name.len > 80 ? 80 : member->name.len);
     (void)TM_FAIL(err, TM_E_DATA, "column '%.*s' %s", len, member->name.ptr, how);
-    tm_err_hint(err, "Write to a file that ends in .jsonl: there each row has its own columns.");
+    tm_err_hint(err, "%s", hint);
     tm_err_at(err, NULL, row + 1, 0);
     return TM_E_DATA;
 }
@@ -341,12 +364,13 @@ static tm_status put_fields(const tm_answer_pen *pen, const tm_source_part *part
         const uint32_t i = find_field(pen, part, member->name, next);
         if (i < pen->n_passed) {
             if (pen->fields[i] != NULL) {
-                return misplaced(member, "stands twice", row, err);
+                return misplaced(member, "stands twice", OWN_COLUMNS, row, err);
             }
             pen->fields[i] = member;
             next = i + 1;
         } else if (is_passed_name(pen->answers, member->name)) {
-            return misplaced(member, "is none of the columns of the first rows", row, err);
+            return misplaced(member, "is none of the columns of the first rows", OWN_COLUMNS, row,
+                             err);
         }
     }
     for (uint32_t i = 0; i < pen->n_passed; i++) {
@@ -358,20 +382,26 @@ static tm_status put_fields(const tm_answer_pen *pen, const tm_source_part *part
     return TM_OK;
 }
 
-/* Members of a row as they stand; returns how many. */
-static uint32_t put_members(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
-                            tm_buf *out) {
-    uint32_t n = 0;
+/* Members of a row as they stand; *out_none is left true when there are none. */
+static tm_status put_members(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
+                             tm_buf *out, bool *out_none, tm_err *err) {
+    *out_none = true;
     for (uint64_t m = part->member_at[row]; m < part->member_at[row + 1]; m++) {
         const tm_source_member *const member = &part->members[m];
-        if (is_passed_name(pen->answers, member->name)) {
-            (void)tm__buf_text(out, n++ == 0 ? "{" : ", ");
-            (void)tm__json_write_text(out, member->name);
-            (void)tm__buf_text(out, ": ");
-            (void)tm__buf_append(out, member->value.ptr, member->value.len);
+        if (!is_passed_name(pen->answers, member->name)) {
+            continue;
         }
+        if (is_answer_name(pen->answers, member->name, false)) {
+            return misplaced(member, "has the name of an answer", "Rename it, or take it out.", row,
+                             err);
+        }
+        (void)tm__buf_text(out, *out_none ? "{" : ", ");
+        (void)tm__json_write_text(out, member->name);
+        (void)tm__buf_text(out, ": ");
+        (void)tm__buf_append(out, member->value.ptr, member->value.len);
+        *out_none = false;
     }
-    return n;
+    return TM_OK;
 }
 
 static void put_columns(const tm_answer_pen *pen, const tm_source_part *part, uint64_t row,
@@ -395,7 +425,7 @@ static tm_status put_passed(const tm_answer_pen *pen, const tm_source_part *part
     if (part->member_at == NULL) {
         put_columns(pen, part, row, out);
     } else if (pen->answers->is_json) {
-        *out_none = put_members(pen, part, row, out) == 0;
+        return put_members(pen, part, row, out, out_none, err);
     } else {
         return put_fields(pen, part, row, out, err);
     }

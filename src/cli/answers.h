@@ -24,8 +24,10 @@ typedef struct tm_answer_pen tm_answer_pen;
 tm_answer_pen *tm__answer_pen_create(const tm_answer_form *answers);
 void tm__answer_pen_free(tm_answer_pen *pen);
 
-/** The name of a passed column of the part that an answer's column has too; NULL: none. */
-const char *tm__answers_clash(const tm_answer_form *answers, const tm_source_part *part);
+/** The name of a passed column of the part that an answer's column has too; NULL: none. is_strict:
+ * in other letters, and what another form of answers would have, counts as well. */
+const char *tm__answers_clash(const tm_answer_form *answers, const tm_source_part *part,
+                              bool is_strict);
 /** Append the line of names of a CSV file whose parts are like this one. */
 void tm__answers_head(const tm_answer_form *answers, const tm_source_part *part, tm_buf *out);
 /** Score a part's rows and append a line each. Owner thread of the pen. */

@@ -147,8 +147,8 @@ static void print_parts(tm_cli *cli, const tm_place *place, const part *parts, u
         json_t *result = json_pack(
             "{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "schema", "tidemill.explain/1", "model",
             place->version.model, "version", (json_int_t)place->version.number, "prediction",
-            decision != NULL ? json_string(decision) : tm__json_number(answer[0]), "base",
-            tm__json_number(sums[0]), "raw", tm__json_number(sums[1]), "reasons",
+            decision != NULL ? tm__bundle_class_json(bundle, decided) : tm__json_number(answer[0]),
+            "base", tm__json_number(sums[0]), "raw", tm__json_number(sums[1]), "reasons",
             parts_to_json(schema, parts, n));
         if (decision != NULL) {
             json_object_set_new(result, "probability", tm__json_number(answer[output]));

@@ -6,6 +6,7 @@
  *
  * What a thread hands over with --log: lines | records | length of the lines
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/net.h"
 #include "base/pool.h"
 #include "cli/answers.h"
 #include "cli/cli.h"
@@ -48,13 +50,11 @@ typedef struct prediction {
 } prediction;
 
 static tm_status make_head(prediction *p, const tm_source_part *part, tm_err *err) {
-    const bool must_look = p->is_parquet || p->answers.has_ids;
-    const char *const clash = must_look ? tm__answers_clash(&p->answers, part) : NULL;
+    const char *const clash =
+        tm__answers_clash(&p->answers, part, p->is_parquet || p->answers.has_ids);
     if (clash != NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "column '%s' has the name of an answer", clash);
-        tm_err_hint(err, p->is_parquet
-                             ? "Rename it, or write to a file that ends in .csv or .jsonl."
-                             : "Rename it, or leave out --log.");
+        tm_err_hint(err, "Rename it, or take it out.");
         return TM_E_DATA;
     }
     tm__mutex_lock(p->head_lock);
@@ -114,9 +114,12 @@ static tm_status write_bytes(const prediction *p, tm_str bytes, tm_err *err) {
     if (p->file != NULL) {
         return tm__file_write(p->file, bytes.ptr, bytes.len, err);
     }
-    return bytes.len > 0 && fwrite(bytes.ptr, 1, bytes.len, stdout) != bytes.len
-               ? TM_FAIL(err, TM_E_IO, "cannot write to standard output")
-               : TM_OK;
+    errno = 0;
+    if (bytes.len == 0 || fwrite(bytes.ptr, 1, bytes.len, stdout) == bytes.len) {
+        return TM_OK;
+    }
+    tm__signal_pipe(errno);
+    return TM_FAIL(err, TM_E_IO, "cannot write to standard output");
 }
 
 /* The thread that made the head has ended its part: nobody touches it now. */

@@ -398,7 +398,7 @@ void tm__train_words_print(tm_cli *cli, const json_t *report) {
                       tm__json_bool(gate, "open", false) ? "open" : "refused",
                       tm__json_text(gate, "reason", ""));
     }
-    if (version == 1) {
+    if (version == 1 || strstr(tm__json_text(report, "aliases", ""), "champion") != NULL) {
         tm__cli_note(cli, "next: tidemill serve");
     } else if (gate == NULL || tm__json_bool(gate, "open", false)) {
         tm__cli_note(cli, "next: tidemill model promote %s@%lld", model, version);

@@ -62,6 +62,14 @@ tm_task tm__bundle_task(const tm_bundle *bundle);
 uint32_t tm__bundle_classes(const tm_bundle *bundle); /* BINARY 2, REGRESSION 0 */
 const char *tm__bundle_class(const tm_bundle *bundle,
                              uint32_t index); /* BINARY: 0 negative, 1 positive */
+/** The class that a text means: its name, the same number written another way, or, where two
+ * classes say yes and no, one of true, yes, 1 beside false, no, 0. n_classes: none. */
+uint32_t tm__bundle_class_meant(const tm_bundle *bundle, tm_str label);
+/** How all of its classes look in JSON: true and false, whole numbers, or texts. */
+typedef enum tm_class_kind { TM_CLASS_TEXT, TM_CLASS_BOOL, TM_CLASS_INT } tm_class_kind;
+tm_class_kind tm__bundle_class_kind(const tm_bundle *bundle);
+/** One of its classes as that; NULL when out of memory. The caller owns it. */
+json_t *tm__bundle_class_json(const tm_bundle *bundle, uint32_t index);
 const char *tm__bundle_target(const tm_bundle *bundle);
 double tm__bundle_threshold(const tm_bundle *bundle); /* its own, or what it was told since */
 /** Call the positive class from another probability on; the file stays as it is. Before others have

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "monitor/monitor_priv.h"
-#include "table/schema.h"
 
 static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
@@ -38,44 +37,11 @@ tm_status tm__log_read(tm_monitor *monitor, tm_status (*fn)(tm_db *db, void *arg
 
 /* ---- Labels as numbers ---- */
 
-/* Whether two classes say yes and no, however they are written. */
-static bool is_yes_or_no(const tm_bundle *bundle) {
-    bool first = false, second = false;
-    return tm__bundle_classes(bundle) == 2 &&
-           tm__text_to_bool(tm__str(tm__bundle_class(bundle, 0)), &first) &&
-           tm__text_to_bool(tm__str(tm__bundle_class(bundle, 1)), &second) && first != second;
-}
-
-/* The same class though it is written another way: 1 and 1.0; where classes are words, true, yes
- * and 1. */
-static bool is_class(tm_str label, tm_str name, bool are_words) {
-    double a = 0, b = 0;
-    bool x = false, y = false;
-    if (tm__str_to_f64(label, &a) && tm__str_to_f64(name, &b)) {
-        return a == b;
-    }
-    return are_words && tm__text_to_bool(label, &x) && tm__text_to_bool(name, &y) && x == y;
-}
-
 bool tm__label_number(const tm_bundle *bundle, tm_str label, double *out) {
-    const uint32_t n_classes = tm__bundle_classes(bundle);
-    if (n_classes == 0) {
+    if (tm__bundle_classes(bundle) == 0) {
         return tm__str_to_f64(label, out);
     }
-    for (uint32_t i = 0; i < n_classes; i++) {
-        if (tm__str_is(label, tm__bundle_class(bundle, i))) {
-            *out = i;
-            return true;
-        }
-    }
-    const bool are_words = is_yes_or_no(bundle);
-    for (uint32_t i = 0; i < n_classes; i++) {
-        if (is_class(label, tm__str(tm__bundle_class(bundle, i)), are_words)) {
-            *out = i;
-            return true;
-        }
-    }
-    *out = n_classes;
+    *out = tm__bundle_class_meant(bundle, label);
     return true;
 }
 

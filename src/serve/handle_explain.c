@@ -59,15 +59,14 @@ static json_t *describe(const asking *ask, const tm_rehearsed *r) {
     const uint32_t decided = tm__bundle_decide(bundle, r->answer);
     const bool has_classes = tm__bundle_classes(bundle) > 0;
     const uint32_t output = tm__bundle_task(bundle) == TM_TASK_MULTICLASS ? decided : 0;
-    json_t *const out =
-        json_pack("{s:s, s:s, s:I, s:O?, s:o, s:o, s:o, s:o}", "id",
-                  tm__json_text(logged, "id", ""), "model", tm__json_text(logged, "model", ""),
-                  "version", (json_int_t)tm__json_i64(logged, "version", 0), "at",
-                  json_object_get(logged, "at"), "prediction",
-                  has_classes ? json_string(tm__bundle_class(bundle, decided))
-                              : tm__json_number(r->answer[0]),
-                  "base", tm__json_number(r->base), "raw", tm__json_number(r->raw), "reasons",
-                  list_reasons(ask, r->parts));
+    json_t *const out = json_pack(
+        "{s:s, s:s, s:I, s:O?, s:o, s:o, s:o, s:o}", "id", tm__json_text(logged, "id", ""), "model",
+        tm__json_text(logged, "model", ""), "version",
+        (json_int_t)tm__json_i64(logged, "version", 0), "at", json_object_get(logged, "at"),
+        "prediction",
+        has_classes ? tm__bundle_class_json(bundle, decided) : tm__json_number(r->answer[0]),
+        "base", tm__json_number(r->base), "raw", tm__json_number(r->raw), "reasons",
+        list_reasons(ask, r->parts));
     json_object_set_new(out, "probability",
                         has_classes ? tm__json_number(r->answer[output]) : json_null());
     return out;

@@ -339,10 +339,10 @@ static bool read_request(infer *v) {
 /* --- writing --- */
 
 static const char *class_type(const tm_scoring *s) {
-    return !tm__score_has_classes(s)     ? "FP64"
-           : s->served->classes_are_bool ? "BOOL"
-           : s->served->classes_are_int  ? "INT64"
-                                         : "BYTES";
+    return !tm__score_has_classes(s)                ? "FP64"
+           : s->served->class_kind == TM_CLASS_BOOL ? "BOOL"
+           : s->served->class_kind == TM_CLASS_INT  ? "INT64"
+                                                    : "BYTES";
 }
 
 static void put_bits(uint64_t bits, uint32_t n_bytes, tm_buf *out) {
@@ -368,9 +368,9 @@ static void put_raw(infer *v, uint32_t which, const char *id, const double *outp
         }
     } else {
         const char *class = tm__bundle_class(s->served->bundle, tm__score_given(s, id, outputs));
-        if (s->served->classes_are_bool) {
+        if (s->served->class_kind == TM_CLASS_BOOL) {
             tm__buf_byte(&v->raw, strcmp(class, "true") == 0 ? 1 : 0);
-        } else if (s->served->classes_are_int) {
+        } else if (s->served->class_kind == TM_CLASS_INT) {
             (void)tm__str_to_i64(tm__str(class), &whole);
             tm__buf_i64(&v->raw, whole);
         } else {

@@ -47,26 +47,6 @@ void tm__served_unref(tm_served *served) {
     }
 }
 
-/* How classes look in JSON: true and false, whole numbers, or texts. */
-static void look_at_classes(tm_served *served) {
-    const uint32_t n = tm__bundle_classes(served->bundle);
-    served->classes_are_bool = n == 2;
-    served->classes_are_int = n > 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const char *text = tm__bundle_class(served->bundle, i);
-        int64_t number = 0;
-        char again[32];
-        served->classes_are_bool =
-            served->classes_are_bool && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
-        if (!tm__str_to_i64(tm__str(text), &number)) {
-            served->classes_are_int = false;
-            continue;
-        }
-        (void)snprintf(again, sizeof again, "%lld", (long long)number);
-        served->classes_are_int = served->classes_are_int && strcmp(again, text) == 0;
-    }
-}
-
 /* One for each thread that predicts, each warm: it has answered the golden rows. */
 static tm_status make_scratches(const tm_prepare *terms, tm_served *served, tm_err *err) {
     served->n_scratches = terms->n_desks > 0 ? terms->n_desks : 1;
@@ -178,7 +158,7 @@ static tm_status fill(const tm_prepare *terms, tm_served *served, tm_err *err) {
     TM_TRY(make_plan(terms, served, err));
     const int64_t beside = tm__mem_thread_bytes() - before;
     served->bytes = tm__bundle_bytes(served->bundle) + (beside > 0 ? (uint64_t)beside : 0);
-    look_at_classes(served);
+    served->class_kind = tm__bundle_class_kind(served->bundle);
     TM_TRY(check_room(terms, served->bytes, err));
     return warm_up(terms, served, err);
 }
@@ -228,6 +208,6 @@ tm_served *tm__prepare_stale(const tm_prepare *terms, const tm_served *older, co
         tm__served_unref(served);
         return NULL;
     }
-    look_at_classes(served);
+    served->class_kind = tm__bundle_class_kind(served->bundle);
     return served;
 }

@@ -38,7 +38,7 @@ static void fail_memory(tm_exchange *x) {
 
 void tm__score_write_class(const scoring *s, uint32_t index, tm_buf *out) {
     const char *text = tm__bundle_class(s->served->bundle, index);
-    if (s->served->classes_are_bool || s->served->classes_are_int) {
+    if (s->served->class_kind != TM_CLASS_TEXT) {
         tm__buf_text(out, text);
     } else {
         tm__json_write_text(out, tm__str(text));

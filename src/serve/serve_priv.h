@@ -191,7 +191,7 @@ typedef struct tm_served {
     struct tm_fill *fill;          /* features that a row may leave out; NULL: none */
     tm_bundle_scratch **scratches; /* [n_scratches] */
     uint32_t n_scratches;
-    bool classes_are_bool, classes_are_int;
+    tm_class_kind class_kind;
     double explore;            /* share of requests whose decisions are drawn; 0: none */
     _Atomic uint64_t n_broken; /* requests on which it failed inside */
     /* Its answers in the log, by why it gave them; NULL until the first. */

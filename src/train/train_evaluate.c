@@ -11,27 +11,15 @@
 static double class_of(const tm_bundle *bundle, const tm_column *column, uint64_t row) {
     char text[64];
     const tm_str name = tm__train_class_text(column, row, text);
-    const uint32_t n = tm__bundle_classes(bundle);
-    for (uint32_t i = 0; i < n; i++) {
-        if (tm__str_is(name, tm__bundle_class(bundle, i))) {
-            return i;
-        }
-    }
-    return n;
+    return tm__bundle_class_meant(bundle, name);
 }
 
 /* Codes of a text target to classes once, not once a row. */
 static double *class_of_codes(const tm_bundle *bundle, const tm_column *column) {
     const uint32_t n = tm__dict_count(column->dict);
-    const uint32_t n_classes = tm__bundle_classes(bundle);
     double *classes = tm__mem_alloc((size_t)n + 1, sizeof(double));
     for (uint32_t code = 0; classes != NULL && code < n; code++) {
-        classes[code] = n_classes;
-        for (uint32_t i = 0; i < n_classes; i++) {
-            if (tm__str_is(tm__dict_get(column->dict, code), tm__bundle_class(bundle, i))) {
-                classes[code] = i;
-            }
-        }
+        classes[code] = tm__bundle_class_meant(bundle, tm__dict_get(column->dict, code));
     }
     return classes;
 }

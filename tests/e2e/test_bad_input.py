@@ -184,10 +184,19 @@ def test_targets_that_the_model_never_saw_are_counted(tm):
     rows = [(i % 13, "yes" if i % 13 > 6 else "no") for i in range(100)]
     tm.write("d.csv", "a,t\n" + "".join(f"{a},{t}\n" for a, t in rows))
     assert train(tm, "d.csv", "--name", "m", target="t").code == 0
-    tm.write("e.csv", "a,t\n" + "".join(f"{a},{t.upper() if i < 4 else t}\n" for i, (a, t) in enumerate(rows)))
+    tm.write("e.csv", "a,t\n" + "".join(f"{a},{'was ' + t if i < 4 else t}\n" for i, (a, t) in enumerate(rows)))
     says(tm("evaluate", "m", "e.csv"), 0, "warning: 4 of 100 rows have a target that 'm' never saw")
     assert tm.ok("evaluate", "m", "e.csv", "--json").json["scores"]["unseen"] == {"rows": 4}
     assert tm.ok("evaluate", "m", "d.csv").err == ""
+
+
+def test_a_target_written_in_other_words_is_scored_by_what_it_means(tm):
+    rows = [(i % 13, int(i % 13 > 6)) for i in range(260)]
+    for name, words in {"d.csv": ("0", "1"), "e.csv": ("no", "yes"), "f.csv": ("False", "True"), "g.csv": ("0.0", "1.0")}.items():
+        tm.write(name, "x,y\n" + "".join(f"{x},{words[y]}\n" for x, y in rows))
+    tm.ok("train", "d.csv", "--target", "y", "--name", "m", "--learner", "linear", "-q")
+    scores = [tm.ok("evaluate", "m", name, "--json").json["scores"] for name in ("d.csv", "e.csv", "f.csv", "g.csv")]
+    assert scores[0]["accuracy"] > 0.9 and all(s == scores[0] for s in scores)
 
 
 @pytest.mark.parametrize("words, code, told", [

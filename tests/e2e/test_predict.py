@@ -184,3 +184,42 @@ def test_answers_that_nobody_reads_end_the_program(home):
     done = subprocess.run(f"'{home.program}' predict m rows.csv | head -n 1", shell=True, cwd=home.folder, env=home.env, capture_output=True, check=False,
                           text=True, timeout=600)
     assert done.stdout == "id,note,prediction,probability\n"
+
+
+def test_a_column_with_the_name_of_an_answer_is_refused_in_every_form(home):
+    rows = many_rows(5)
+    for row in rows:
+        row["prediction"] = "old"
+    home.write("rows.csv", made_data.csv_text(rows, [*COLUMNS, "prediction"]))
+    home.write("rows.jsonl", "".join(json.dumps({**made_data.request_row(r), "prediction": 1}) + "\n" for r in rows))
+    for words in (["rows.csv"], ["rows.csv", "-o", "out.csv"], ["rows.csv", "-o", "out.parquet"], ["rows.csv", "--json"],
+                  ["rows.jsonl", "-o", "out.csv"], ["rows.jsonl", "-o", "out.jsonl"]):
+        result = home("predict", "m", *words, "-q")
+        assert result.code == 7 and "'prediction' has the name of an answer" in result.out + result.err, (words, result.out, result.err)
+        assert "Rename it" in result.out + result.err
+    home.write("other.csv", made_data.csv_text([{**row, "probability_of_rain": 1, "reasons": "r"} for row in many_rows(5)],
+                                               [*COLUMNS, "probability_of_rain", "reasons"]))
+    assert home.ok("predict", "m", "other.csv").out.splitlines()[0] == "id,note,probability_of_rain,reasons,prediction,probability"
+
+
+@pytest.mark.parametrize("classes, numbers", [(("0", "1"), True), (("false", "true"), True), (("3", "10", "7"), True), (("no", "1"), False)])
+def test_classes_look_in_json_as_the_server_writes_them(tm, classes, numbers):
+    rng = random.Random(1)
+    lines = [f"{i % 17},{classes[rng.randrange(len(classes)) if i % 5 == 0 else i % len(classes)]}" for i in range(300)]
+    tm.write("rows.csv", "x,y\n" + "".join(f"{line}\n" for line in lines))
+    tm.ok("train", "rows.csv", "--target", "y", "--name", "m", "--learner", "linear", "--task", "binary" if len(classes) == 2 else "multiclass", "-q")
+    want = {json.loads(c) if numbers else c for c in classes}
+    answers = [json.loads(line) for line in tm.ok("predict", "m", "rows.csv", "--json").out.splitlines()]
+    assert {type(a["prediction"]) for a in answers} == {type(next(iter(want)))} and {a["prediction"] for a in answers} <= want
+    one = json.loads(tm.ok("explain", "m", '{"x": 3}', "--json").out)
+    assert one["prediction"] in want and type(one["prediction"]) is type(next(iter(want)))
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(home):
+    home.write("rows.csv", made_data.csv_text(many_rows(30000), COLUMNS))
+    for _ in range(5):
+        with subprocess.Popen([str(home.program), "predict", "m", "rows.csv"], cwd=home.folder, env=home.env,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            child.stdout.readline()
+            child.stdout.close()
+            assert child.stderr.read() == b"" and child.wait() == -13  # SIGPIPE, as of other tools

@@ -481,3 +481,12 @@ def test_crafted_bundles_of_a_trusted_signer_never_serve_a_request(pair):
     status, _, answer = server.request("POST", "/v1/routes/churn/predict", {"rows": [request_row(churn_rows(1)[0])]})
     assert status == 200 and answer["version"] == 1 and there.ok("model", "ls", "--json").json["models"][0]["champion"] == 1
     assert server.stop() == 0
+
+
+def test_what_to_do_next_of_a_champion_is_not_to_promote_it(tm):
+    train(tm)
+    train(tm, trees=6, seed=2)
+    assert "next: tidemill model promote churn@2" in tm.ok("model", "show", "churn@2").err
+    tm.ok("model", "promote", "churn@2")
+    shown = tm.ok("model", "show", "churn@2").err
+    assert "next: tidemill serve" in shown and "promote" not in shown

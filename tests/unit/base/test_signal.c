@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -42,6 +43,27 @@ static void signals_are_read_from_a_file(void **state) {
     assert_int_equal(in_child(read_signals), 0);
 }
 
+static int tell_of_no_pipe(void) {
+    tm__signal_pipe(0);
+    tm__signal_pipe(ENOSPC);
+    signal(SIGPIPE, SIG_IGN);
+    tm__signal_pipe(EPIPE);
+    return 5;
+}
+
+static int tell_of_a_pipe(void) {
+    signal(SIGPIPE, SIG_DFL);
+    tm__signal_pipe(EPIPE);
+    return 5;
+}
+
+static void a_reader_that_has_gone_ends_the_process_unless_it_ignores_that(void **state) {
+    (void)state;
+    const int ignored = in_child(tell_of_no_pipe), ended = in_child(tell_of_a_pipe);
+    assert_true(WIFEXITED(ignored) && WEXITSTATUS(ignored) == 5);
+    assert_true(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGPIPE);
+}
+
 static int cancel_once(void) {
     static volatile _Atomic bool flag;
     static volatile _Atomic int number;
@@ -74,6 +96,7 @@ static void the_second_signal_ends_the_process(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_are_read_from_a_file),
+        cmocka_unit_test(a_reader_that_has_gone_ends_the_process_unless_it_ignores_that),
         cmocka_unit_test(the_first_signal_sets_the_flag),
         cmocka_unit_test(the_second_signal_ends_the_process),
     };

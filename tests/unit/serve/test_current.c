@@ -50,7 +50,7 @@ static void what_stays_is_shared_and_a_rollback_loads_nothing(void **state) {
     assert_int_equal(one->n, 1);
     assert_int_equal(one->routes[0]->version, 1);
     assert_non_null(one->routes[0]->bundle);
-    assert_false(one->routes[0]->classes_are_bool);
+    assert_int_equal(one->routes[0]->class_kind, TM_CLASS_TEXT);
     tm_current *same = load(registry, one);
     assert_ptr_equal(same->routes[0], one->routes[0]);
     const tm_promotion promotion = {.version = 2};
