@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where planted values stand: in bytes, in files of a home, in what sealed files and cells hold; as they are, in hex, base64 and UTF-16, and backwards."""
 import base64
+import os
 import pathlib
 import sqlite3
 import tempfile
@@ -48,9 +49,17 @@ class Searcher:
         return found
 
 
-def inside(path, key):
+def files_of(home):
+    """(path, bytes) of all files in order; a server may work beside, whose temporary ones are gone before they are read."""
+    for path in sorted(pathlib.Path(folder) / name for folder, _, names in os.walk(home) for name in names):
+        try:
+            yield path, path.read_bytes()
+        except FileNotFoundError:
+            pass
+
+
+def inside(path, data, key):
     """What a file of a home holds that its own bytes do not show: (what, bytes)."""
-    data = path.read_bytes()
     if key is not None and is_sealed(data):
         data = open_file(data, path.name, key)
         yield "opened", data
@@ -87,9 +96,9 @@ def cells(db):
 def where(home, values, key=None):
     """(value, file) of all that stand somewhere in a home; with its key also inside of what is sealed."""
     searcher, found = Searcher(values), set()
-    for path in sorted(p for p in home.rglob("*") if p.is_file()):
+    for path, data in files_of(home):
         name = str(path.relative_to(home))
-        found |= {(value, name) for value in searcher.find(path.read_bytes())}
-        for what, data in inside(path, key):
-            found |= {(value, name if key is None else f"{name} ({what})") for value in searcher.find(data)}
+        found |= {(value, name) for value in searcher.find(data)}
+        for what, part in inside(path, data, key):
+            found |= {(value, name if key is None else f"{name} ({what})") for value in searcher.find(part)}
     return found

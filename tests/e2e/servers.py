@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 
+from processes import children, state_of
 from waits import PATIENCE_S, free_port, wait_until
 
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
@@ -95,15 +96,18 @@ class Postgres(Database):
             [str(POSTGRES_BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode == 0)
 
     def kill(self):
-        """SIGKILL of the postmaster and all that it started."""
+        """SIGKILL of the postmaster and all that it started; they are gone then, and their memory can be had again."""
         pid = self.process.pid
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts nothing more
+        wait_until(lambda: state_of(pid) in "TZ")
+        started = children(pid)
         super().kill()
-        for child in children:
+        for child in started:
             try:
-                os.kill(int(child), signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        wait_until(lambda: all(state_of(child) in "Z" for child in started))
 
     def dsn(self, password=PASSWORD, database="mill"):
         """What reaches it."""

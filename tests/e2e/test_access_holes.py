@@ -13,6 +13,7 @@ import time
 
 import pytest
 from conftest import PROGRAM, Tidemill
+from processes import open_files
 from test_server import Client, ROW, status_of, write_data
 
 PREDICT = "/v1/routes/late/predict"
@@ -237,7 +238,7 @@ def test_vllm_and_sglang_shadowmq_no_other_socket_listens(tmp_path):
     tm.ok("train", "data.csv", "--target", "late", "--name", "late", "--learner", "baseline")
     server = Client(tm, "--threads", "2")
     try:
-        own = {os.readlink(f"/proc/{server.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.process.pid}/fd") if os.path.lexists(f"/proc/{server.process.pid}/fd/{fd}")}
+        own = set(open_files(server.process.pid).values())
         listening = []
         for name in ("tcp", "tcp6"):
             with open(f"/proc/{server.process.pid}/net/{name}", encoding="ascii") as table:

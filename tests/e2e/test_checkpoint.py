@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`train --checkpoint`: killed at any moment and run again, a training ends in the bytes of one that was never stopped."""
 import datetime
+import os
 import random
 import resource
 import shutil
@@ -28,8 +29,10 @@ def words(options, *more):
 
 
 def files(tm):
-    folder = tm.folder / ".tidemill" / "checkpoints"
-    return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    try:
+        return sorted(os.listdir(tm.folder / ".tidemill" / "checkpoints"))
+    except FileNotFoundError:  # not there yet, or just replaced
+        return []
 
 
 def start(tm, *command):
@@ -54,6 +57,14 @@ def changes(tm, process, n):
         seen = now
 
 
+def kill_behind_a_round(tm, *command):
+    """Kill a training that has a round on disk; whether it was: one that was not seen to have it came to its end."""
+    process = start(tm, *command)
+    has_round = lambda: any(name.endswith(".1") for name in files(tm))
+    wait_until(lambda: has_round() or process.poll() is not None)
+    return stop(process, signal.SIGKILL) == -signal.SIGKILL and has_round()
+
+
 @pytest.mark.parametrize("options", [FIT, SEARCH], ids=["one fit", "search"])
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(home, options):
     want = home.ok(*words(options, "--home", "other")).json
@@ -64,16 +75,16 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(home, options):
         process = start(home, *words(options, "--checkpoint", "0s", "--threads", str(1 + turn % 3)))
         changes(home, process, dice.randint(1, 12))
         code = stop(process, signal.SIGKILL)
-        if code == 0:
+        if code == 0 and n_killed > 0:
             break  # it came to its end before the kill
-        assert code == -signal.SIGKILL
-        n_killed += 1
+        assert code in (0, -signal.SIGKILL)
+        n_killed += code != 0
     if code != 0:
         last = home.ok(*words(options, "--checkpoint", "0s")).json
         resumed = last["fits_resumed"]
         assert last["bundle_hash"] == want["bundle_hash"]
     shown = home.ok("model", "show", "c", "--json").json
-    assert [v["bundle_hash"] for v in shown["versions"]] == [want["bundle_hash"]]
+    assert {v["bundle_hash"] for v in shown["versions"]} == {want["bundle_hash"]}
     assert n_killed > 0 and (resumed is None or resumed > 0)
     assert files(home) == []
     assert list((home.folder / ".tidemill" / "bundles").iterdir()) == [
@@ -99,11 +110,8 @@ def test_a_polite_stop_keeps_the_last_round_whatever_the_time_between(home):
 
 
 def test_other_options_and_other_rows_have_checkpoints_of_their_own(home):
-    process = start(home, *words(FIT, "--checkpoint", "0s"))
-    changes(home, process, 5)
-    assert stop(process, signal.SIGKILL) == -signal.SIGKILL
+    wait_until(lambda: kill_behind_a_round(home, *words(FIT, "--checkpoint", "0s")))
     before = files(home)
-    assert any(name.endswith(".1") for name in before)
     other = home.ok(*words(FIT, "--checkpoint", "0s", "--seed", "5")).json
     assert other["fits_resumed"] == 0
     home.write("c.csv", made_data.csv_text(made_data.churn_rows(4000, seed=9)))
@@ -139,13 +147,7 @@ def test_a_retraining_that_was_killed_goes_on(home):
     home.write("c.csv", made_data.csv_text(made_data.churn_rows(5000)))
     shutil.copytree(home.folder / ".tidemill", home.folder / "other")
     want = home.ok("retrain", "m", "--home", "other", "--json").json
-    for _ in range(20):
-        process = start(home, "retrain", "m", "--checkpoint", "0s", "--threads", "1")
-        changes(home, process, 8)
-        code = stop(process, signal.SIGKILL)
-        if code == -signal.SIGKILL and any(name.endswith(".1") for name in files(home)):
-            break
-    assert code == -signal.SIGKILL
+    assert kill_behind_a_round(home, "retrain", "m", "--checkpoint", "0s", "--threads", "1")
     stopped = [c for c in home("doctor", "--json").json["checks"] if c["name"] == "checkpoints"]
     assert "1 training running or stopped" in stopped[0]["found"]
     got = home.ok("retrain", "m", "--checkpoint", "0s", "--json").json
@@ -156,10 +158,7 @@ def test_a_retraining_that_was_killed_goes_on(home):
 
 
 def test_what_nobody_took_up_is_removed_by_the_next_training(home):
-    process = start(home, *words(FIT, "--checkpoint", "0s"))
-    changes(home, process, 5)
-    assert stop(process, signal.SIGKILL) == -signal.SIGKILL
-    assert files(home)
+    wait_until(lambda: kill_behind_a_round(home, *words(FIT, "--checkpoint", "0s")))
     home.ok(*words(["--learner", "baseline", "--checkpoint", "1h"]))
     assert files(home)  # it is young
     later = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=40)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many processes on one home: each command ends well or says why not, and no move is lost."""
 import json
-import os
-import pathlib
 import random
 import signal
 import sqlite3
@@ -15,6 +13,7 @@ from answers import read_answers
 from conftest import PROGRAM, Server, Tidemill
 from load import Load, home_holds
 from made_data import churn_rows, csv_text, request_row
+from processes import open_files, read
 from waits import PATIENCE_S, wait_until
 
 
@@ -121,12 +120,7 @@ def test_promotions_at_once_have_one_order(made):
 
 def waits_for_lock(pid):
     """Whether a process that opened the tables sleeps between two looks at their lock."""
-    process = pathlib.Path(f"/proc/{pid}")
-    try:
-        files = [os.readlink(file) for file in (process / "fd").iterdir()]
-        return any(name.endswith("meta.db") for name in files) and (process / "syscall").read_text().split()[0] in SLEEPS
-    except OSError:
-        return False
+    return any(name.endswith("meta.db") for name in open_files(pid).values()) and (read(pid, "syscall").split() or [""])[0] in SLEEPS
 
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_says_why(made):
@@ -300,9 +294,9 @@ def test_commands_stopped_for_a_moment_go_on_where_they_were(made):
     made.ok("model", "verify")
 
 
-def test_a_mixed_load_keeps_the_book(made):
+def test_a_mixed_load_keeps_the_book(made, serve_in):
     key = made.ok("key", "create", "--role", "admin", "--json").json["key"]
-    server = Server(made)
+    server = serve_in(made)
     load = Load(made, server, key, seed=3)
     for kind in ("predict", "predict", "label", "move", "move", "make_keys", "train", "read", "break_off"):
         load.start(kind)
@@ -315,10 +309,10 @@ def test_a_mixed_load_keeps_the_book(made):
     made.ok("model", "verify")
 
 
-def test_a_graceful_stop_in_the_middle_of_a_load_loses_no_answer(made):
+def test_a_graceful_stop_in_the_middle_of_a_load_loses_no_answer(made, serve_in):
     key = made.ok("key", "create", "--role", "admin", "--json").json["key"]
     for round_ in range(3):
-        server = Server(made)
+        server = serve_in(made)
         load = Load(made, server, key, seed=round_)
         acked = []
 

@@ -300,7 +300,7 @@ def test_a_load_counts_what_the_server_counts(home, open_server):
     server = open_server("--threads", "2")
     words = ["bench", "serve", "late", "data.csv", "--drop", "late", "--server", server.address, "--seconds", "0.5", "--json"]
     closed = home.ok(*words, "--rows", "10", "--connections", "4").json
-    assert closed["ok"] > 10 and closed["failed"] == closed["lost"] == closed["unsent"] == 0 and closed["rows_per_request"] == 10
+    assert closed["ok"] >= 4 and closed["failed"] == closed["lost"] == closed["unsent"] == 0 and closed["rows_per_request"] == 10
     assert 0 < closed["ok_ms"]["p50"] <= closed["ok_ms"]["p99"] <= closed["ok_ms"]["max"]
     opened = home.ok(*words, "--rate", "200").json
     assert opened["ok"] + opened["refused"] + opened["unsent"] == 100
@@ -320,12 +320,12 @@ def test_a_day_s_share_of_a_key_outlives_a_stop_and_a_kill(tmp_path):
     key = {"X-Api-Key": tm.ok("key", "create", "--role", "client", "--rate", "100/s,6/day", "--json").json["key"]}
     kept = tmp_path / ".tidemill" / "keys.used"
     seen = []
+    used = lambda: round((int(kept.read_text(encoding="ascii").split()[-1]) / 1e6 - time.time()) / 14400)  # each takes four hours to come back
     for end in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
         server = Client(tm, "--threads", "1")
         seen += [server.call("POST", "/v1/routes/late/predict", {"rows": [ROW]}, key)[0] for _ in range(2)]
         if end == signal.SIGKILL:
-            before = kept.read_bytes()
-            wait_until(lambda text=before: kept.read_bytes() != text)
+            wait_until(lambda: used() == len(seen))
         server.process.send_signal(end)
         server.process.wait(timeout=PATIENCE_S)
         server.log.close()

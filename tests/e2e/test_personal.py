@@ -6,7 +6,7 @@ import random
 
 import pytest
 from conftest import Server, Tidemill
-from planted_values import Searcher, inside
+from planted_values import Searcher, files_of, inside
 
 VALUES = int(os.environ.get("TM_VALUES", "240"))  # ./run campaign personal: 10,000
 KINDS = ("email", "phone", "card", "iban", "ssn", "ip", "name", "note")
@@ -63,10 +63,10 @@ class Seen:
 
     def files(self, *, rows_too):
         home = self.tm.folder / ".tidemill"
-        for path in sorted(p for p in home.rglob("*") if p.is_file()):
+        for path, whole in files_of(home):
             if rows_too or not str(path.relative_to(home)).startswith(ROWS_THEMSELVES):
                 name = str(path.relative_to(self.tm.folder))
-                self.said += [(name, path.read_bytes())] + [(f"{name} ({what})", data) for what, data in inside(path, None)]
+                self.said += [(name, whole)] + [(f"{name} ({what})", part) for what, part in inside(path, whole, None)]
         for path in [*self.tm.folder.glob("server-*.log"), *self.tm.folder.glob("*.html"), *self.tm.folder.glob("*.tmb")]:
             self.said.append((path.name, path.read_bytes()))
 

@@ -11,7 +11,7 @@ import pytest
 from duck import Duck
 from servers import PASSWORD, Postgres
 from kills import Killer
-from waits import PATIENCE_S
+from waits import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module", name="server")
@@ -309,4 +309,4 @@ def test_an_interrupted_reading_tells_the_server_to_stop(tm, pg):
         os.kill(process.pid, signal.SIGINT)
         process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert pg.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidemill' AND state = 'active'") == "0"
+    wait_until(lambda: pg.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidemill' AND state = 'active'") == "0")

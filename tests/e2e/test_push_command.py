@@ -10,7 +10,8 @@ import subprocess
 import time
 
 import duck
-from waits import PATIENCE_S
+from processes import has_locked
+from waits import PATIENCE_S, wait_until
 
 
 def start(tm, *words, **options):
@@ -168,10 +169,9 @@ def test_a_server_that_takes_pushes_is_named(tm, serve):
     pipe = start(tm, "s", "-", stdin=subprocess.PIPE)
     pipe.stdin.write(b"id\n4\n")
     pipe.stdin.flush()
+    wait_until(lambda: has_locked(pipe.pid, "intake.lock"))
     server = serve()
-    deadline = time.monotonic() + 20
-    while (status := server.request("POST", "/v1/sources/s/rows", "id\n5\n", headers)[0]) != 503:
-        assert status == 200 and time.monotonic() < deadline
+    assert server.request("POST", "/v1/sources/s/rows", "id\n5\n", headers)[0] == 503
     assert pipe.communicate()[0] == b"1 rows accepted, 0 duplicates, 0 quarantined\n"
     assert server.request("POST", "/v1/sources/s/rows", "id\n6\n", headers)[0] == 200
 

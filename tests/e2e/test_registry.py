@@ -376,7 +376,7 @@ def test_a_first_version_must_meet_the_gate_of_the_project_file(pair):
         refused = there("model", "import", file)
         assert refused.code == 1 and "first version" in refused.err and says in refused.err, (gate, refused.err)
         assert there.ok("model", "ls", "--json").json["models"] == []  # it would answer at once, so it is not there
-    there.write("other.yaml", yaml % "{better_than: champion, min: {auc: 0.6}, memory: 1G, load: {rows_per_second: 2, seconds: 0.5}}")
+    there.write("other.yaml", yaml % "{better_than: champion, min: {auc: 0.6}, memory: 1G, load: {rows_per_second: 0.1, seconds: 0.5}}")
     come = there.ok("model", "import", file, "--project", "other.yaml", "--json").json
     assert come["gate"]["open"] and [c["check"] for c in come["gate"]["checks"]] == ["min auc", "bytes", "load"]
     evidence = there.ok("model", "ls", "--at", "0s", "--json").json["models"][0]["evidence"]

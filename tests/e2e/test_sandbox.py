@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 
 from conftest import PROGRAM, ROOT, Tidemill
+from processes import children
 from servers import NOBODY
 from test_server import Client, ROW, write_data
 
@@ -20,11 +21,6 @@ def status_of_process(pid):
     """Fields of /proc/PID/status."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-
-
-def children(pid):
-    """Process ids of the children of all threads of a process."""
-    return [int(n) for task in pathlib.Path(f"/proc/{pid}/task").iterdir() for n in (task / "children").read_text(encoding="ascii").split()]
 
 
 def test_a_server_starts_no_program_and_leaves_no_core(tmp_path):

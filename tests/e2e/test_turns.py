@@ -8,7 +8,7 @@ import subprocess
 from conftest import Server, Tidemill
 from made_data import churn_rows, csv_text
 from test_triggers import history, start
-from waits import wait_until
+from waits import PATIENCE_S, wait_until
 
 
 def turns(tm):
@@ -74,9 +74,10 @@ def test_a_trainer_killed_at_every_step_leaves_a_turn_that_goes_on_or_ends(tm):
 def test_a_server_goes_on_with_the_turn_of_one_that_was_killed(tm):
     rows = prepare(tm) + churn_rows(300, seed=5)
     tm.write("data.csv", csv_text(rows))
-    for tenths in range(1, 40):  # until it is killed behind the begin of its turn
-        if not killed(tm, tenths / 40, "retrain", "churn", "--threads", "1") or is_open(tm):
-            break
+    seconds = 0.025  # until it is killed behind the begin of its turn
+    while killed(tm, seconds, "retrain", "churn", "--threads", "1") and not is_open(tm):
+        seconds *= 1.2
+        assert seconds < PATIENCE_S
     server = Server(tm, command="run")
     try:
         wait_until(lambda: turns(tm) and not is_open(tm))

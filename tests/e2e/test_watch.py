@@ -4,13 +4,13 @@ import os
 import pathlib
 import signal
 
+from processes import children, read
 from waits import PATIENCE_S, wait_until
 
 
-def children(pid):
+def by_name(pid):
     """Process ids of the children of a process, by name."""
-    pids = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return {pathlib.Path(f"/proc/{child}/comm").read_text(encoding="ascii").strip(): int(child) for child in pids}
+    return {read(child, "comm").strip(): child for child in children(pid)}
 
 
 def wait_for(tm, is_so):
@@ -23,7 +23,7 @@ def test_a_daemon_that_can_start_no_children_ends_with_an_error(tm, serve):
     tm.write("in/a.csv", "id,v\n1,2\n")
     tm.ok("data", "add", "rows", "--watch", "in", "--key", "id", "--every", "1s")
     server = serve(command="run")
-    os.kill(children(server.process.pid)["tidemill-super"], signal.SIGKILL)
+    os.kill(wait_until(lambda: by_name(server.process.pid).get("tidemill-super")), signal.SIGKILL)
     assert server.process.wait(timeout=PATIENCE_S) == 6
     text = pathlib.Path(server.log.name).read_text(encoding="utf-8")
     assert "the process that starts children is gone" in text and "Start the program again" in text, text
