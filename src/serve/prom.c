@@ -6,15 +6,25 @@
  * chose (paths of the table, routes of the registry), never something a request brought.
  *
  *      requests[endpoint][status]     one row more for requests that match no endpoint
- *      series -> series -> ...        one for each route and version that answered; once in the
- *                                     list, one never moves and never goes
+ *      series -> series -> ...        one for each route, version and arm that answered
+ *
+ * Versions come and go for years, so what answered long ago goes too:
+ *
+ * 1. Of a thread's series of a route all but the LIVELY_MAX that it used last are idle.
+ * 2. A series that is idle with every thread is past: it is told no more, and at once as a whole,
+ *    for a counter that falls is taken for one that began anew.
+ * 3. Its thread folds it, when the next one is made, into one of version 0, so that what a route
+ *    has answered in all never falls. Only then does a thread wait, for who reads all series.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "serve/prom_priv.h"
+
+#define LIVELY_MAX 32u /* of a route and thread: what answers now is among the newest few */
 
 const double tm__prom_bounds_s[TM_PROM_BOUNDS] = {
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5};
@@ -42,8 +52,9 @@ tm_prom *tm__prom_create(void) {
     tm_prom *prom = tm__mem_zalloc(1, sizeof *prom);
     if (prom != NULL) {
         prom->requests = tm__mem_zalloc(tm__endpoint_count() + 1, sizeof *prom->requests);
-        if (prom->requests == NULL) {
-            tm__mem_free(prom);
+        prom->mutex = tm__mutex_create();
+        if (prom->requests == NULL || prom->mutex == NULL) {
+            tm__prom_free(prom);
             prom = NULL;
         }
     }
@@ -58,6 +69,7 @@ void tm__prom_free(tm_prom *prom) {
         next = atomic_load(&s->next);
         tm__mem_free(s);
     }
+    tm__mutex_free(prom->mutex);
     tm__mem_free(prom->requests);
     tm__mem_free(prom);
 }
@@ -92,15 +104,77 @@ static tm_prom_series *find_series(tm_prom *prom, series_key key) {
     return s;
 }
 
+static_assert(offsetof(tm_prom_series, cpu_ns) + sizeof(tm_prom_counter) == sizeof(tm_prom_series),
+              "counters are the end of a series");
+
+static void add_all(tm_prom_series *to, tm_prom_series *from) {
+    for (size_t at = offsetof(tm_prom_series, n_rows); at < sizeof *to;
+         at += sizeof(tm_prom_counter)) {
+        add((tm_prom_counter *)(void *)((char *)to + at),
+            tm__prom_get((tm_prom_counter *)(void *)((char *)from + at)));
+    }
+}
+
+/* Those that are past (invariant 3), into the first of their route and arm. */
+static void fold_locked(tm_prom *prom) {
+    for (tm_prom_series *_Atomic *at = &prom->all; atomic_load(at) != NULL;) {
+        tm_prom_series *const s = atomic_load(at);
+        tm_prom_series *const earlier = find_series(prom, (series_key){s->route, 0, s->arm});
+        if (s->version == 0 || !atomic_load(&s->is_idle) || !atomic_load(&s->is_past)) {
+            at = &s->next;
+        } else if (earlier == NULL) {
+            s->version = 0;
+        } else {
+            add_all(earlier, s);
+            atomic_store(at, atomic_load(&s->next));
+            tm__mem_free(s);
+        }
+    }
+}
+
+/* Invariant 1, for one more of the route. */
+static void let_one_idle(tm_prom *prom, const char *route) {
+    tm_prom_series *oldest = NULL;
+    uint32_t n = 0;
+    for (tm_prom_series *s = atomic_load(&prom->all); s != NULL; s = atomic_load(&s->next)) {
+        if (s->version != 0 && !atomic_load(&s->is_idle) && strcmp(s->route, route) == 0) {
+            n++;
+            oldest = oldest == NULL || s->used < oldest->used ? s : oldest;
+        }
+    }
+    if (n >= LIVELY_MAX) {
+        atomic_store(&oldest->is_idle, true);
+    }
+}
+
 /* The newest first, since it is asked for most. */
-static tm_prom_series *get_series(tm_prom *prom, series_key key) {
-    tm_prom_series *s = find_series(prom, key);
-    if (s == NULL && (s = tm__mem_zalloc(1, sizeof *s)) != NULL) {
+static tm_prom_series *make_series(tm_prom *prom, series_key key) {
+    tm_prom_series *const s = tm__mem_zalloc(1, sizeof *s);
+    if (s != NULL) {
+        tm__mutex_lock(prom->mutex);
+        fold_locked(prom);
+        tm__mutex_unlock(prom->mutex);
         (void)tm__str_copy(s->route, sizeof s->route, tm__str(key.route));
         s->version = key.version;
         s->arm = key.arm;
+        atomic_init(&s->is_idle, true);
         atomic_store(&s->next, atomic_load(&prom->all));
         atomic_store_explicit(&prom->all, s, memory_order_release);
+    }
+    return s;
+}
+
+/* NULL when out of memory. */
+static tm_prom_series *get_series(tm_prom *prom, series_key key) {
+    tm_prom_series *s = find_series(prom, key);
+    s = s == NULL ? make_series(prom, key) : s;
+    if (s != NULL && atomic_load_explicit(&s->is_idle, memory_order_relaxed)) {
+        let_one_idle(prom, key.route);
+        atomic_store(&s->is_past, false);
+        atomic_store(&s->is_idle, false);
+    }
+    if (s != NULL) {
+        s->used = ++prom->n_used;
     }
     return s;
 }
@@ -233,10 +307,25 @@ uint64_t tm__prom_sum(const tm_prom_sums *all, const tm_prom_series *s, size_t o
     return value;
 }
 
-/* Call fn once for each route and version that any thread answered for. */
-void tm__prom_each(const tm_prom_sums *all,
-                   void (*fn)(const tm_prom_sums *all, const tm_prom_series *s, void *arg),
-                   void *arg) {
+/* Invariant 2; a series that is past is marked with all threads. */
+static bool is_told_locked(const tm_prom_sums *all, const tm_prom_series *s) {
+    bool is = false;
+    for (uint32_t p = 0; p < all->n && !is && s->version != 0; p++) {
+        const tm_prom_series *const same = find_series(all->proms[p], key_of(s));
+        is = same != NULL && !atomic_load(&same->is_idle);
+    }
+    for (uint32_t p = 0; p < all->n && !is && s->version != 0; p++) {
+        tm_prom_series *const same = find_series(all->proms[p], key_of(s));
+        if (same != NULL) {
+            atomic_store(&same->is_past, true);
+        }
+    }
+    return is;
+}
+
+typedef void (*series_fn)(const tm_prom_sums *all, const tm_prom_series *s, void *arg);
+
+static void each_locked(const tm_prom_sums *all, bool ever, series_fn fn, void *arg) {
     for (uint32_t p = 0; p < all->n; p++) {
         for (tm_prom_series *s = atomic_load(&all->proms[p]->all); s != NULL;
              s = atomic_load(&s->next)) {
@@ -244,9 +333,32 @@ void tm__prom_each(const tm_prom_sums *all,
             for (uint32_t q = 0; q < p && !is_known; q++) {
                 is_known = find_series(all->proms[q], key_of(s)) != NULL;
             }
-            if (!is_known) {
+            if (!is_known && (is_told_locked(all, s) || ever)) {
                 fn(all, s, arg);
             }
         }
     }
+}
+
+/* All are locked at once, in their order. */
+static void each(const tm_prom_sums *all, bool ever, series_fn fn, void *arg) {
+    for (uint32_t p = 0; p < all->n; p++) {
+        tm__mutex_lock(all->proms[p]->mutex);
+    }
+    each_locked(all, ever, fn, arg);
+    for (uint32_t p = 0; p < all->n; p++) {
+        tm__mutex_unlock(all->proms[p]->mutex);
+    }
+}
+
+void tm__prom_each(const tm_prom_sums *all,
+                   void (*fn)(const tm_prom_sums *all, const tm_prom_series *s, void *arg),
+                   void *arg) {
+    each(all, false, fn, arg);
+}
+
+void tm__prom_each_ever(const tm_prom_sums *all,
+                        void (*fn)(const tm_prom_sums *all, const tm_prom_series *s, void *arg),
+                        void *arg) {
+    each(all, true, fn, arg);
 }

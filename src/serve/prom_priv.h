@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/pool.h"
 #include "serve/serve_priv.h"
 
 #define TM_PROM_BOUNDS (TM_PROM_BUCKETS - 1)
@@ -25,6 +26,9 @@ struct tm_prom_series {
     char route[TM_MAX_NAME + 1];
     uint32_t version;
     tm_arm_kind arm;
+    uint64_t used;        /* by its thread, which alone reads it: more was later */
+    _Atomic bool is_idle; /* of its thread's, other versions and arms answered later */
+    _Atomic bool is_past; /* and of every thread's */
     tm_prom_counter n_rows, n_nulls, n_coerced, n_dropped;
     tm_prom_counter n_filled, n_absent, n_stale;
     tm_prom_counter n_failed, n_broken, n_shadow_dropped;
@@ -38,6 +42,8 @@ struct tm_prom {
     tm_prom_counter (*requests)[TM_PROM_CODES]; /* [n endpoints + 1] */
     tm_prom_counter total;
     tm_prom_series *_Atomic all;
+    uint64_t n_used;
+    tm_mutex *mutex; /* of who reads all, so that none goes meanwhile, and of who lets one go */
     struct {
         const char *_Atomic reason;
         tm_prom_counter n;
@@ -62,7 +68,12 @@ typedef struct tm_prom_sums {
 
 /** One counter of a series, of all threads; offset is of the counter in the series. */
 uint64_t tm__prom_sum(const tm_prom_sums *all, const tm_prom_series *s, size_t offset);
-/** Once for each route, version and arm, whichever threads have it. */
+/** Once for each route, version and arm, whichever threads have it; those that were folded have
+ * version 0. None goes until it returns. */
+void tm__prom_each_ever(const tm_prom_sums *all,
+                        void (*fn)(const tm_prom_sums *all, const tm_prom_series *s, void *arg),
+                        void *arg);
+/** Those that are told one by one: some thread answered by them of late. */
 void tm__prom_each(const tm_prom_sums *all,
                    void (*fn)(const tm_prom_sums *all, const tm_prom_series *s, void *arg),
                    void *arg);

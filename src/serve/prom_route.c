@@ -23,7 +23,7 @@ static void add_to_route(const tm_prom_sums *all, const tm_prom_series *s, void 
 void tm__prom_route(tm_prom *const *proms, uint32_t n, const char *route, tm_prom_route *out) {
     const tm_prom_sums all = {.proms = proms, .n = n};
     *out = (tm_prom_route){.route = route};
-    tm__prom_each(&all, add_to_route, out);
+    tm__prom_each_ever(&all, add_to_route, out);
 }
 
 typedef struct arms_of_route {

@@ -56,6 +56,27 @@ static void a_file_opens_with_the_safe_settings(void **state) {
     tm__db_close(db);
 }
 
+/* Also on the connection that made the file, whose pages were of another size before. */
+static void as_much_of_a_file_is_in_memory_whatever_its_pages(void **state) {
+    (void)state;
+    tm_db_options options = db_case_make;
+    options.page_bytes = 16384;
+    for (int is_there = 0; is_there < 2; is_there++) {
+        const uint64_t before = tm__mem_bytes();
+        tm_db *db = db_case_open(&options);
+        assert_int_equal(db_case_number(db, "PRAGMA page_size"), 16384);
+        assert_int_equal(
+            tm__db_exec(db,
+                        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                        " WHERE i < 2000) INSERT INTO t(b) SELECT zeroblob(8000) FROM n",
+                        NULL),
+            TM_OK);
+        assert_int_equal(db_case_number(db, "SELECT count(*) FROM t WHERE b = x'00'"), 0);
+        assert_in_range(tm__mem_bytes() - before, 1, 2500000);
+        tm__db_close(db);
+    }
+}
+
 static void what_was_deleted_is_not_in_the_file(void **state) {
     (void)state;
     static const char value[] = "somebody who was here";
@@ -440,6 +461,7 @@ static void a_value_that_was_lost_stops_the_commit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_file_opens_with_the_safe_settings),
+        TEST(as_much_of_a_file_is_in_memory_whatever_its_pages),
         TEST(what_was_deleted_is_not_in_the_file),
         TEST(a_newer_or_foreign_or_damaged_file_is_refused),
         TEST(a_read_only_connection_does_not_migrate),
