@@ -105,8 +105,10 @@ const tm_feed *tm__feed_find(const char *name) {
 
 /* ---- What became of a try ---- */
 
+/* Who is in the way now may be gone at the next try: another program held the tables. */
 static bool can_retry(tm_status status) {
-    return status == TM_E_UNAVAILABLE || status == TM_E_NOMEM || status == TM_E_CANCELLED;
+    return status == TM_E_UNAVAILABLE || status == TM_E_NOMEM || status == TM_E_CANCELLED ||
+           status == TM_E_CONFLICT;
 }
 
 json_t *tm__failure_json(const tm_err *failure) {

@@ -408,8 +408,9 @@ tm_status tm__intake_db_set_state_locked(tm_db *db, int64_t source, const json_t
     const bool has_new = json_text(after, &new_text);
     tm_status st = has_old && has_new ? TM_OK : no_memory(err);
     if (st == TM_OK) {
-        st = tm__stmt_init(db, "UPDATE sources SET state = ? WHERE id = ? AND state = ?", &stmt,
-                           err);
+        st = tm__stmt_init(db,
+                           "UPDATE sources SET state = ?, failures = 0 WHERE id = ? AND state = ?",
+                           &stmt, err);
     }
     if (st == TM_OK) {
         tm__stmt_bind_text(stmt, 1, (const char *)new_text.data);

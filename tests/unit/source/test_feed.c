@@ -101,6 +101,19 @@ static void a_failure_is_recorded_with_its_reason(void **state) {
     json_decref(json);
 }
 
+/* Another program held the tables: nothing that a person would have to mend. */
+static void a_conflict_is_tried_again(void **state) {
+    tm_err held = {.status = TM_E_CONFLICT};
+    add(*state, "SELECT 1 AS a", NULL);
+    assert_int_equal(tm__feed_record(*state, "q", &held, NULL), TM_OK);
+    json_t *json = show(*state);
+    assert_string_equal(tm__json_text(json, "status", ""), "retrying");
+    json_decref(json);
+    tm__clock_fix(tm__now_us() + 2000000);
+    expect_due(*state, "q");
+    tm__clock_fix(INT64_MIN);
+}
+
 static void a_clock_that_went_back_holds_no_source_up(void **state) {
     tm_err away = {.status = TM_E_UNAVAILABLE};
     add(*state, "SELECT 1 AS a", NULL);
@@ -120,6 +133,7 @@ int main(void) {
         TEST(a_query_is_read_once_however_often_it_is_asked_for),
         TEST(a_key_that_is_no_column_is_told),
         TEST(a_failure_is_recorded_with_its_reason),
+        TEST(a_conflict_is_tried_again),
         TEST(a_clock_that_went_back_holds_no_source_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

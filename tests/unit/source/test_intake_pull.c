@@ -224,6 +224,32 @@ static void one_process_reads_a_source_at_a_time(void **state) {
     tm__intake_pull_close(pull);
 }
 
+static uint32_t n_failures(const tm_home *home) {
+    json_t *json = NULL;
+    assert_int_equal(tm__intake_show(home, "s", &json, NULL), TM_OK);
+    const int64_t n = tm__json_i64(json, "failures", 0);
+    json_decref(json);
+    return (uint32_t)n;
+}
+
+/* A stream that never ends would wait longer and longer after each of its failures. */
+static void failures_are_counted_from_the_last_block(void **state) {
+    const tm_home *home = *state;
+    const tm_err away = {.status = TM_E_UNAVAILABLE};
+    tm_push_result r = {0};
+    add(home, NULL);
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(tm__feed_record(home, "s", &away, NULL), TM_OK);
+        assert_int_equal(n_failures(home), i);
+    }
+    tm_intake_pull *pull = open_pull(home);
+    assert_int_equal(take(pull, "SELECT 1 AS k", 1, &r), TM_OK);
+    tm__intake_pull_close(pull);
+    assert_int_equal(n_failures(home), 0);
+    assert_int_equal(tm__feed_record(home, "s", &away, NULL), TM_OK);
+    assert_int_equal(n_failures(home), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tm__temp_home_open, tm__temp_home_close)
 
 static void a_source_that_is_paused_takes_no_block(void **state) {
@@ -252,6 +278,7 @@ int main(void) {
         TEST(a_row_of_a_table_that_does_not_fit_is_kept_as_a_line),
         TEST(one_process_reads_a_source_at_a_time),
         TEST(a_source_that_is_paused_takes_no_block),
+        TEST(failures_are_counted_from_the_last_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
