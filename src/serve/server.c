@@ -83,7 +83,7 @@ static void set_stage(tm_server *server, tm_stage stage) {
 static void begin_stop(tm_server *server, uint32_t delay_ms) {
     const uint64_t now_ns = tm__mono_ns();
     if (atomic_load(&server->is_stopping)) {
-        server->end_ns = now_ns; /* asked again: at once */
+        server->stop_ns = server->end_ns = now_ns; /* asked again: at once */
         return;
     }
     atomic_store(&server->is_stopping, true);
