@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/pool.h"
+#include "monitor/monitor_priv.h"
 #include "test.h"
 
 tm_monitor *log_case_open(const tm_home *home, const char *policy, uint32_t queue_max) {
@@ -115,13 +117,22 @@ void log_case_wait(tm_monitor *monitor, const char *name, int64_t value) {
 }
 
 static const char *_Atomic disk_suffix;
+static const char *_Atomic held_suffix;
 static _Atomic uint32_t disk_ms;
 static _Atomic int disk_number;
 
+static bool is_meant(const tm_disk_event *event, const char *suffix) {
+    return suffix != NULL && tm__str_has_suffix(tm__str(event->path), suffix);
+}
+
 static int on_disk(const tm_disk_event *event) {
-    const char *const suffix = atomic_load(&disk_suffix);
-    if ((event->op != TM_DISK_WRITE && event->op != TM_DISK_SYNC) || event->path == NULL ||
-        suffix == NULL || !tm__str_has_suffix(tm__str(event->path), suffix)) {
+    if ((event->op != TM_DISK_WRITE && event->op != TM_DISK_SYNC) || event->path == NULL) {
+        return 0;
+    }
+    while (is_meant(event, atomic_load(&held_suffix))) {
+        tm__sleep_ms(1);
+    }
+    if (!is_meant(event, atomic_load(&disk_suffix))) {
         return 0;
     }
     if (atomic_load(&disk_ms) > 0) {
@@ -139,6 +150,28 @@ static void set_disk(const char *suffix, uint32_t ms, int number) {
 
 void log_case_slow_disk(const char *suffix, uint32_t ms) {
     set_disk(suffix, ms, 0);
+}
+
+void log_case_hold_disk(const char *suffix) {
+    atomic_store(&held_suffix, suffix);
+    tm__disk_watch(on_disk);
+}
+
+static void let_go_at_the_end(void *arg) {
+    tm_monitor *const monitor = arg;
+    for (bool ends = false; !ends; tm__sleep_ms(1)) {
+        tm__mutex_lock(monitor->mutex);
+        ends = monitor->must_stop;
+        tm__mutex_unlock(monitor->mutex);
+    }
+    log_case_hold_disk(NULL); /* not before: it would write what waits in files */
+}
+
+void log_case_close_held(tm_monitor *monitor) {
+    tm_thread *const thread = tm__thread_create(let_go_at_the_end, monitor, "disk");
+    assert_non_null(thread);
+    tm__monitor_close(monitor);
+    tm__thread_join(thread);
 }
 
 void log_case_bad_disk(const char *suffix, int number) {

@@ -19,11 +19,16 @@ tm_status log_case_answer(tm_monitor *monitor, const char *model, const char *id
 int64_t log_case_count(tm_monitor *monitor, const char *model, const char *name);
 /** Fail the test unless what was accepted is what became of it, for each model and for all. */
 void log_case_check_sums(tm_monitor *monitor);
-/** Wait until a counter has a value; fails the test after twenty seconds. */
+/** Wait until a counter has a value; fails the test when it does not come. */
 void log_case_wait(tm_monitor *monitor, const char *name, int64_t value);
 
 /** Hold up every write and sync of files whose name ends so by some milliseconds; NULL: none. */
 void log_case_slow_disk(const char *suffix, uint32_t ms);
+/** Hold them until this is called with NULL. */
+void log_case_hold_disk(const char *suffix);
+/** Close a monitor whose log is held, and has answers that wait: it goes on when the close began.
+ */
+void log_case_close_held(tm_monitor *monitor);
 /** Let every write of files whose name ends so fail with an errno; NULL: none. */
 void log_case_bad_disk(const char *suffix, int number);
 

@@ -13,6 +13,7 @@
  * for more than a second. */
 #define CONNECT_MS 60000u
 #define REPLY_MS 60000u
+#define PATIENCE_MS 600000u
 
 static const tm_log quiet = {.level = TM_ERROR, .fd = -1};
 static const tm_actor actor = {.name = "test"};
@@ -38,6 +39,16 @@ static void add_versions(serve_case *c) {
     }
 }
 
+tm_serve_limits serve_case_patient(const tm_serve_limits *limits) {
+    tm_serve_limits r = limits != NULL ? *limits : (tm_serve_limits){0};
+    uint32_t *const times[] = {&r.header_timeout_ms, &r.io_timeout_ms, &r.idle_timeout_ms,
+                               &r.wait_ms_max, &r.stop_timeout_ms};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        *times[i] = *times[i] != 0 ? *times[i] : PATIENCE_MS;
+    }
+    return r;
+}
+
 void serve_case_open(serve_case *c, tm_home *home, const tm_serve_limits *limits) {
     memset(c, 0, sizeof *c);
     c->home = home;
@@ -45,7 +56,8 @@ void serve_case_open(serve_case *c, tm_home *home, const tm_serve_limits *limits
     tm__buf_init(&c->reply, 64u << 20);
     assert_int_equal(tm__registry_open(home, &c->registry, &err), TM_OK);
     add_versions(c);
-    const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet, .limits = limits};
+    const tm_serve_limits patient = serve_case_patient(limits);
+    const tm_serve_options options = {.listen = "127.0.0.1:0", .log = &quiet, .limits = &patient};
     if (tm__server_open(home, &options, &c->server, &err) != TM_OK) {
         fail_msg("%s", err.message);
     }

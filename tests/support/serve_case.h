@@ -33,6 +33,9 @@ uint32_t serve_case_call(serve_case *c, const char *target, const char *body, co
 /** Same with a body of any bytes; headers are whole lines, and say what it is. */
 uint32_t serve_case_send(serve_case *c, const char *target, const char *headers, const void *body,
                          size_t len);
+/** Fill in what a machine that stands still for a while would run into: with it nobody is late but
+ * for what limits say. NULL limits: no other. */
+tm_serve_limits serve_case_patient(const tm_serve_limits *limits);
 /** Send bytes and read until the server closes or timeout_ms passed; the whole is in c->reply. */
 void serve_case_raw(serve_case *c, const char *bytes, size_t len, uint32_t timeout_ms);
 /** Wait until predictions come from a version; false when they do not within a second. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve_case.h"
 #include "test.h"
 
 static bool take_all(void *arg, tm_queue queue, uint64_t wait_ns_max) {
@@ -18,7 +19,8 @@ void worker_case_open(worker_case *c, const tm_serve_limits *limits,
                       void (*post)(void *arg, tm_conn *conn, tm_queue queue), void *arg) {
     memset(c, 0, sizeof *c);
     c->log = (tm_log){.level = TM_ERROR, .fd = -1};
-    tm__serve_limits_init(&c->limits, limits);
+    const tm_serve_limits patient = serve_case_patient(limits);
+    tm__serve_limits_init(&c->limits, &patient);
     assert_int_equal(
         tm__net_listen("127.0.0.1:0", &c->listen_fd, c->address, sizeof c->address, NULL), TM_OK);
     c->prom = tm__prom_create();
@@ -43,11 +45,11 @@ void worker_case_open(worker_case *c, const tm_serve_limits *limits,
 int worker_case_connect(worker_case *c) {
     int fd = -1;
     char peer[128] = "";
-    assert_int_equal(tm__net_connect(c->address, 5000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(c->address, 60000, &fd, NULL), TM_OK);
     tm_poller *poller = tm__poller_create();
     tm_poll_event event;
     assert_true(tm__poller_set(poller, c->listen_fd, 1, true, false));
-    assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
+    assert_int_equal(tm__poller_wait(poller, &event, 1, 60000), 1);
     tm__poller_free(poller);
     const int accepted = tm__net_accept(c->listen_fd, peer, sizeof peer);
     assert_true(accepted >= 0);

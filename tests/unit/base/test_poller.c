@@ -20,17 +20,17 @@ static void events_say_what_can_be_done(void **state) {
     assert_int_equal(tm__poller_wait(poller, events, 4, 0), 0);
     assert_int_equal(tm__net_write(fds[1], "x", 1), 1);
     for (unsigned i = 0; i < 2; i++) { /* level-triggered: it stays */
-        assert_int_equal(tm__poller_wait(poller, events, 4, 1000), 1);
+        assert_int_equal(tm__poller_wait(poller, events, 4, 60000), 1);
         assert_true(events[0].tag == 77 && events[0].can_read && !events[0].can_write &&
                     !events[0].is_closed);
     }
     assert_true(tm__poller_set(poller, fds[0], 78, false, true));
-    assert_int_equal(tm__poller_wait(poller, events, 4, 1000), 1);
+    assert_int_equal(tm__poller_wait(poller, events, 4, 60000), 1);
     assert_true(events[0].tag == 78 && !events[0].can_read && events[0].can_write);
     assert_true(tm__poller_set(poller, fds[0], 79, false, false));
     assert_int_equal(tm__poller_wait(poller, events, 4, 0), 0);
     close(fds[1]);
-    assert_int_equal(tm__poller_wait(poller, events, 4, 1000), 1);
+    assert_int_equal(tm__poller_wait(poller, events, 4, 60000), 1);
     assert_true(events[0].tag == 79 && events[0].is_closed);
     tm__poller_remove(poller, fds[0]);
     assert_int_equal(tm__poller_wait(poller, events, 4, 0), 0);
@@ -53,7 +53,7 @@ static void another_thread_wakes_the_loop(void **state) {
     tm_poller *poller = tm__poller_create();
     assert_true(tm__poller_set(poller, fd, 5, true, false));
     tm_thread *thread = tm__thread_create(wake, &fd, "wake");
-    assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
+    assert_int_equal(tm__poller_wait(poller, &event, 1, 60000), 1);
     tm__thread_join(thread);
     tm__wake_reset(fd);
     tm__wake_reset(fd);

@@ -47,7 +47,7 @@ static void client_main(void *arg) {
         (void)SSL_CTX_use_PrivateKey_file(ctx, c->key, SSL_FILETYPE_PEM);
     }
     SSL *ssl = SSL_new(ctx);
-    if (tm__net_connect(c->address, 5000, &fd, NULL) == TM_OK) {
+    if (tm__net_connect(c->address, 60000, &fd, NULL) == TM_OK) {
         (void)SSL_set_fd(ssl, fd);
         c->is_answered = SSL_connect(ssl) == 1 && SSL_write(ssl, "ping", 4) == 4 &&
                          SSL_read(ssl, answer, 4) == 4 && memcmp(answer, "pong", 4) == 0;
@@ -72,7 +72,7 @@ static bool talk(const tm_tls_options *options, client *c) {
     tm_poller *poller = tm__poller_create();
     tm_poll_event event;
     assert_true(tm__poller_set(poller, listener, 1, true, false));
-    assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
+    assert_int_equal(tm__poller_wait(poller, &event, 1, 60000), 1);
     const int fd = tm__net_accept(listener, peer, sizeof peer);
     tm_tls_conn *conn = tm__tls_accept(tls, fd);
     tm__tls_unref(tls); /* the connection keeps it */
@@ -81,7 +81,7 @@ static bool talk(const tm_tls_options *options, client *c) {
     assert_true(tm__poller_set(poller, fd, 2, true, false));
     char bytes[TM_TLS_READ_BYTES] = "";
     int64_t n = TM_NET_AGAIN;
-    for (int i = 0; i < 200 && n == TM_NET_AGAIN; i++) {
+    for (int i = 0; i < TEST_LOOKS && n == TM_NET_AGAIN; i++) {
         (void)tm__poller_wait(poller, &event, 1, 50);
         n = tm__tls_read(conn, bytes, sizeof bytes);
         assert_false(tm__tls_wants_write(conn));
@@ -178,7 +178,7 @@ static void flood_main(void *arg) {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     (void)SSL_CTX_load_verify_file(ctx, cert);
     SSL *ssl = SSL_new(ctx);
-    assert_int_equal(tm__net_connect(address, 5000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(address, 60000, &fd, NULL), TM_OK);
     assert_int_equal(fcntl(fd, F_SETFL, 0), 0); /* it waits */
     (void)SSL_set_fd(ssl, fd);
     if (SSL_connect(ssl) == 1) {
@@ -219,7 +219,7 @@ static void records_of_all_sizes_arrive_whole_and_none_stays_behind(void **state
     tm_thread *thread = tm__thread_create(flood_main, address, "client");
     tm_poller *poller = tm__poller_create();
     assert_true(tm__poller_set(poller, listener, 1, true, false));
-    assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
+    assert_int_equal(tm__poller_wait(poller, &event, 1, 60000), 1);
     const int fd = tm__net_accept(listener, peer, sizeof peer);
     tm_tls_conn *conn = tm__tls_accept(tls, fd);
     tm__poller_remove(poller, listener);
@@ -228,7 +228,7 @@ static void records_of_all_sizes_arrive_whole_and_none_stays_behind(void **state
     size_t n_largest = 0;
     while (!tm__tls_is_over(conn)) {
         /* A record that stayed behind would not wake the poller, and this would be 0. */
-        assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
+        assert_int_equal(tm__poller_wait(poller, &event, 1, 60000), 1);
         const size_t len = n_all % 2 == 0 ? sizeof bytes : TM_TLS_READ_BYTES;
         const int64_t n = tm__tls_read(conn, bytes, len);
         for (int64_t i = 0; i < n; i++) {
@@ -264,11 +264,11 @@ static void noise_is_not_a_handshake(void **state) {
                      TM_OK);
     for (size_t i = 0; i < sizeof noises / sizeof noises[0]; i++) {
         int client_fd = -1;
-        assert_int_equal(tm__net_connect(address, 5000, &client_fd, NULL), TM_OK);
+        assert_int_equal(tm__net_connect(address, 60000, &client_fd, NULL), TM_OK);
         tm_poller *poller = tm__poller_create();
         tm_poll_event event;
         assert_true(tm__poller_set(poller, listener, 1, true, false));
-        assert_int_equal(tm__poller_wait(poller, &event, 1, 5000), 1);
+        assert_int_equal(tm__poller_wait(poller, &event, 1, 60000), 1);
         const int fd = tm__net_accept(listener, peer, sizeof peer);
         tm_tls_conn *conn = tm__tls_accept(tls, fd);
         assert_true(tm__net_write(client_fd, noises[i], strlen(noises[i])) > 0);
@@ -277,7 +277,7 @@ static void noise_is_not_a_handshake(void **state) {
         assert_true(tm__poller_set(poller, fd, 2, true, false));
         char bytes[TM_TLS_READ_BYTES];
         int64_t n = TM_NET_AGAIN;
-        for (int k = 0; k < 200 && n == TM_NET_AGAIN; k++) {
+        for (int k = 0; k < TEST_LOOKS && n == TM_NET_AGAIN; k++) {
             (void)tm__poller_wait(poller, &event, 1, 50);
             n = tm__tls_read(conn, bytes, sizeof bytes);
         }

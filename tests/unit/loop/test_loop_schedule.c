@@ -162,7 +162,7 @@ static void a_cancelled_job_ends_and_the_next_begins(void **state) {
     json_decref(jobs);
     add(*state, registry, "good", 1);
     tm__clock_fix(1000000000 + 63 * INT64_C(1000000));
-    for (int tries = 0; tries < 500 && strcmp(got, "done") != 0; tries++) {
+    for (int tries = 0; tries < TEST_LOOKS && strcmp(got, "done") != 0; tries++) {
         (void)tm__loop_step(loop);
         tm__sleep_ms(10);
         job_of(registry, "good", got, &is_right);
@@ -243,7 +243,7 @@ static void of_forty_that_are_due_at_once_one_runs_and_what_is_too_large_waits(v
 static size_t jobs_at(tm_loop *loop, tm_registry *registry, int64_t now_us) {
     json_t *jobs = NULL;
     tm__clock_fix(now_us);
-    for (int tries = 0; tries < 1000 && tm__loop_step(loop) <= 500; tries++) {
+    for (int tries = 0; tries < TEST_LOOKS && tm__loop_step(loop) <= 500; tries++) {
         tm__sleep_ms(5);
     }
     assert_int_equal(tm__registry_jobs(registry, &jobs, NULL), TM_OK);

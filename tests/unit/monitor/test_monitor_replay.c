@@ -12,10 +12,9 @@
 /* All but what fits in a queue of four waits in a file; the log is closed. */
 static void spill_some(const tm_home *home) {
     tm_monitor *monitor = log_case_open(home, "spill", 4);
-    log_case_slow_disk("log.db-wal", 50);
+    log_case_hold_disk("log.db-wal");
     assert_int_equal(log_case_answers(monitor, "mill", "a", N), 0);
-    tm__monitor_close(monitor);
-    log_case_slow_disk(NULL, 0);
+    log_case_close_held(monitor);
 }
 
 static void a_label_that_came_first_joins_an_answer_out_of_a_file(void **state) {

@@ -17,10 +17,10 @@
 
 static void drop_counts_what_it_drops(void **state) {
     tm_monitor *monitor = log_case_open(*state, "drop", 64);
-    log_case_slow_disk("log.db-wal", 5);
+    log_case_hold_disk("log.db-wal");
     const uint32_t n_dropped = log_case_answers(monitor, "mill", "a", N);
     log_case_check_sums(monitor);
-    log_case_slow_disk(NULL, 0);
+    log_case_hold_disk(NULL);
     assert_true(n_dropped > 0);
     assert_int_equal(tm__monitor_sync(monitor, NULL), TM_OK);
     assert_int_equal(log_case_count(monitor, NULL, "accepted"), N);
@@ -36,11 +36,11 @@ static void drop_counts_what_it_drops(void **state) {
 
 static void spill_loses_nothing(void **state) {
     tm_monitor *monitor = log_case_open(*state, "spill", 64);
-    log_case_slow_disk("log.db-wal", 5);
+    log_case_hold_disk("log.db-wal");
     assert_int_equal(log_case_answers(monitor, "mill", "a", N), 0);
     log_case_check_sums(monitor);
     assert_true(log_case_count(monitor, NULL, "spilled") > 0);
-    log_case_slow_disk(NULL, 0);
+    log_case_hold_disk(NULL);
     log_case_wait(monitor, "written", N);
     log_case_check_sums(monitor);
     assert_int_equal(log_case_count(monitor, NULL, "dropped"), 0);
@@ -57,10 +57,9 @@ static void spill_loses_nothing(void **state) {
 /* What waits in files when a server ends is written by the next one. */
 static void spilled_answers_outlive_their_server(void **state) {
     tm_monitor *monitor = log_case_open(*state, "spill", 64);
-    log_case_slow_disk("log.db-wal", 20);
+    log_case_hold_disk("log.db-wal");
     assert_int_equal(log_case_answers(monitor, "mill", "a", N), 0);
-    tm__monitor_close(monitor);
-    log_case_slow_disk(NULL, 0);
+    log_case_close_held(monitor);
     monitor = log_case_read(*state);
     assert_true(log_case_count(monitor, NULL, "spilled") > 0);
     log_case_check_sums(monitor);
@@ -76,10 +75,12 @@ static void what_a_file_cannot_take_is_dropped(void **state) {
     tm_monitor *monitor = log_case_open(*state, "spill", 64);
     const tm_log_terms terms = {.policy = TM_LOG_SPILL, .share = 1, .spill_bytes = 4096};
     log_case_bad_disk(".tms", ENOSPC);
+    log_case_hold_disk("log.db-wal");
     uint32_t n_dropped = log_case_answers(monitor, "mill", "a", N);
     log_case_bad_disk(NULL, 0);
     tm__monitor_declare(monitor, "mill", &terms);
     n_dropped += log_case_answers(monitor, "mill", "b", N);
+    log_case_hold_disk(NULL);
     assert_true(n_dropped > 0);
     log_case_wait(monitor, "written", 2 * N - n_dropped);
     assert_int_equal(log_case_count(monitor, "mill", "dropped"), n_dropped);

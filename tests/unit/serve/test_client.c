@@ -72,7 +72,7 @@ static void no_server_is_an_error_with_a_hint(void **state) {
     tm_err err = {0};
     tm_buf reply;
     tm__buf_init(&reply, 4096);
-    const tm_client_options options = {.address = "127.0.0.1:1", .timeout_ms = 200};
+    const tm_client_options options = {.address = "127.0.0.1:1", .timeout_ms = 60000};
     assert_int_equal(tm__client_open(&options, &client, &err), TM_OK);
     assert_int_not_equal(tm__client_call(client, "/livez", NULL, &reply, &err), TM_OK);
     assert_non_null(strstr(err.hint, "tidemill serve"));

@@ -8,16 +8,20 @@
 #include "temp_home.h"
 #include "test.h"
 
-static const tm_serve_limits hasty = {.header_timeout_ms = 250,
-                                      .io_timeout_ms = 200,
-                                      .idle_timeout_ms = 400,
-                                      .stop_delay_ms = 1,
-                                      .connections_max = 8};
+#define N_SLOW (sizeof slow_cases / sizeof slow_cases[0])
+
+static tm_serve_limits hasty(uint32_t times) {
+    return (tm_serve_limits){.header_timeout_ms = 250 * times,
+                             .io_timeout_ms = 200 * times,
+                             .idle_timeout_ms = 400 * times,
+                             .stop_delay_ms = 1,
+                             .connections_max = 8};
+}
 
 /* Send `first`, then `drip` every 20 ms until the server closes; whether it did, at last. */
 static bool drip_until_closed(serve_case *c, const char *first, const char *drip) {
     int fd = -1;
-    assert_int_equal(tm__net_connect(tm__server_address(c->server), 20000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(tm__server_address(c->server), 60000, &fd, NULL), TM_OK);
     tm_poller *poller = tm__poller_create();
     assert_true(tm__poller_set(poller, fd, 1, true, false));
     (void)tm__net_write(fd, first, strlen(first));
@@ -65,25 +69,38 @@ static const slow_case slow_cases[] = {
      "HTTP/1.1 200"},
 };
 
+static bool is_shown_the_door(serve_case *c, const slow_case *s) {
+    return drip_until_closed(c, s->first, s->drip) &&
+           strncmp((const char *)c->reply.data, s->reply, strlen(s->reply)) == 0 &&
+           (c->reply.len > 1) == (s->reply[0] != '\0');
+}
+
+/* A machine that stands still makes another case of one: that is tried again, with more time. */
 static void slow_clients_are_shown_the_door(void **state) {
-    serve_case c;
-    serve_case_open(&c, *state, &hasty);
-    for (size_t i = 0; i < sizeof slow_cases / sizeof slow_cases[0]; i++) {
-        const slow_case *s = &slow_cases[i];
-        if (!drip_until_closed(&c, s->first, s->drip)) {
-            fail_msg("%s is not shown the door", s->name);
+    bool is_done[N_SLOW] = {false};
+    size_t n_done = 0;
+    for (uint32_t times = 1; n_done < N_SLOW; times *= 4) {
+        serve_case c;
+        const tm_serve_limits limits = hasty(times);
+        serve_case_open(&c, *state, &limits);
+        for (size_t i = 0; i < N_SLOW; i++) {
+            const bool was_done = is_done[i];
+            is_done[i] = was_done || is_shown_the_door(&c, &slow_cases[i]);
+            n_done += is_done[i] && !was_done ? 1 : 0;
+            if (!is_done[i] && times >= 64) {
+                fail_msg("%s is not shown the door", slow_cases[i].name);
+            }
         }
-        assert_int_equal(strncmp((const char *)c.reply.data, s->reply, strlen(s->reply)), 0);
-        assert_int_equal(c.reply.len > 1, s->reply[0] != '\0');
+        serve_case_close(&c);
     }
-    serve_case_close(&c);
 }
 
 static void a_client_that_does_not_read_is_dropped(void **state) {
+    const tm_serve_limits limits = {.io_timeout_ms = 200, .stop_delay_ms = 1};
     serve_case c;
-    serve_case_open(&c, *state, &hasty);
+    serve_case_open(&c, *state, &limits);
     int fd = -1;
-    assert_int_equal(tm__net_connect(tm__server_address(c.server), 20000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(tm__server_address(c.server), 60000, &fd, NULL), TM_OK);
     static const char ask[] = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
     bool is_closed = false;
     for (int i = 0; i < TEST_LOOKS && !is_closed; i++) {
@@ -104,7 +121,7 @@ static void connections_past_the_limit_are_told_so(void **state) {
     serve_case_open(&c, *state, &few);
     int fds[8];
     for (int i = 0; i < 8; i++) {
-        assert_int_equal(tm__net_connect(tm__server_address(c.server), 20000, &fds[i], NULL),
+        assert_int_equal(tm__net_connect(tm__server_address(c.server), 60000, &fds[i], NULL),
                          TM_OK);
     }
     serve_case_raw(&c, "", 0, 60000); /* the others were before it */

@@ -124,7 +124,7 @@ static void configurations(void **state) {
 static tm_door_result come_in(tm_door *door, tm_accepted *out) {
     int fd = -1;
     tm_door_result result = TM_DOOR_NOBODY;
-    assert_int_equal(tm__net_connect(tm__door_address(door), 5000, &fd, NULL), TM_OK);
+    assert_int_equal(tm__net_connect(tm__door_address(door), 60000, &fd, NULL), TM_OK);
     for (int i = 0; i < TEST_LOOKS && result == TM_DOOR_NOBODY; i++) {
         result = tm__door_accept(door, out);
         tm__sleep_ms(result == TM_DOOR_NOBODY ? 1 : 0);
@@ -194,7 +194,7 @@ static void a_certificate_that_changes_is_taken_and_a_broken_one_is_not(void **s
     assert_ptr_equal(again.tls, first.tls); /* it cannot be used */
     tm__tls_unref(again.tls);
     tm__net_close(again.fd);
-    tm__sleep_ms(5); /* file times are no finer than a tick of the kernel */
+    tm__sleep_ms(20); /* file times are no finer than a tick of the kernel */
     made_cert_write("two", cert, key);
     tm__door_reload(door, false, &quiet);
     assert_int_equal(come_in(door, &again), TM_DOOR_LET_IN);

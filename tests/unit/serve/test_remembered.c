@@ -25,9 +25,11 @@ static void what_did_not_change_is_known_for_a_minute(void **state) {
     assert_false(is_known(self, "a", (tm_remembered_now){1, now}));
     /* It took no time to speak of, so what is older than that must be what it was made of. */
     tm__remembered_keep(self, "a", &(tm_remembered_now){1, now}, value);
+    const uint64_t made = tm__mono_ns(); /* or before */
+    const uint64_t dear = made + TM_REMEMBERED_TIMES * (made - now);
     assert_true(is_known(self, "a", (tm_remembered_now){1, now + 50 * SECOND}));
-    assert_false(is_known(self, "a", (tm_remembered_now){1, now + 70 * SECOND}));
-    assert_false(is_known(self, "a", (tm_remembered_now){2, now + 50 * SECOND}));
+    assert_false(is_known(self, "a", (tm_remembered_now){1, made + 61 * SECOND}));
+    assert_false(is_known(self, "a", (tm_remembered_now){2, dear + 1}));
     assert_false(is_known(self, "b", (tm_remembered_now){1, now + SECOND}));
     json_decref(value);
     tm__remembered_free(self);
@@ -40,10 +42,12 @@ static void what_took_long_is_given_for_some_times_as_long(void **state) {
     const uint64_t now = tm__mono_ns();
     tm__remembered_keep(self, "a", &(tm_remembered_now){1, now - SECOND}, value);
     assert_true(is_known(self, "a", (tm_remembered_now){2, now + 15 * SECOND}));
-    assert_false(is_known(self, "a", (tm_remembered_now){2, now + 30 * SECOND}));
+    const uint64_t made = tm__mono_ns(); /* or before */
+    const uint64_t dear = made + TM_REMEMBERED_TIMES * (made - now + SECOND);
+    assert_false(is_known(self, "a", (tm_remembered_now){2, dear + 1}));
     tm__remembered_keep(self, "a", &(tm_remembered_now){2, now - 9 * SECOND}, value);
     assert_true(is_known(self, "a", (tm_remembered_now){3, now + 50 * SECOND}));
-    assert_false(is_known(self, "a", (tm_remembered_now){3, now + 70 * SECOND}));
+    assert_false(is_known(self, "a", (tm_remembered_now){3, tm__mono_ns() + 61 * SECOND}));
     json_decref(value);
     tm__remembered_free(self);
 }

@@ -119,7 +119,7 @@ static void who_joins_gets_a_part_and_who_leaves_loses_it(void **state) {
     reader hand = join(*state, source, false); /* does not count, and takes what is free */
     check(&hand, "xxoo");
     leave(&hand);
-    for (int i = 0; i < 200 && tm__share_part_of(two.share, 2) != TM_SHARE_OURS; i++) {
+    for (int i = 0; i < TEST_LOOKS && tm__share_part_of(two.share, 2) != TM_SHARE_OURS; i++) {
         tm__sleep_ms(5); /* until the server has seen that the session ended */
         assert_int_equal(tm__share_look(two.share, 4, NULL), TM_OK);
     }
