@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/model_args.h"
 #include "cli/train_words.h"
+#include "loop/loop_job.h"
 
 /* The newest ones of a model (NULL: of all). New reference. */
 static json_t *newest_of(const json_t *jobs, const char *model, size_t n) {
@@ -22,11 +23,11 @@ static json_t *newest_of(const json_t *jobs, const char *model, size_t n) {
 }
 
 static void print_jobs(tm_cli *cli, const json_t *jobs) {
-    const char *titles[] = {"job", "kind", "model", "state", "began", "took"};
+    const char *titles[] = {"job", "kind", "model", "state", "began", "took", "why"};
     tm_cli_table table;
     const json_t *job = NULL;
     size_t i = 0;
-    tm__cli_table_init(&table, 6, titles);
+    tm__cli_table_init(&table, 7, titles);
     json_array_foreach((json_t *)(uintptr_t)jobs, i, job) {
         int64_t began_us = 0, ended_us = tm__now_us();
         char took[32];
@@ -37,6 +38,7 @@ static void print_jobs(tm_cli *cli, const json_t *jobs) {
         (void)tm__time_parse(tm__str(tm__json_text(job, "ended", "")), &ended_us);
         tm__cli_cell(&table, "%.19s", tm__json_text(job, "started", ""));
         tm__cli_cell(&table, "%s", tm__span_text((double)(ended_us - began_us) / 1e6, took));
+        tm__cli_cell(&table, "%.300s", tm__job_why(json_object_get(job, "result")));
     }
     tm__cli_table_print(cli, &table);
 }

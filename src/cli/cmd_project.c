@@ -84,6 +84,32 @@ static tm_status check_target(const char *path, const tm_project_model *model, c
     return TM_E_CONFLICT;
 }
 
+/* A gate of scores that the model's versions cannot have is never open. */
+static tm_status check_gate(const char *path, tm_registry *registry, const tm_project_model *model,
+                            tm_err *err) {
+    tm_version version = {0};
+    tm_err own = {0};
+    const tm_status st =
+        model->has_gate ? tm__registry_find(registry, model->name, &version, &own) : TM_E_NOT_FOUND;
+    if (st != TM_OK) { /* without a champion there is nothing to hold it against */
+        *err = st == TM_E_NOT_FOUND ? *err : own;
+        return st == TM_E_NOT_FOUND ? TM_OK : st;
+    }
+    const char *const task = tm__json_text(version.info, "task", "");
+    const char *const misfit = tm__project_gate_misfit(&model->gate, tm__task_from_text(task));
+    if (misfit != NULL) {
+        (void)TM_FAIL(err, TM_E_DATA, "the gate of '%.60s' asks for '%s', and no %s model has that",
+                      model->name, misfit, task);
+        tm_err_hint(err,
+                    "It would refuse each version; 'tidemill model show %.60s@champion' has "
+                    "the scores that there are.",
+                    model->name);
+        tm_err_at(err, path, model->line, model->col);
+    }
+    tm__version_done(&version);
+    return misfit != NULL ? TM_E_DATA : TM_OK;
+}
+
 static tm_status compare(const tm_cli *cli, tm_registry *registry, const tm_project_model *model,
                          difference *out, tm_err *err) {
     json_t *recipe = NULL;
@@ -101,7 +127,8 @@ static tm_status compare(const tm_cli *cli, tm_registry *registry, const tm_proj
         *err = own;
         return st;
     }
-    const tm_status kept = check_target(tm__cli_text(cli, "file"), model, recipe, err);
+    tm_status kept = check_target(tm__cli_text(cli, "file"), model, recipe, err);
+    kept = kept == TM_OK ? check_gate(tm__cli_text(cli, "file"), registry, model, err) : kept;
     out->recipe = recipe_differs(model->recipe, recipe);
     json_decref(recipe);
     TM_TRY(kept);
@@ -360,18 +387,20 @@ static tm_status apply_sources(tm_cli *cli, const tm_home *home, const tm_projec
 }
 
 /* Sources that models learn from must be there: in the home, or in the file that is applied. */
-static tm_status check_models(tm_cli *cli, const tm_home *home, const tm_project *project,
+static tm_status check_models(tm_cli *cli, const tm_place *place, const tm_project *project,
                               tm_err *err) {
     for (uint32_t i = 0; i < project->n_models; i++) {
         const tm_project_model *model = &project->models[i];
         const char *name = tm__json_text(json_object_get(model->recipe, "source"), "source", NULL);
         bool is_there = name == NULL;
+        difference change;
+        TM_TRY(compare(cli, place->registry, model, &change, err));
         json_t *found = NULL;
         tm_err own = {0};
         for (uint32_t k = 0; !is_there && k < project->n_sources; k++) {
             is_there = strcmp(project->sources[k].name, name) == 0;
         }
-        const tm_status st = is_there ? TM_OK : tm__intake_show(home, name, &found, &own);
+        const tm_status st = is_there ? TM_OK : tm__intake_show(place->home, name, &found, &own);
         json_decref(found);
         if (st == TM_E_NOT_FOUND) {
             (void)TM_FAIL(err, TM_E_NOT_FOUND, "there is neither a file nor a source '%s'", name);
@@ -437,7 +466,7 @@ static tm_status apply_all(tm_cli *cli, const tm_project *project, tm_err *err) 
            *unfed = NULL;
     tm_status st = plan_sources(cli, place.home, project, changes, err);
     st = st == TM_OK ? apply_encrypt(cli, place.home, project, sealing, err) : st;
-    st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
+    st = st == TM_OK ? check_models(cli, &place, project, err) : st;
     st = st == TM_OK && !dry ? make_key(place.registry, project, err) : st;
     if (st == TM_OK && project->n_sources > 0) {
         st = apply_sources(cli, place.home, project, changes, err);
@@ -536,7 +565,7 @@ static tm_status count_differences(tm_cli *cli, const tm_project *project, uint3
     }
     tm_status st = count_encrypt(cli, place.home, project, out_n, err);
     st = st == TM_OK ? count_sources(cli, place.home, project, out_n, err) : st;
-    st = st == TM_OK ? check_models(cli, place.home, project, err) : st;
+    st = st == TM_OK ? check_models(cli, &place, project, err) : st;
     for (uint32_t i = 0; st == TM_OK && i < project->n_models; i++) {
         difference change;
         st = compare(cli, place.registry, &project->models[i], &change, err);

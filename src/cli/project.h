@@ -54,6 +54,10 @@ TM_NODISCARD tm_status tm__project_parse(tm_str text, const char *path, const ch
                                          tm_project *out, tm_err *err);
 void tm__project_done(tm_project *project);
 
+/** What a gate asks for that models of the task do not have ("rmse", "fairness"), which would
+ * refuse each version; NULL: nothing. Valid as long as the gate. */
+const char *tm__project_gate_misfit(const tm_gate *gate, tm_task task);
+
 /** The commented file that `tidemill init` writes. */
 const char *tm__project_template(void);
 

@@ -186,7 +186,8 @@ static tm_status read_one(tm_yaml *r, uint32_t name, const yaml_node_t *value, t
                           tm_err *err) {
     switch (name) {
     case BY:
-        return read_number(r, value, "by", &gate->by, err);
+        TM_TRY(read_number(r, value, "by", &gate->by, err));
+        return gate->by >= 0 ? TM_OK : tm__yaml_bad_value(r, value, "by", "0 or more", err);
     case MIN:
         return read_floors(r, value, "min", gate->floors, &gate->n_floors, err);
     case SLICES:
@@ -217,4 +218,30 @@ tm_status tm__project_read_gate(tm_yaml *r, const yaml_node_t *map, tm_gate *out
         st = read_one(r, p.name, p.value, out, err);
     }
     return st;
+}
+
+static bool has_score(const char *name, tm_task task) {
+    const tm_metric_ops *const metric = tm__metric_find(name);
+    return name[0] == '\0' || (metric != NULL && (metric->tasks & (1u << task)) != 0);
+}
+
+static const char *floor_misfit(const tm_gate_floor *floors, uint32_t n, tm_task task) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (!has_score(floors[i].metric, task)) {
+            return floors[i].metric;
+        }
+    }
+    return NULL;
+}
+
+const char *tm__project_gate_misfit(const tm_gate *gate, tm_task task) {
+    const char *const own = floor_misfit(gate->floors, gate->n_floors, task);
+    const char *const of_slices = floor_misfit(gate->slice_floors, gate->n_slice_floors, task);
+    return !has_score(gate->metric, task) ? gate->metric
+           : own != NULL                  ? own
+           : of_slices != NULL            ? of_slices
+           : task == TM_TASK_BINARY       ? NULL
+           : gate->calibration_max > 0    ? "calibration_error"
+           : gate->fair_group[0] != '\0'  ? "fairness"
+                                          : NULL;
 }

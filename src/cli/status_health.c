@@ -118,7 +118,8 @@ static void judge_learning(json_t *m) {
     if (waits != NULL) {
         say(m, "warn", "retrain", "a retraining waits: %s", waits);
     } else if (strcmp(last, "failed") == 0) {
-        say(m, "warn", "retrain", "the last retraining failed: tidemill model history %s",
+        say(m, "warn", "retrain", "the last retraining failed: %.300s: tidemill job ls %s",
+            tm__json_text(m, "last_retrain_why", "nothing is known of why"),
             tm__json_text(m, "model", ""));
     } else if (number(m, "retrains_fruitless") >= TM_TRIGGER_FRUITLESS) {
         say(m, "warn", "retrain",

@@ -18,6 +18,7 @@
 #include "base/fmath.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "loop/loop_job.h"
 #include "loop/loop_trigger.h"
 #include "monitor/alert.h"
 #include "monitor/drift_store.h"
@@ -245,6 +246,8 @@ static tm_status add_schedule(const gathering *g, json_t *m, const json_t *recip
     json_object_set_new(m, "retrain_day_spent",
                         json_boolean(per_day_us > 0 && runs.spent_us >= per_day_us));
     set_copy(m, "last_retrain", last, "state");
+    const char *const why = tm__job_why(json_object_get(last, "result"));
+    json_object_set_new(m, "last_retrain_why", why[0] != '\0' ? json_string(why) : json_null());
     TM_TRY(add_waiting(g, m, model, err));
     json_object_set_new(m, "retrains_fruitless", json_integer((json_int_t)runs.n_fruitless));
     return TM_OK;

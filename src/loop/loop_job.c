@@ -74,3 +74,8 @@ json_t *tm__job_result(const tm_home *home, const char *job) {
     tm__buf_done(&text);
     return result;
 }
+
+const char *tm__job_why(const json_t *result) {
+    const json_t *const error = json_object_get(result, "error");
+    return tm__json_text(error, "message", tm__json_text(result, "stderr", ""));
+}

@@ -18,6 +18,9 @@ char *tm__job_path(const tm_home *home, const char *job, const char *suffix);
 /** What the child printed, as JSON; else {"stderr": the end of what it said}; else null. New
  * reference. */
 json_t *tm__job_result(const tm_home *home, const char *job);
+/** Why a job came to nothing, by its result: its error's message, else the end of what it said; ""
+ * when neither is there. Valid as long as the result. */
+const char *tm__job_why(const json_t *result);
 /** What cannot be removed now is removed by tm__job_files_reset(). */
 void tm__job_files_remove(const tm_home *home, const char *job);
 /** Remove the files of all jobs: none runs. */

@@ -115,10 +115,10 @@ tm_status tm__loop_open(const tm_loop_place *place, tm_loop **out, tm_err *err) 
     return st;
 }
 
-static void log_failure(const tm_loop *loop, const char *model, const tm_err *err) {
+static void log_failure(const tm_loop *loop, const char *model, const char *why) {
     if (loop->log != NULL) {
         tm_log_event(loop->log, TM_WARN, "retrain.failed", TM_FT("model", model),
-                     TM_FT("error", err->message));
+                     TM_FT("error", why));
     }
 }
 
@@ -170,11 +170,14 @@ static void reap(tm_loop *loop, const tm_running *run, const tm_child_state *chi
         loop->turns_ns = tm__mono_ns() + TM_LOOP_AGAIN_NS;
     }
     if (tm__registry_job_end(loop->registry, run->job, state, result, &err) != TM_OK) {
-        log_failure(loop, run->model, &err);
+        log_failure(loop, run->model, err.message);
     } else if (loop->log != NULL) {
         tm_log_event(loop->log, TM_INFO, "retrain.ended", TM_FT("model", run->model),
                      TM_FT("job", run->job), TM_FT("state", state),
                      TM_FI("exit", child->exit_code));
+    }
+    if (strcmp(state, "failed") == 0) {
+        log_failure(loop, run->model, tm__job_why(result));
     }
     tm__job_files_remove(loop->home, run->job);
     json_decref(result);
@@ -358,7 +361,7 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
         tm_err err = {0};
         uint32_t ms = UINT32_MAX;
         if (look_at(loop, name, looks_at_facts, &next, &ms, &err) != TM_OK) {
-            log_failure(loop, name, &err);
+            log_failure(loop, name, err.message);
             ms = TM_LOOP_RETRY_MS;
         }
         next_ms = ms < next_ms ? ms : next_ms;
@@ -370,7 +373,7 @@ static uint32_t schedule(tm_loop *loop, const json_t *models) {
         tm_err err = {0};
         next_ms = TM_LOOP_BUSY_MS;
         if (start(loop, &next, &err) != TM_OK) {
-            log_failure(loop, next.model, &err);
+            log_failure(loop, next.model, err.message);
             next_ms = TM_LOOP_RETRY_MS;
         }
     }
@@ -397,7 +400,7 @@ uint32_t tm__loop_step(tm_loop *loop) {
     next_ms = streams_ms < next_ms ? streams_ms : next_ms;
     reap_all(loop);
     if (tm__registry_models(loop->registry, &models, &err) != TM_OK) {
-        log_failure(loop, "", &err);
+        log_failure(loop, "", err.message);
         return TM_LOOP_RETRY_MS;
     }
     const uint32_t runs_ms = schedule(loop, models);

@@ -216,12 +216,6 @@ static bool is_collected(tm_registry *registry, const char *model, uint32_t numb
     return is;
 }
 
-/* Of a loader: what is resident and still there. */
-static tm_served *find_there(const loader *l, const tm_route *route) {
-    tm_served *const found = find_resident(l->past, route);
-    return found == NULL || is_collected(l->registry, route->model, route->version) ? NULL : found;
-}
-
 /* Bytes of the first n entries of a list that no entry before, here or in another list, counts. */
 static uint64_t count_bytes(tm_served *const *list, uint32_t n, tm_served *const *others,
                             uint32_t n_others) {
@@ -366,6 +360,16 @@ static bool is_as_declared(const loader *l, const tm_served *served) {
     return is_so;
 }
 
+/* Of a loader: what is resident, still there, and answers as is declared now: arms and shadows and
+ * what a rollback brings back as well as the champion. */
+static tm_served *find_there(const loader *l, const tm_route *route) {
+    tm_served *const found = find_resident(l->past, route);
+    return found == NULL || is_collected(l->registry, route->model, route->version) ||
+                   !is_as_declared(l, found)
+               ? NULL
+               : found;
+}
+
 /* The store as it is now: that of the past when nothing newer is there, for a process opens each
  * one once. One that cannot be opened is none; who needs it is told. */
 static void take_store(loader *l) {
@@ -384,7 +388,7 @@ static void take_store(loader *l) {
 /* The entry that serves a route from now on; NULL when out of memory. */
 static tm_served *make_served(loader *l, const tm_route *route) {
     tm_served *served = find_there(l, route);
-    if (served != NULL && is_as_declared(l, served)) {
+    if (served != NULL) {
         return tm__served_ref(served);
     }
     tm_err err = {0};

@@ -220,3 +220,35 @@ def test_another_target_is_a_model_beside_the_old_one(tm, serve):
     assert server.request("POST", "/v1/routes/m/predict", row)[2]["predictions"][0]["probability"] > 0.5
     assert abs(server.request("POST", "/v1/routes/z/predict", row)[2]["predictions"][0]["prediction"] - 91) < 20
     assert server.stop() == 0
+
+
+def test_what_is_declared_acts_on_arms_of_a_split_as_on_the_champion(old, serve):
+    """A rule, its unit mended, and a threshold, while a canary runs: all of the route's versions answer by it at once."""
+    old.ok("train", "rows.csv", "--target", "y", "--name", "m", "--learner", "linear")
+    server = serve()
+    old.ok("route", "split", "m", "1=50", "2=50")
+
+    def told(row):
+        """The answer of each version: {version: (probability, prediction)}."""
+        found = {}
+        for unit in range(40):
+            status, _, body = server.request("POST", "/v1/routes/m/predict", {"rows": [row]}, {"X-Tidemill-Unit": f"u{unit}"})
+            assert status == 200, body
+            p = body["predictions"][0]
+            found[body["version"]] = (p["probability"], p["prediction"])
+        return found
+
+    before = told({"salary": 42000, "age": 40})
+    assert set(before) == {1, 2}
+
+    def by(columns, income):
+        apply(old, columns)
+        wait_until(lambda: server.request("POST", "/v1/routes/m/predict", {"rows": [{"income": income, "age": 40}]})[0] == 200)
+        until(lambda: told({"income": income, "age": 40}), before)
+
+    by("{income: {was: salary, scale: 1000}}", 42000000)  # the wrong way round
+    by(RENAMED, 42)
+    for threshold, called in ((0.001, 1), (0.999, 0)):
+        old.write("tidemill.yaml", PROJECT % RENAMED + f"    threshold: {threshold}\n")
+        old.ok("apply")
+        until(lambda: told({"income": 42, "age": 40}), {v: (p, called) for v, (p, _) in before.items()})

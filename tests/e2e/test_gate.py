@@ -96,3 +96,19 @@ def test_labels_of_too_few_answers_promote_nothing(tm):
     assert not few["open"] and "of 40 answers that are older than" in few["reason"] and "47.5 % have a label, below the 50.0 % asked" in few["reason"], few
     enough = label(told[19:21])
     assert enough["open"] and "52.5 % have a label" in enough["reason"], enough
+
+
+def test_a_gate_that_could_never_open_is_refused_before_anything_is_applied(tm):
+    tm.write("data.csv", csv_text(churn_rows(300)))
+    for name in ("one", "two"):
+        tm.ok("train", "data.csv", "--target", "churned", "--name", name, "--learner", "baseline", "-q")
+    models = "models:\n  one: {from: data.csv, target: churned, learner: linear}\n  two: {from: data.csv, target: churned, gate: GATE}\n"
+    for gate, told in (("{better_than: champion, metric: rmse}", "asks for 'rmse', and no binary model has that"),
+                       ("{min: {ndcg@10: 0.5}}", "asks for 'ndcg@10'"), ("{by: -0.5}", "'by' wants 0 or more")):
+        tm.write("tidemill.yaml", models.replace("GATE", gate))
+        for command in ("check", "apply"):
+            result = tm(command)
+            assert result.code not in (0, 70) and told in result.err and "at tidemill.yaml:" in result.err, result.err
+        assert not [e for e in tm.ok("model", "history", "one", "--json").json["history"] if e["event"] == "recipe.set"]
+    tm.write("tidemill.yaml", models.replace("GATE", "{better_than: champion, metric: auc}"))
+    tm.ok("apply")

@@ -89,3 +89,20 @@ def test_a_retraining_is_cancelled_by_who_may_train(tm):
         assert history(tm, "retrain.cancelled")[0]["actor"].startswith("key:")
     finally:
         assert server.stop() == 0
+
+
+def test_a_retraining_that_could_not_begin_says_why_everywhere(tm):
+    write(tm, 400)
+    tm.ok("train", "data.csv", "--target", "churned", "--name", "other", "--learner", "baseline", "--drop", "customer")
+    tm.write("tidemill.yaml", f"models:\n  other: {SHORT}\n")
+    tm.ok("apply")
+    (tm.folder / "data.csv").rename(tm.folder / "moved.csv")
+    server = Server(tm, command="run")
+    try:
+        wait_until(lambda: any(j["state"] == "failed" for j in jobs(tm, "other")))
+    finally:
+        server.stop()
+    assert "data.csv" in [line for line in tm.ok("job", "ls", "other").out.splitlines() if " failed " in line][0]
+    assert '"event":"retrain.failed","model":"other"' in server.said() and "data.csv" in server.said()
+    problem = [p for p in tm("status", "--json").json["models"][0]["reasons"] if p["word"] == "retrain"][0]["text"]
+    assert "data.csv" in problem and problem.endswith("tidemill job ls other")

@@ -42,7 +42,7 @@ def test_each_rule_is_kept_and_said(made, rule):
     version = report["version"]
     assert made.ok("train", "--repeat", f"m@{version}", "--json").json["same"] is True
     answers = [json.loads(line) for line in made.ok("predict", f"m@{version}", "rows.csv", "--json").out.splitlines()[:200]]
-    assert all((a["prediction"] == "1") == (a["probability"] >= said["value"]) for a in answers)
+    assert all((a["prediction"] == 1) == (a["probability"] >= said["value"]) for a in answers)
 
 
 def test_missed_rows_that_cost_more_are_missed_less(made):

@@ -44,6 +44,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
     static const char *const cases[] = {
         "{better_than: me}",
         "{by: much}",
+        "{by: -0.5}",
         "{metric: nice}",
         "{min: {}}",
         "{min: 0.7}",
@@ -82,10 +83,38 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
     project_case_refuse_values("gate", cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+static void what_no_model_of_a_task_has_is_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *gate;
+        tm_task task;
+        const char *misfit; /* NULL: it fits */
+    } cases[] = {
+        {"{better_than: champion}", TM_TASK_REGRESSION, NULL},
+        {"{metric: rmse}", TM_TASK_BINARY, "rmse"},
+        {"{metric: rmse, min: {r2: 0.5}}", TM_TASK_REGRESSION, NULL},
+        {"{min: {accuracy: 0.5, auc: 0.7}}", TM_TASK_BINARY, NULL},
+        {"{min: {accuracy: 0.5, auc: 0.7}}", TM_TASK_MULTICLASS, "auc"},
+        {"{slice_min: {f1: 0.5}, slices: [a]}", TM_TASK_REGRESSION, "f1"},
+        {"{calibration_error: 0.1, fairness: {group: a}}", TM_TASK_BINARY, NULL},
+        {"{calibration_error: 0.1}", TM_TASK_REGRESSION, "calibration_error"},
+        {"{fairness: {group: a}}", TM_TASK_MULTICLASS, "fairness"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tm_project project;
+        assert_int_equal(parse(cases[i].gate, &project, NULL), TM_OK);
+        const char *const misfit = tm__project_gate_misfit(&project.models[0].gate, cases[i].task);
+        assert_string_equal(misfit != NULL ? misfit : "",
+                            cases[i].misfit != NULL ? cases[i].misfit : "");
+        tm__project_done(&project);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_that_can_be_asked_is_read),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
+        cmocka_unit_test(what_no_model_of_a_task_has_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

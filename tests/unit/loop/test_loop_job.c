@@ -43,6 +43,12 @@ static void a_result_is_what_was_printed_or_said(void **state) {
     assert_int_equal(tm__json_i64(result, "version", 0), 7);
     json_decref(result);
     tm__mem_free(said);
+    assert_string_equal(tm__job_why(result = json_pack("{s:{s:s}}", "error", "message", "no file")),
+                        "no file");
+    json_decref(result);
+    assert_string_equal(tm__job_why(result = json_pack("{s:s}", "stderr", "killed")), "killed");
+    json_decref(result);
+    assert_string_equal(tm__job_why(NULL), "");
 }
 
 static void files_of_jobs_go_and_others_stay(void **state) {
