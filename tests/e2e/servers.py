@@ -118,6 +118,15 @@ class Postgres(Database):
         return run([str(POSTGRES_BIN / "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port),
                     "-U", USER, "-d", database], text, {"PGPASSWORD": PASSWORD}).rstrip("\n")
 
+    def hold(self, text):
+        """A session of psql in a transaction that has run a statement, and stays until it is told more."""
+        held = subprocess.Popen([str(POSTGRES_BIN / "psql"), "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", "mill"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PGPASSWORD": PASSWORD})
+        held.stdin.write(f"BEGIN; {text}; SELECT 'held';\n")
+        held.stdin.flush()
+        assert held.stdout.readline() == "held\n"
+        return held
+
 
 class MariaDb(Database):
     """MariaDB with a user `mill` that has a password, and a database `mill`."""

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import PROGRAM, Server
-from servers import Postgres, PASSWORD, POSTGRES_BIN
+from servers import Postgres
 from waits import wait_until
 
 # Each of the registry's files has its part of the SQL; a sink runs in a child, which needs the network then.
@@ -269,16 +269,6 @@ def test_tables_move_to_postgresql_and_back(home, serve, dsn_file, server):
     assert asked()[0] == before[0]
 
 
-def hold(server, sql):
-    """A session of psql that has run this and stays."""
-    words = [str(POSTGRES_BIN / "psql"), "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(server.port), "-U", "mill", "-d", "mill"]
-    held = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PGPASSWORD": PASSWORD})
-    held.stdin.write(f"BEGIN; {sql}; SELECT 'held';\n")
-    held.stdin.flush()
-    assert held.stdout.readline() == "held\n"
-    return held
-
-
 def test_a_move_that_was_killed_is_refused_by_name_and_goes_on(home, server, dsn_file):
     tm, words = home, ("store", "migrate", "sqlite", "postgres", "--dsn-file", str(dsn_file), "--schema", "half")
     tm.write("other/store.json", json.dumps({"postgres": {"dsn_file": str(dsn_file), "schema": "half"}}))
@@ -298,7 +288,7 @@ def test_a_move_that_was_killed_is_refused_by_name_and_goes_on(home, server, dsn
         kill_when(lambda: server.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'half' AND tablename = 'tidemill'") == "1"
                   and server.sql("SELECT count(*) FROM half.tidemill WHERE format > 1000000") == "1")
         writer.execute("ROLLBACK")
-    held = hold(server, "LOCK TABLE half.jobs IN ACCESS EXCLUSIVE MODE")  # among the rows
+    held = server.hold("LOCK TABLE half.jobs IN ACCESS EXCLUSIVE MODE")  # among the rows
     kill_when(lambda: server.sql("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1")
     held.communicate("ROLLBACK;\n")
     tm.ok(*words)
