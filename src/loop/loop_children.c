@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/system.h"
@@ -20,15 +21,14 @@ bool tm__children_has(const tm_children *c, const char *name) {
     return false;
 }
 
-bool tm__children_next_ended(tm_children *c, char out_name[TM_MAX_NAME + 1],
-                             tm_child_state *out_state) {
+bool tm__children_next_ended(tm_children *c, tm_named_child *out, tm_child_state *out_state) {
     for (uint32_t i = 0; i < c->n; i++) {
         tm_child_state state = {.exit_code = -1};
         if (tm__child_state(c->supervisor, c->items[i].id, &state, NULL) == TM_OK &&
             state.is_running) {
             continue;
         }
-        (void)tm__str_copy(out_name, TM_MAX_NAME + 1, tm__str(c->items[i].name));
+        *out = c->items[i];
         *out_state = state;
         memmove(&c->items[i], &c->items[i + 1], (c->n - i - 1) * sizeof(c->items[0]));
         c->n--;
@@ -59,6 +59,7 @@ tm_status tm__children_start(tm_children *c, const char *command, const char *ve
                                 .memory_bytes_max = tm__children_memory_max(),
                                 .epoch = c->epoch,
                                 .has_network = c->has_network || tm__home_needs_network(c->home)};
+    one->begun_us = tm__now_us();
     const tm_status st = tm__child_start(c->supervisor, &spec, &one->id, err);
     tm__mem_free(errors);
     if (st == TM_OK) {

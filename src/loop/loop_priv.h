@@ -94,6 +94,7 @@ void tm__harvest_done(tm_harvest *harvest);
 typedef struct tm_named_child {
     char name[TM_MAX_NAME + 1];
     uint64_t id;
+    int64_t begun_us;
 } tm_named_child;
 typedef struct tm_children {
     const tm_home *home;
@@ -109,8 +110,7 @@ bool tm__children_has(const tm_children *children, const char *name);
 TM_NODISCARD tm_status tm__children_start(tm_children *children, const char *command,
                                           const char *verb, const char *name, tm_err *err);
 /** Take one that ended off the list; false when all run. */
-bool tm__children_next_ended(tm_children *children, char out_name[TM_MAX_NAME + 1],
-                             tm_child_state *out_state);
+bool tm__children_next_ended(tm_children *children, tm_named_child *out, tm_child_state *out_state);
 void tm__children_stop(tm_children *children);
 
 /* Sources that are read: what the daemon's thread knows of it. */

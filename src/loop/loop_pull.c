@@ -19,32 +19,34 @@ static void say(const tm_pulling *p, tm_log_level level, const char *source, con
     }
 }
 
-/* A child says by itself how it went; one that was killed leaves its source due. */
-static void record(const tm_pulling *p, const char *source, const tm_child_state *state) {
+/* A child says by itself how it went; one that was killed leaves its source due, and so does one
+ * whose next try has come meanwhile. */
+static void record(const tm_pulling *p, const tm_named_child *child, const tm_child_state *state) {
     json_t *due = NULL;
     if (tm__feed_due(p->children.home, p->what, p->db, &due, NULL) == TM_OK &&
-        tm__json_has_text(due, source)) {
+        tm__json_has_text(due, child->name)) {
         tm_err failure = {0};
         (void)TM_FAIL(&failure, TM_E_UNAVAILABLE, "the reading ended without a result (%s %d)",
                       state->signal != 0 ? "signal" : "exit",
                       state->signal != 0 ? state->signal : state->exit_code);
-        const tm_status recorded = tm__feed_record(p->children.home, source, &failure, NULL);
+        const tm_status recorded =
+            tm__feed_record_unsaid(p->children.home, child->name, child->begun_us, &failure, NULL);
         (void)recorded; /* else it is due again at once, and no row is read twice */
     }
     json_decref(due);
 }
 
 static void reap(tm_pulling *p) {
-    char source[TM_MAX_NAME + 1];
+    tm_named_child ended;
     tm_child_state state = {0};
-    while (tm__children_next_ended(&p->children, source, &state)) {
+    while (tm__children_next_ended(&p->children, &ended, &state)) {
         if (state.exit_code == EXIT_CONFLICT) {
             p->not_before_ns = tm__mono_ns() + (uint64_t)LOOK_MS * 1000000;
         } else if (state.exit_code != 0) {
-            record(p, source, &state);
-            say(p, TM_WARN, source, "failed");
+            record(p, &ended, &state);
+            say(p, TM_WARN, ended.name, "failed");
         } else {
-            say(p, TM_DEBUG, source, "done");
+            say(p, TM_DEBUG, ended.name, "done");
         }
     }
 }

@@ -20,11 +20,11 @@ static void say(const tm_rolling *r, const char *model, const char *text) {
 }
 
 static void reap(tm_rolling *r) {
-    char model[TM_MAX_NAME + 1];
+    tm_named_child ended;
     tm_child_state state;
-    while (tm__children_next_ended(&r->children, model, &state)) {
+    while (tm__children_next_ended(&r->children, &ended, &state)) {
         if (state.exit_code != 0 && state.exit_code != 5) { /* 5: it was moved meanwhile */
-            say(r, model, "failed");
+            say(r, ended.name, "failed");
         }
         const uint64_t now_ns = tm__mono_ns();
         r->not_before_ns = now_ns + (now_ns - r->started_ns) * LOOKS_SHARE;

@@ -35,13 +35,13 @@ static void note_killed(const tm_sinking *s, const char *name, int signal) {
 }
 
 static void reap(tm_sinking *s) {
-    char name[TM_MAX_NAME + 1];
+    tm_named_child ended;
     tm_child_state state = {0};
-    while (tm__children_next_ended(&s->children, name, &state)) {
+    while (tm__children_next_ended(&s->children, &ended, &state)) {
         if (state.exit_code < 0) {
-            note_killed(s, name, state.signal);
+            note_killed(s, ended.name, state.signal);
         }
-        say(s, state.exit_code == 0 ? TM_INFO : TM_WARN, name,
+        say(s, state.exit_code == 0 ? TM_INFO : TM_WARN, ended.name,
             state.exit_code == 0  ? "done"
             : state.exit_code < 0 ? "killed"
                                   : "failed");

@@ -78,9 +78,9 @@ static void forget_store(tm_telling *t) {
 }
 
 static void reap(tm_telling *t) {
-    char mark[TM_MAX_NAME + 1];
+    tm_named_child ended;
     tm_child_state state = {0};
-    while (tm__children_next_ended(&t->children, mark, &state)) {
+    while (tm__children_next_ended(&t->children, &ended, &state)) {
         if (state.exit_code != 0) {
             say(t, "not all was taken");
         }

@@ -160,8 +160,8 @@ static tm_status outcome_locked(tm_db *db, const tm_source_row *source, const tm
     return st;
 }
 
-tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
-                          tm_err *err) {
+tm_status tm__feed_record_unsaid(const tm_home *home, const char *name, int64_t begun_us,
+                                 const tm_err *failure, tm_err *err) {
     tm_db *db = NULL;
     tm_source_row source = {0};
     TM_TRY(tm__intake_db_open_there(home, true, &db, err));
@@ -173,12 +173,18 @@ tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *f
                              (json_object_get(source.error, "kind") != NULL ||
                               (tm__home_shares_intake(home) && /* another home said so */
                                strcmp(source.status, "stopped") == 0));
-        st = st == TM_OK && !is_said ? outcome_locked(db, &source, failure, err) : st;
+        const bool is_known = is_said || source.tried_us >= begun_us;
+        st = st == TM_OK && !is_known ? outcome_locked(db, &source, failure, err) : st;
         st = tm__db_end(db, st, err);
     }
     tm__source_row_done(&source);
     tm__db_close(db);
     return st;
+}
+
+tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
+                          tm_err *err) {
+    return tm__feed_record_unsaid(home, name, INT64_MAX, failure, err);
 }
 
 /* ---- One reading ---- */

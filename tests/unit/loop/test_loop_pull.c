@@ -67,8 +67,44 @@ static void what_is_due_is_read_at_once_and_a_killed_child_is_recorded(void **st
     tm__children_stop(&p.children);
 }
 
+static int64_t failures(const tm_home *home, const char *name) {
+    json_t *json = NULL;
+    assert_int_equal(tm__intake_show(home, name, &json, NULL), TM_OK);
+    const int64_t n = tm__json_i64(json, "failures", 0);
+    json_decref(json);
+    return n;
+}
+
+/* Its next try has come before anybody looked at how the last one went. */
+static void what_a_child_said_stays_however_late_it_is_looked_at(void **state) {
+    const tm_home *home = *state;
+    tm_pulling p = {.children = {.home = home, .supervisor = child_case_supervisor}};
+    json_t *json = NULL;
+    add(home, "gone");
+    (void)tm__pulling_step(&p);
+    for (int i = 0; i < TEST_LOOKS && failures(home, "gone") < 2; i++) {
+        tm__sleep_ms(5);
+    }
+    const uint64_t first = p.children.items[0].id;
+    tm__clock_fix(tm__now_us() + INT64_C(7200) * 1000000);
+    for (int i = 0; i < TEST_LOOKS && p.children.items[0].id == first; i++) {
+        tm__sleep_ms(5);
+        (void)tm__pulling_step(&p);
+    }
+    tm__clock_fix(INT64_MIN);
+    assert_int_not_equal(p.children.items[0].id, first); /* it was looked at, and begun anew */
+    tm__children_stop(&p.children);
+    assert_int_equal(tm__intake_show(home, "gone", &json, NULL), TM_OK);
+    const char *message = tm__json_text(json_object_get(json, "error"), "message", "");
+    assert_non_null(strstr(message, "folder"));
+    assert_in_range(tm__json_i64(json, "failures", 0), 2, 3); /* the second child may have told */
+    json_decref(json);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_a_child_said_stays_however_late_it_is_looked_at,
+                                        tm__temp_home_open, tm__temp_home_close),
         cmocka_unit_test_setup_teardown(what_is_due_is_read_at_once_and_a_killed_child_is_recorded,
                                         tm__temp_home_open, tm__temp_home_close),
     };

@@ -29,9 +29,9 @@ static int play_child(int argc, char **argv) {
 static void step_until(tm_telling *t, uint32_t n) {
     for (int i = 0; i < TEST_LOOKS && t->children.n != n; i++) {
         tm__sleep_ms(5);
-        char name[TM_MAX_NAME + 1];
+        tm_named_child ended;
         tm_child_state state;
-        (void)tm__children_next_ended(&t->children, name, &state);
+        (void)tm__children_next_ended(&t->children, &ended, &state);
     }
     assert_int_equal(t->children.n, n);
 }
