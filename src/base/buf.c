@@ -8,6 +8,7 @@
 #include "base/buf.h"
 
 #include <endian.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,6 +134,13 @@ bool tm__buf_f64(tm_buf *buf, double value) {
     return append_le(buf, tm__f64_bits(value), 8);
 }
 
+bool tm__buf_f64s(tm_buf *buf, const double *values, uint64_t n) {
+    for (uint64_t i = 0; i < n; i++) {
+        (void)tm__buf_f64(buf, values[i]);
+    }
+    return !buf->failed;
+}
+
 bool tm__buf_str(tm_buf *buf, tm_str text) {
     if (text.len > UINT32_MAX) {
         buf->failed = true;
@@ -231,6 +239,15 @@ int64_t tm__reader_i64(tm_reader *reader) {
 
 double tm__reader_f64(tm_reader *reader) {
     return tm__f64_from_bits(read_le(reader, 8));
+}
+
+bool tm__reader_f64s(tm_reader *reader, double *out, uint64_t n) {
+    bool are_finite = true;
+    for (uint64_t i = 0; i < n; i++) {
+        out[i] = tm__reader_f64(reader);
+        are_finite = are_finite && isfinite(out[i]);
+    }
+    return are_finite;
 }
 
 tm_str tm__reader_str(tm_reader *reader) {

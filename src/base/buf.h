@@ -57,6 +57,7 @@ bool tm__buf_u32(tm_buf *buf, uint32_t value);
 bool tm__buf_u64(tm_buf *buf, uint64_t value);
 bool tm__buf_i64(tm_buf *buf, int64_t value);
 bool tm__buf_f64(tm_buf *buf, double value);
+bool tm__buf_f64s(tm_buf *buf, const double *values, uint64_t n);
 /** u32 length, then the bytes. */
 bool tm__buf_str(tm_buf *buf, tm_str text);
 /** Zero bytes until len is a multiple of align (a power of two). */
@@ -85,6 +86,8 @@ uint32_t tm__reader_u32(tm_reader *reader);
 uint64_t tm__reader_u64(tm_reader *reader);
 int64_t tm__reader_i64(tm_reader *reader);
 double tm__reader_f64(tm_reader *reader);
+/** n of them to out; true when all are finite. */
+bool tm__reader_f64s(tm_reader *reader, double *out, uint64_t n);
 /** View into the reader's bytes. */
 tm_str tm__reader_str(tm_reader *reader);
 /** View of n * size bytes and step over them; NULL (and failed) when there are fewer. */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -430,6 +431,27 @@ bool tm__json_bool(const json_t *object, const char *name, bool otherwise) {
 json_t *tm__json_number(double value) {
     tm__json_init();
     return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *tm__json_string(const char *text) {
+    return text == NULL ? json_null() : json_string(text);
+}
+
+json_t *tm__json_time(int64_t us) {
+    char text[40];
+    return json_stringn(text, tm__time_to_text(us, text));
+}
+
+json_t *tm__json_time_or_null(int64_t us) {
+    return us == 0 ? json_null() : tm__json_time(us);
+}
+
+json_t *tm__json_numbers(const double *values, uint32_t n) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n; i++) {
+        json_array_append_new(list, tm__json_number(values[i]));
+    }
+    return list;
 }
 
 bool tm__json_has_text(const json_t *list, const char *text) {

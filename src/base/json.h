@@ -53,8 +53,13 @@ const char *tm__json_text(const json_t *object, const char *name, const char *ot
 int64_t tm__json_i64(const json_t *object, const char *name, int64_t otherwise);
 double tm__json_f64(const json_t *object, const char *name, double otherwise);
 bool tm__json_bool(const json_t *object, const char *name, bool otherwise);
-/** A number as JSON: null when not finite. New reference. */
+/** Values, new references: null for a number that is not finite, and for no text; a moment as
+ * tm__time_to_text() writes it; a list of n numbers. */
 json_t *tm__json_number(double value);
+json_t *tm__json_string(const char *text);
+json_t *tm__json_time(int64_t us);
+json_t *tm__json_time_or_null(int64_t us); /* null for 0 */
+json_t *tm__json_numbers(const double *values, uint32_t n);
 /** Whether a list has this text; false for what is no list. */
 bool tm__json_has_text(const json_t *list, const char *text);
 

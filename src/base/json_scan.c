@@ -25,15 +25,11 @@ static bool is_space(char c) {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 static int hex4(const char *p) {
     int value = 0;
     for (int i = 0; i < 4; i++) {
         const char c = p[i];
-        const int digit = is_digit(c)            ? c - '0'
+        const int digit = tm__is_digit(c)        ? c - '0'
                           : c >= 'a' && c <= 'f' ? c - 'a' + 10
                           : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                                  : -1;
@@ -134,8 +130,8 @@ static bool check_number(checker *c) {
     p += *p == '-' ? 1 : 0;
     if (*p == '0') {
         p++;
-    } else if (is_digit(*p)) {
-        while (is_digit(*p)) {
+    } else if (tm__is_digit(*p)) {
+        while (tm__is_digit(*p)) {
             p++;
         }
     } else {
@@ -143,20 +139,20 @@ static bool check_number(checker *c) {
     }
     if (*p == '.') {
         p++;
-        if (!is_digit(*p)) {
+        if (!tm__is_digit(*p)) {
             return bad(c, "a number without digits after its point");
         }
-        while (is_digit(*p)) {
+        while (tm__is_digit(*p)) {
             p++;
         }
     }
     if (*p == 'e' || *p == 'E') {
         p++;
         p += *p == '+' || *p == '-' ? 1 : 0;
-        if (!is_digit(*p)) {
+        if (!tm__is_digit(*p)) {
             return bad(c, "a number without digits in its exponent");
         }
-        while (is_digit(*p)) {
+        while (tm__is_digit(*p)) {
             p++;
         }
     }
@@ -188,7 +184,7 @@ static bool check_scalar(checker *c) {
     case '\0':
         return bad(c, "the document ends too early");
     default:
-        return *c->p == '-' || is_digit(*c->p) ? check_number(c) : bad(c, "not a JSON value");
+        return *c->p == '-' || tm__is_digit(*c->p) ? check_number(c) : bad(c, "not a JSON value");
     }
 }
 
@@ -451,14 +447,14 @@ char *tm__scan_number(char *p, tm_scan_number *out) {
     p += is_negative ? 1 : 0;
     const char *const first = p;
     uint64_t digits = 0;
-    for (; is_digit(*p); p++) {
+    for (; tm__is_digit(*p); p++) {
         digits = digits * 10 + (uint64_t)(*p - '0');
     }
     const bool has_point = *p == '.';
     uint32_t n_digits = (uint32_t)(p - first), n_behind = 0;
     if (has_point) {
         const char *const point = p++;
-        for (; is_digit(*p); p++) {
+        for (; tm__is_digit(*p); p++) {
             digits = digits * 10 + (uint64_t)(*p - '0');
         }
         n_behind = (uint32_t)(p - point - 1);
@@ -473,7 +469,7 @@ char *tm__scan_number(char *p, tm_scan_number *out) {
         const double value = (double)(int64_t)digits / tens[n_behind];
         out->number = is_negative ? -value : value;
     } else {
-        while (is_digit(*p) || *p == 'e' || *p == 'E' || *p == '+' || *p == '-') {
+        while (tm__is_digit(*p) || *p == 'e' || *p == 'E' || *p == '+' || *p == '-') {
             p++;
         }
         read_long(start, p, out->is_whole, out);
@@ -500,7 +496,7 @@ char *tm__scan_plain_number(char *p, tm_scan_number *out) {
     p += is_negative ? 1 : 0;
     const char *const first = p;
     uint64_t digits = 0; /* wraps in what is too long */
-    for (; is_digit(*p); p++) {
+    for (; tm__is_digit(*p); p++) {
         digits = digits * 10 + (uint64_t)(*p - '0');
     }
     const size_t n_before = (size_t)(p - first);
@@ -508,7 +504,7 @@ char *tm__scan_plain_number(char *p, tm_scan_number *out) {
     const bool has_point = *p == '.';
     if (has_point) {
         const char *const point = ++p;
-        for (; is_digit(*p); p++) {
+        for (; tm__is_digit(*p); p++) {
             digits = digits * 10 + (uint64_t)(*p - '0');
         }
         n_behind = (size_t)(p - point);

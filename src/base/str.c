@@ -22,16 +22,12 @@ bool tm__str_is(tm_str a, const char *text) {
     return tm__str_eq(a, tm__str(text));
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 bool tm__str_is_nocase(tm_str a, const char *text) {
     if (a.len != strlen(text)) {
         return false;
     }
     for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(text[i])) {
+        if (tm__lower(a.ptr[i]) != tm__lower(text[i])) {
             return false;
         }
     }
@@ -54,16 +50,12 @@ int tm__str_compare(tm_str a, tm_str b) {
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-static bool is_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 tm_str tm__str_trim(tm_str a) {
-    while (a.len > 0 && is_space(a.ptr[0])) {
+    while (a.len > 0 && tm__is_space(a.ptr[0])) {
         a.ptr++;
         a.len--;
     }
-    while (a.len > 0 && is_space(a.ptr[a.len - 1])) {
+    while (a.len > 0 && tm__is_space(a.ptr[a.len - 1])) {
         a.len--;
     }
     return a;
@@ -106,6 +98,24 @@ size_t tm__str_utf8_char(tm_str a) {
         }
     }
     return n;
+}
+
+uint64_t tm__str_count(tm_str a, char c) {
+    uint64_t n = 0;
+#pragma omp simd reduction(+ : n)
+    for (size_t i = 0; i < a.len; i++) {
+        n += a.ptr[i] == c;
+    }
+    return n;
+}
+
+bool tm__str_lists(tm_str list, char separator, const char *text) {
+    while (list.len > 0) {
+        if (tm__str_is(tm__str_trim(tm__str_cut(&list, separator)), text)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool tm__str_is_utf8(tm_str a) {

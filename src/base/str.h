@@ -12,6 +12,20 @@ typedef struct tm_str {
     size_t len;
 } tm_str;
 
+/** Of ASCII, whatever the locale. */
+static inline bool tm__is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+static inline bool tm__is_alnum(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || tm__is_digit(c);
+}
+static inline bool tm__is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+static inline char tm__lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 #define TM_STR(literal) ((tm_str){(literal), sizeof(literal) - 1})
 
 /** View of a NUL-terminated text; NULL gives the empty text. */
@@ -29,6 +43,9 @@ tm_str tm__str_trim(tm_str a);
 /** Cut at the first `separator`: returns the part before it and moves *rest behind it; at the end
  * *rest is empty. */
 tm_str tm__str_cut(tm_str *rest, char separator);
+uint64_t tm__str_count(tm_str a, char c);
+/** Whether one of the parts of a list, trimmed, is the text. */
+bool tm__str_lists(tm_str list, char separator, const char *text);
 /** True when the bytes are valid UTF-8 (no overlong forms, no surrogates). */
 bool tm__str_is_utf8(tm_str a);
 /** Bytes of the valid UTF-8 character that a starts with; 0 when it starts with none. */

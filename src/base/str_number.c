@@ -51,13 +51,9 @@ typedef struct decimal {
     bool is_exact; /* digits holds all of them: at least the first 19 */
 } decimal;
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 /* Add digits up to the next other byte; n_zeros are zeros seen and not added yet. */
 static size_t scan_digits(tm_str a, size_t pos, decimal *out, uint64_t *n_zeros, bool is_fraction) {
-    for (; pos < a.len && is_digit(a.ptr[pos]); pos++) {
+    for (; pos < a.len && tm__is_digit(a.ptr[pos]); pos++) {
         out->exp10 -= is_fraction ? 1 : 0;
         if (a.ptr[pos] == '0') {
             *n_zeros += out->digits != 0 ? 1 : 0;
@@ -105,7 +101,7 @@ static bool scan_decimal(tm_str a, decimal *out) {
         }
         const size_t exponent = pos;
         int64_t value = 0;
-        for (; pos < a.len && is_digit(a.ptr[pos]); pos++) {
+        for (; pos < a.len && tm__is_digit(a.ptr[pos]); pos++) {
             value = value < 100000 ? value * 10 + (a.ptr[pos] - '0') : value;
         }
         if (pos == exponent) {
@@ -201,7 +197,7 @@ bool tm__str_to_u64(tm_str a, uint64_t *out) {
     uint64_t value = 0;
     const size_t start = a.len > 0 && a.ptr[0] == '+' ? 1 : 0;
     for (size_t i = start; i < a.len; i++) {
-        if (!is_digit(a.ptr[i]) || __builtin_mul_overflow(value, 10u, &value) ||
+        if (!tm__is_digit(a.ptr[i]) || __builtin_mul_overflow(value, 10u, &value) ||
             __builtin_add_overflow(value, (uint64_t)(a.ptr[i] - '0'), &value)) {
             return false;
         }

@@ -17,7 +17,7 @@ static bool is_name(const char *text) {
     for (; text != NULL && text[n] != '\0' && n < TM_MODULE_NAME_SIZE; n++) {
         const char c = text[n];
         const bool is_letter = c >= 'a' && c <= 'z';
-        if (!is_letter && !(n > 0 && ((c >= '0' && c <= '9') || c == '_'))) {
+        if (!is_letter && !(n > 0 && (tm__is_digit(c) || c == '_'))) {
             return false;
         }
     }

@@ -16,7 +16,7 @@ int tm__version_compare(const char *a, const char *b) {
         uint64_t numbers[2] = {0, 0};
         const char **const at[2] = {&a, &b};
         for (unsigned i = 0; i < 2; i++) {
-            for (; **at[i] >= '0' && **at[i] <= '9'; (*at[i])++) {
+            for (; tm__is_digit(**at[i]); (*at[i])++) {
                 numbers[i] = numbers[i] * 10 + (uint64_t)(**at[i] - '0');
             }
             *at[i] += **at[i] != '\0' ? 1 : 0; /* what stands between two numbers */

@@ -117,16 +117,6 @@ tm_status tm__cli_unknown_command(const char *word, tm_err *err) {
     return st;
 }
 
-static bool is_choice(const char *choices, const char *text) {
-    tm_str rest = tm__str(choices);
-    while (rest.len > 0) {
-        if (tm__str_is(tm__str_cut(&rest, ' '), text)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static tm_status check_number(const tm_option *option, const char *text, tm_err *err) {
     double value = 0;
     int64_t whole = 0;
@@ -175,7 +165,7 @@ static tm_status check_value(const tm_option *option, const char *text, tm_err *
         }
         return TM_OK;
     case TM_OPTION_CHOICE:
-        if (!is_choice(option->choices, text)) {
+        if (!tm__str_lists(tm__str(option->choices), ' ', text)) {
             TM_FAIL(err, TM_E_USAGE, "option '--%s' does not know '%s'", option->name, text);
             tm_err_hint(err, "Choose one of: %s.", option->choices);
             return TM_E_USAGE;

@@ -149,7 +149,7 @@ static tm_status read_home(const tm_cli *cli, verify_args *args, tm_err *err) {
 static void print_report(tm_cli *cli, const tm_audit_check *check, const tm_audit_report *r) {
     char key[TM_PUBLIC_KEY_TEXT], at[48];
     tm__public_key_to_text(&r->key, key);
-    at[tm__time_to_text(r->signed_us, at)] = '\0';
+    (void)tm__time_to_text(r->signed_us, at);
     tm__cli_print(cli, "audit chain: %llu entries whole\n", (unsigned long long)r->n);
     if (r->is_signed) {
         tm__cli_print(cli, "signed at %.19s by %s%s\n", at, key,
@@ -186,7 +186,7 @@ static json_t *report_json(const verify_args *args, const tm_audit_report *r) {
     const tm_audit_check *const check = &args->check;
     char key[TM_PUBLIC_KEY_TEXT], at[48];
     tm__public_key_to_text(&r->key, key);
-    at[tm__time_to_text(r->signed_us, at)] = '\0';
+    (void)tm__time_to_text(r->signed_us, at);
     json_t *result = json_pack("{s:b, s:I, s:s?, s:s?, s:b}", "ok", true, "entries",
                                (json_int_t)r->n, "key", r->is_signed ? key : NULL, "signed",
                                r->is_signed ? at : NULL, "key_known", r->is_key_known);

@@ -32,8 +32,7 @@ static finding check_column(const tm_table *table, const tm_schema_column *expec
         if (column->codes != NULL || isnan(expected->min) || tm__column_is_missing(column, row)) {
             continue;
         }
-        const double value =
-            column->floats != NULL ? column->floats[row] : (double)column->ints[row];
+        const double value = tm__column_number(column, row);
         found.outside += value < expected->min || value > expected->max ? 1u : 0u;
     }
     return found;

@@ -108,8 +108,8 @@ static tm_status write_page(tm_cli *cli, const json_t *profile, tm_err *err) {
 static void put_span(const tm_profile_span *span, json_t *result) {
     char first[64] = "", last[64] = "";
     if (span->first_us > 0) {
-        first[tm__time_to_text(span->first_us, first)] = '\0';
-        last[tm__time_to_text(span->last_us, last)] = '\0';
+        (void)tm__time_to_text(span->first_us, first);
+        (void)tm__time_to_text(span->last_us, last);
     }
     json_object_set_new(result, "window",
                         json_pack("{s:I, s:I, s:s, s:s}", "segments", (json_int_t)span->n_segments,

@@ -198,7 +198,7 @@ tm_status cmd_key_rotate(tm_cli *cli, tm_err *err) {
     tm__key_create(&key);
     const tm_status st = tm__registry_key_rotate(place.registry, id, &key, until_us, &actor, err);
     if (st == TM_OK) {
-        until[tm__time_to_text(until_us, until)] = '\0';
+        (void)tm__time_to_text(until_us, until);
         tm__cli_did(cli, "the key %s is made: revoke it, for it was not shown", key.id);
         json_t *more = json_pack("{s:s, s:s}", "rotated", id, "until", until);
         show_key(cli, &key, "tidemill.key.rotate/1", more);

@@ -51,8 +51,7 @@ static tm_status check_options(const tm_cli *cli, tm_err *err) {
     const size_t len = strlen(name);
     for (size_t i = 0; i < len || len == 0 || len > TM_MAX_NAME; i++) {
         const char c = i < len ? name[i] : ' ';
-        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '_' || c == '-';
+        const bool is_plain = tm__is_alnum(c) || c == '_' || c == '-';
         if (!is_plain || len > TM_MAX_NAME) {
             const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.140s' is no name for a model", name);
             tm_err_hint(err, "Use letters, digits, '_' and '-', %u at most.", TM_MAX_NAME);
@@ -123,7 +122,7 @@ static tm_status make_info(job *j, tm_err *err) {
 static tm_status seal(job *j, tm_err *err) {
     char created[48];
     TM_TRY(make_info(j, err));
-    created[tm__time_to_text(tm__now_us(), created)] = '\0';
+    (void)tm__time_to_text(tm__now_us(), created);
     json_t *notes = json_pack("{s:s}", "created", created);
     const tm_bundle_parts parts = {
         .program = j->import.program, .model = j->import.model, .info = j->info, .notes = notes};

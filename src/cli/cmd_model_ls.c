@@ -74,7 +74,7 @@ static tm_status list_at(tm_cli *cli, const tm_place *place, tm_err *err) {
     int64_t at_us = 0;
     TM_TRY(tm__cli_when(cli, "at", &at_us, err));
     TM_TRY(tm__registry_at(place->registry, at_us, &models, err));
-    at[tm__time_to_text(at_us, at)] = '\0';
+    (void)tm__time_to_text(at_us, at);
     if (cli->json) {
         print_list(cli, at, models);
     } else if (json_array_size(models) == 0) {

@@ -191,12 +191,12 @@ static char *file_of(const char *folder, const char *hash, const char *suffix) {
 }
 
 static json_t *record_of(const tm_user_module *module) {
-    char hash[TM_HASH_TEXT], at[40];
+    char hash[TM_HASH_TEXT];
     tm__hash_to_text(&module->hash, hash);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "name", module->table->name, "version",
                      module->table->version, "licence", module->table->licence, "about",
                      module->table->about, "hash", hash, "kinds", kinds_of(module->table), "added",
-                     json_stringn(at, tm__time_to_text(tm__now_us(), at)));
+                     tm__json_time(tm__now_us()));
 }
 
 /* The record first: a file of code without one would run and not be listed. */

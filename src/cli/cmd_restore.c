@@ -49,14 +49,6 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-/* place: static words or a member's name in quotes */
-static tm_status damaged(const tm_restore *r, const char *place, tm_err *err) {
-    const tm_status st = TM_FAIL(err, TM_E_INTEGRITY, "the backup is damaged in %s", place);
-    tm_err_hint(err, "Use another copy of it, or an older backup.");
-    tm_err_at(err, r->file, 0, 0);
-    return st;
-}
-
 /* ---- Members ---- */
 
 static bool is_hash_name(const char *name, const char *folder, const char *suffix) {
@@ -158,7 +150,7 @@ static tm_status member_save(tm_restore *r, const char *name, tm_err *err) {
 static tm_status member_take(tm_restore *r, const tm_member *member, tm_err *err) {
     const char *name = member->name;
     if (r->has_manifest || json_object_get(r->found, name) != NULL) {
-        return damaged(r, "the order of its files", err);
+        return tm__archive_fail(r->file, "the order of its files", err);
     }
     if (strcmp(name, "manifest.json") == 0) {
         r->has_manifest = true;
@@ -191,15 +183,16 @@ static tm_status manifest_check(tm_restore *r, tm_err *err) {
     size_t i = 0;
     json_t *item = NULL;
     if (!r->has_manifest || json_object_get(r->found, "meta.db") == NULL) {
-        return damaged(r, "its list of files: one is missing", err);
+        return tm__archive_fail(r->file, "its list of files: one is missing", err);
     }
     if (tm__json_parse(r->manifest_text.data, r->manifest_text.len, TM_MAX_JSON_DEPTH, &r->manifest,
                        &inner) != TM_OK) {
-        return inner.status == TM_E_NOMEM ? no_memory(err) : damaged(r, "'manifest.json'", err);
+        return inner.status == TM_E_NOMEM ? no_memory(err)
+                                          : tm__archive_fail(r->file, "'manifest.json'", err);
     }
     const json_t *members = json_object_get(r->manifest, "members");
     if (json_array_size(members) != json_object_size(r->found)) {
-        return damaged(r, "its list of files: one is missing", err);
+        return tm__archive_fail(r->file, "its list of files: one is missing", err);
     }
     json_array_foreach((json_t *)(uintptr_t)members, i, item) {
         const char *name = tm__json_text(item, "name", "");
@@ -208,7 +201,7 @@ static tm_status manifest_check(tm_restore *r, tm_err *err) {
             strcmp(tm__json_text(item, "blake2b", "-"), tm__json_text(found, "blake2b", "")) != 0) {
             char place[TM_ARCHIVE_NAME_MAX + 8];
             (void)snprintf(place, sizeof(place), "'%.99s'", name);
-            return damaged(r, place, err);
+            return tm__archive_fail(r->file, place, err);
         }
     }
     return TM_OK;
@@ -249,7 +242,7 @@ static tm_status place_file(void *arg, const tm_intake_file *file, tm_err *err) 
     (void)snprintf(name, sizeof(name), "%s/%lld/%s%s", folder, (long long)file->source_id, hash,
                    tm__intake_file_suffix(file->kind));
     if (json_object_get(r->found, name) == NULL) {
-        return damaged(r, "its list of files: one of a source is missing", err);
+        return tm__archive_fail(r->file, "its list of files: one of a source is missing", err);
     }
     char *from = member_path(r, name, err);
     char *to = tm__intake_file_path(r->staging.home, file);
@@ -289,7 +282,7 @@ static tm_status sources_restore(tm_restore *r, tm_err *err) {
     if (temp.status != TM_OK) {
         return temp.status == TM_E_NOMEM
                    ? no_memory(err)
-                   : damaged(r, "its list of files: one belongs to no source", err);
+                   : tm__archive_fail(r->file, "its list of files: one belongs to no source", err);
     }
     return tm__intake_check(r->staging.home, false, &format, err);
 }
@@ -307,7 +300,7 @@ static tm_status home_check_whole(tm_restore *r, tm_err *err) {
         tm_bundle *bundle = NULL;
         if (!tm__hash_from_text(json_string_value(json_array_get(bundles, i)),
                                 &version.bundle_hash)) {
-            st = damaged(r, "'meta.db'", err);
+            st = tm__archive_fail(r->file, "'meta.db'", err);
             break;
         }
         st = tm__registry_bundle(registry, &version, &bundle, err);

@@ -32,7 +32,7 @@ static tm_status write_file(const export *e, tm_err *err) {
     char at[48];
     tm_buf text;
     const tm_str id = tm__dict_get(e->who.ids, 0);
-    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    (void)tm__time_to_text(tm__now_us(), at);
     json_t *whole = json_pack("{s:s, s:s%, s:s}", "schema", "tidemill.subject/1", "subject", id.ptr,
                               id.len, "at", at);
     json_object_update(whole, e->found);

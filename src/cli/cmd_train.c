@@ -118,9 +118,7 @@ static tm_status describe_source(training *t, tm_err *err) {
         json_object_set(t->source, "snapshots", t->sql.snapshots);
     }
     if (t->as_of_us != INT64_MAX && (name != NULL || has_sources)) {
-        char at[40];
-        json_object_set_new(t->source, "as_of",
-                            json_stringn(at, tm__time_to_text(t->as_of_us, at)));
+        json_object_set_new(t->source, "as_of", tm__json_time(t->as_of_us));
     }
     return t->source == NULL ? TM_FAIL(err, TM_E_NOMEM, "no memory for the recipe") : TM_OK;
 }

@@ -139,7 +139,6 @@ static tm_status add_drift(const making *m, tm_err *err) {
 static tm_status start(making *m, tm_err *err) {
     const tm_bundle *bundle = m->place->bundle;
     const json_t *info = tm__bundle_info(bundle), *test = json_object_get(info, "test");
-    char text[48];
     TM_TRY(tm__monitor_live_report(m->monitor, bundle, &m->live, &m->report, err));
     json_object_set_new(m->report, "model", json_string(m->live.model));
     json_object_set_new(m->report, "version",
@@ -153,7 +152,7 @@ static tm_status start(making *m, tm_err *err) {
         m->report, "metric",
         json_string(tm__json_text(info, "metric", tm__metric_default(tm__bundle_task(bundle)))));
     json_object_set(m->report, "test", test != NULL ? (json_t *)(uintptr_t)test : json_null());
-    json_object_set_new(m->report, "now", json_stringn(text, tm__time_to_text(tm__now_us(), text)));
+    json_object_set_new(m->report, "now", tm__json_time(tm__now_us()));
     return TM_OK;
 }
 

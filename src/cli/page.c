@@ -118,7 +118,7 @@ void tm__page_text(tm_buf *out, const char *text) {
 void tm__page_groups(tm_buf *out, const char *text) {
     const size_t n_sign = text[0] == '-';
     size_t n_whole = n_sign;
-    while (text[n_whole] >= '0' && text[n_whole] <= '9') {
+    while (tm__is_digit(text[n_whole])) {
         n_whole++;
     }
     if (n_sign > 0) {

@@ -138,16 +138,6 @@ static tm_status read_list(tm_yaml *r, const yaml_node_t *node, const model_key 
     return TM_OK;
 }
 
-static bool is_choice(const char *choices, const char *text) {
-    tm_str rest = tm__str(choices);
-    while (rest.len > 0) {
-        if (tm__str_is(tm__str_cut(&rest, ' '), text)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key *key,
                             json_t *recipe, tm_err *err) {
     uint64_t count = 0;
@@ -167,7 +157,7 @@ static tm_status read_value(tm_yaml *r, const yaml_node_t *node, const model_key
     } else if (key->kind == VALUE_DURATION_MS) {
         st = tm__yaml_time(r, node, key->name, 1, "60s, 15m or 7d", &us, err);
         value = json_integer(us / 1000);
-    } else if (key->kind == VALUE_CHOICE && !is_choice(key->choices, text)) {
+    } else if (key->kind == VALUE_CHOICE && !tm__str_lists(tm__str(key->choices), ' ', text)) {
         st = TM_FAIL(err, TM_E_DATA, "'%s' is one of: %s", key->name, key->choices);
         tm__yaml_at(r, node, err);
     } else {

@@ -20,7 +20,7 @@ typedef struct proving {
 } proving;
 
 static bool same(double a, double b) {
-    return (isnan(a) && isnan(b)) || tm__f64_bits(a) == tm__f64_bits(b);
+    return tm__f64_bits(a) == tm__f64_bits(b);
 }
 
 /* Whether a request can hold the row: JSON has no infinite numbers, and a score to add to must be

@@ -22,7 +22,7 @@ static tm_status take_delay(tm_cli *cli, tm_replay_options *out, tm_err *err) {
     bool is_count = text.len > 0 && text.len < 16;
     uint64_t n = 0;
     for (size_t i = 0; i < text.len; i++) {
-        is_count = is_count && text.ptr[i] >= '0' && text.ptr[i] <= '9';
+        is_count = is_count && tm__is_digit(text.ptr[i]);
         n = is_count ? n * 10 + (uint64_t)(text.ptr[i] - '0') : n;
     }
     if (is_count) {

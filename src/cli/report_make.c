@@ -200,7 +200,7 @@ static void say_record(making *m) {
     const tm_version *version = &m->place->version;
     char hash[TM_HASH_TEXT], created[48];
     tm__hash_to_text(&version->bundle_hash, hash);
-    created[tm__time_to_text(version->created_us, created)] = '\0';
+    (void)tm__time_to_text(version->created_us, created);
     m->report = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:I}", "model", version->model, "version",
                           (json_int_t)version->number, "aliases", version->aliases, "state",
                           version->state, "created", created, "bundle_hash", hash, "bytes",

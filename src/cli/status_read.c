@@ -186,10 +186,10 @@ static void add_data(const gathering *g, json_t *m, const json_t *recipe,
     char trained[48];
     size_t i = 0;
     const json_t *source = NULL;
-    trained[tm__time_to_text(version->created_us, trained)] = '\0';
+    (void)tm__time_to_text(version->created_us, trained);
     json_object_set_new(m, "trained", json_string(trained));
     set_age(g, m, "trained_age_seconds", trained);
-    json_object_set_new(m, "source", name != NULL ? json_string(name) : json_null());
+    json_object_set_new(m, "source", tm__json_string(name));
     json_object_set_new(m, "source_status", json_null());
     set_age(g, m, "data_age_seconds", name != NULL ? NULL : trained);
     json_array_foreach(g->sources, i, source) {

@@ -17,8 +17,7 @@ tm_status tm__train_args_name(tm_cli *cli, char out[TM_MAX_NAME + 1], tm_err *er
     }
     base = base != NULL ? base : tm__cli_text(cli, "target");
     for (const char *p = base; *p != '\0' && n < TM_MAX_NAME; p++) {
-        const bool is_plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                              (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
+        const bool is_plain = tm__is_alnum(*p) || *p == '_' || *p == '-';
         if (given == NULL && *p == '.') {
             break;
         }

@@ -14,7 +14,10 @@
 #ifndef TM_FEATURE_FEATURE_EXPR_H
 #define TM_FEATURE_FEATURE_EXPR_H
 
+#include <math.h>
+
 #include "base/buf.h"
+#include "base/fmath.h"
 #include "table/table.h"
 
 #define TM_EXPR_WORDS_MAX 2000u /* bytes of an expression */
@@ -37,6 +40,11 @@ typedef union tm_expr_value {
     int64_t us;    /* missing: TM_INT_MISSING */
     tm_str text;   /* missing: ptr NULL; borrowed */
 } tm_expr_value;
+
+/** What is not finite is missing. */
+static inline tm_expr_value tm__expr_number(double value) {
+    return (tm_expr_value){.number = isfinite(value) ? value : tm__nan()};
+}
 
 typedef enum tm_expr_op_kind {                         /* numbers are stored in files */
                                TM_EXPR_OP_READ = 1,    /* item: of reads */

@@ -20,10 +20,6 @@
 #define UNUSED ((void)n, (void)scratch)
 #define TWO_PI 6.283185307179586
 
-static tm_expr_value number(double value) {
-    return (tm_expr_value){.number = isfinite(value) ? value : tm__nan()};
-}
-
 static tm_expr_value truth(bool is_known, bool value) {
     return (tm_expr_value){.number = !is_known ? tm__nan() : value ? 1 : 0};
 }
@@ -54,93 +50,94 @@ static bool texts_both(const tm_expr_value *a) {
 
 static tm_expr_value add(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number + a[1].number);
+    return tm__expr_number(a[0].number + a[1].number);
 }
 
 static tm_expr_value subtract(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number - a[1].number);
+    return tm__expr_number(a[0].number - a[1].number);
 }
 
 static tm_expr_value multiply(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number * a[1].number);
+    return tm__expr_number(a[0].number * a[1].number);
 }
 
 static tm_expr_value divide(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[1].number == 0 ? tm__nan() : a[0].number / a[1].number);
+    return tm__expr_number(a[1].number == 0 ? tm__nan() : a[0].number / a[1].number);
 }
 
 static tm_expr_value modulo(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[1].number == 0 ? tm__nan()
-                                   : a[0].number - a[1].number * floor(a[0].number / a[1].number));
+    return tm__expr_number(a[1].number == 0
+                               ? tm__nan()
+                               : a[0].number - a[1].number * floor(a[0].number / a[1].number));
 }
 
 static tm_expr_value power(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(has_both(a) ? tm__pow(a[0].number, a[1].number) : tm__nan());
+    return tm__expr_number(has_both(a) ? tm__pow(a[0].number, a[1].number) : tm__nan());
 }
 
 static tm_expr_value negate(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(-a[0].number);
+    return tm__expr_number(-a[0].number);
 }
 
 static tm_expr_value fn_log(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number > 0 ? tm__log(a[0].number) : tm__nan());
+    return tm__expr_number(a[0].number > 0 ? tm__log(a[0].number) : tm__nan());
 }
 
 static tm_expr_value fn_log1p(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number > -1 ? tm__log1p(a[0].number) : tm__nan());
+    return tm__expr_number(a[0].number > -1 ? tm__log1p(a[0].number) : tm__nan());
 }
 
 static tm_expr_value fn_exp(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(tm__exp(a[0].number));
+    return tm__expr_number(tm__exp(a[0].number));
 }
 
 static tm_expr_value fn_sqrt(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number >= 0 ? tm__sqrt(a[0].number) : tm__nan());
+    return tm__expr_number(a[0].number >= 0 ? tm__sqrt(a[0].number) : tm__nan());
 }
 
 static tm_expr_value fn_abs(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(fabs(a[0].number));
+    return tm__expr_number(fabs(a[0].number));
 }
 
 static tm_expr_value fn_floor(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(floor(a[0].number));
+    return tm__expr_number(floor(a[0].number));
 }
 
 static tm_expr_value fn_ceil(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(ceil(a[0].number));
+    return tm__expr_number(ceil(a[0].number));
 }
 
 static tm_expr_value fn_round(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number < 0 ? -floor(0.5 - a[0].number) : floor(a[0].number + 0.5));
+    return tm__expr_number(a[0].number < 0 ? -floor(0.5 - a[0].number) : floor(a[0].number + 0.5));
 }
 
 static tm_expr_value fn_sign(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(a[0].number > 0 ? 1 : a[0].number < 0 ? -1 : a[0].number);
+    return tm__expr_number(a[0].number > 0 ? 1 : a[0].number < 0 ? -1 : a[0].number);
 }
 
 static tm_expr_value fn_sin(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(tm__sin(a[0].number));
+    return tm__expr_number(tm__sin(a[0].number));
 }
 
 static tm_expr_value fn_cos(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(tm__cos(a[0].number));
+    return tm__expr_number(tm__cos(a[0].number));
 }
 
 static tm_expr_value eq(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -246,7 +243,7 @@ static tm_expr_value time_is_missing(const tm_expr_value *a, uint32_t n, tm_expr
 
 static tm_expr_value number_if(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return !has(a[0]) ? number(tm__nan()) : is_true(a[0]) ? a[1] : a[2];
+    return !has(a[0]) ? tm__expr_number(tm__nan()) : is_true(a[0]) ? a[1] : a[2];
 }
 
 static tm_expr_value text_if(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -294,7 +291,7 @@ static tm_expr_value fn_min(const tm_expr_value *a, uint32_t n, tm_expr_scratch 
     for (uint32_t i = 0; i < n; i++) {
         best = isnan(best) || a[i].number < best ? a[i].number : best;
     }
-    return number(best);
+    return tm__expr_number(best);
 }
 
 static tm_expr_value fn_max(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -303,7 +300,7 @@ static tm_expr_value fn_max(const tm_expr_value *a, uint32_t n, tm_expr_scratch 
     for (uint32_t i = 0; i < n; i++) {
         best = isnan(best) || a[i].number > best ? a[i].number : best;
     }
-    return number(best);
+    return tm__expr_number(best);
 }
 
 /* A missing choice is none. */
@@ -333,12 +330,12 @@ static double angle_of(const tm_expr_value *a) {
 
 static tm_expr_value fn_cycle_sin(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(tm__sin(angle_of(a)));
+    return tm__expr_number(tm__sin(angle_of(a)));
 }
 
 static tm_expr_value fn_cycle_cos(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
-    return number(tm__cos(angle_of(a)));
+    return tm__expr_number(tm__cos(angle_of(a)));
 }
 
 static const tm_expr_fn fns[] = {

@@ -55,16 +55,12 @@ static const char *const example = "ratio = debt / income";
 
 /* ---- Words ---- */
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 static bool starts_name(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
 }
 
 static bool is_of_name(char c) {
-    return starts_name(c) || is_digit(c) || c == '.';
+    return starts_name(c) || tm__is_digit(c) || c == '.';
 }
 
 static void read_quoted(reader *r, char quote) {
@@ -79,13 +75,13 @@ static void read_quoted(reader *r, char quote) {
 
 static void read_number(reader *r) {
     const char *end = r->at;
-    while (is_digit(*end) || *end == '.') {
+    while (tm__is_digit(*end) || *end == '.') {
         end++;
     }
     if ((*end == 'e' || *end == 'E') &&
-        (is_digit(end[1]) || ((end[1] == '-' || end[1] == '+') && is_digit(end[2])))) {
+        (tm__is_digit(end[1]) || ((end[1] == '-' || end[1] == '+') && tm__is_digit(end[2])))) {
         end += 2;
-        while (is_digit(*end)) {
+        while (tm__is_digit(*end)) {
             end++;
         }
     }
@@ -113,7 +109,7 @@ static void read_word(reader *r, const char *from) {
         r->next = r->at;
     } else if (*r->at == '"' || *r->at == '\'') {
         read_quoted(r, *r->at);
-    } else if (is_digit(*r->at) || (*r->at == '.' && is_digit(r->at[1]))) {
+    } else if (tm__is_digit(*r->at) || (*r->at == '.' && tm__is_digit(r->at[1]))) {
         read_number(r);
     } else if (starts_name(*r->at)) {
         const char *end = r->at;

@@ -17,10 +17,6 @@
 #define HASH_MOST 0x1p+32
 #define UNUSED ((void)n, (void)scratch)
 
-static tm_expr_value number(double value) {
-    return (tm_expr_value){.number = isfinite(value) ? value : tm__nan()};
-}
-
 static tm_expr_value view(const char *ptr, size_t len) {
     return (tm_expr_value){.text = {ptr, len}};
 }
@@ -36,14 +32,14 @@ static bool is_there(tm_expr_value value) {
 /* ---- Times ---- */
 
 static tm_expr_value part_of(tm_expr_value a, tm_date_part part) {
-    return number(tm__date_part(part, a.us));
+    return tm__expr_number(tm__date_part(part, a.us));
 }
 
 tm_expr_value tm__expr_time_days_between(const tm_expr_value *a, uint32_t n,
                                          tm_expr_scratch *scratch) {
     UNUSED;
     const bool has_both = a[0].us != TM_INT_MISSING && a[1].us != TM_INT_MISSING;
-    return number(has_both ? ((double)a[0].us - (double)a[1].us) / DAY_US : tm__nan());
+    return tm__expr_number(has_both ? ((double)a[0].us - (double)a[1].us) / DAY_US : tm__nan());
 }
 
 static tm_expr_value moved(int64_t us, double days) {
@@ -97,17 +93,17 @@ tm_expr_value tm__expr_time_days(const tm_expr_value *a, uint32_t n, tm_expr_scr
 tm_expr_value tm__expr_time_minute(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
     const double minutes = tm__date_part(TM_PART_MINUTE_OF_DAY, a[0].us);
-    return number(minutes - 60 * floor(minutes / 60));
+    return tm__expr_number(minutes - 60 * floor(minutes / 60));
 }
 
 tm_expr_value tm__expr_time_year(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
     tm_civil civil;
     if (a[0].us == TM_INT_MISSING) {
-        return number(tm__nan());
+        return tm__expr_number(tm__nan());
     }
     tm__civil_from_us(a[0].us, &civil);
-    return number((double)civil.year);
+    return tm__expr_number((double)civil.year);
 }
 
 tm_expr_value tm__expr_time_day_of_year(const tm_expr_value *a, uint32_t n,
@@ -115,10 +111,10 @@ tm_expr_value tm__expr_time_day_of_year(const tm_expr_value *a, uint32_t n,
     UNUSED;
     tm_civil civil;
     if (a[0].us == TM_INT_MISSING) {
-        return number(tm__nan());
+        return tm__expr_number(tm__nan());
     }
     tm__civil_from_us(a[0].us, &civil);
-    return number((double)civil.yearday + 1);
+    return tm__expr_number((double)civil.yearday + 1);
 }
 
 /* ---- Texts ---- */
@@ -127,26 +123,23 @@ static bool is_start(char c) {
     return ((unsigned char)c & 0xc0) != 0x80;
 }
 
-static bool is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 tm_expr_value tm__expr_text_length(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
     uint32_t n_chars = 0;
     for (size_t i = 0; i < a[0].text.len; i++) {
         n_chars += is_start(a[0].text.ptr[i]);
     }
-    return number(is_there(a[0]) ? (double)n_chars : tm__nan());
+    return tm__expr_number(is_there(a[0]) ? (double)n_chars : tm__nan());
 }
 
 tm_expr_value tm__expr_text_words(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
     uint32_t n_words = 0;
     for (size_t i = 0; i < a[0].text.len; i++) {
-        n_words += !is_blank(a[0].text.ptr[i]) && (i == 0 || is_blank(a[0].text.ptr[i - 1]));
+        n_words +=
+            !tm__is_space(a[0].text.ptr[i]) && (i == 0 || tm__is_space(a[0].text.ptr[i - 1]));
     }
-    return number(is_there(a[0]) ? (double)n_words : tm__nan());
+    return tm__expr_number(is_there(a[0]) ? (double)n_words : tm__nan());
 }
 
 /* Puts a text behind what is there, cut at a character. */
@@ -256,7 +249,7 @@ tm_expr_value tm__expr_text_after(const tm_expr_value *a, uint32_t n, tm_expr_sc
 tm_expr_value tm__expr_text_contains(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
     const bool has_both = is_there(a[0]) && is_there(a[1]);
-    return number(!has_both ? tm__nan() : place_of(a[0].text, a[1].text) != SIZE_MAX);
+    return tm__expr_number(!has_both ? tm__nan() : place_of(a[0].text, a[1].text) != SIZE_MAX);
 }
 
 tm_expr_value tm__expr_text_starts(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -264,7 +257,7 @@ tm_expr_value tm__expr_text_starts(const tm_expr_value *a, uint32_t n, tm_expr_s
     const bool has_both = is_there(a[0]) && is_there(a[1]);
     const bool is_it = has_both && a[1].text.len <= a[0].text.len &&
                        memcmp(a[0].text.ptr, a[1].text.ptr, a[1].text.len) == 0;
-    return number(has_both ? is_it : tm__nan());
+    return tm__expr_number(has_both ? is_it : tm__nan());
 }
 
 tm_expr_value tm__expr_text_ends(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -273,7 +266,7 @@ tm_expr_value tm__expr_text_ends(const tm_expr_value *a, uint32_t n, tm_expr_scr
     const bool is_it =
         has_both && a[1].text.len <= a[0].text.len &&
         memcmp(a[0].text.ptr + a[0].text.len - a[1].text.len, a[1].text.ptr, a[1].text.len) == 0;
-    return number(has_both ? is_it : tm__nan());
+    return tm__expr_number(has_both ? is_it : tm__nan());
 }
 
 tm_expr_value tm__expr_text_concat(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -306,7 +299,7 @@ tm_expr_value tm__expr_text_to_number(const tm_expr_value *a, uint32_t n,
     UNUSED;
     double value;
     const bool is_number = is_there(a[0]) && tm__str_to_f64(tm__str_trim(a[0].text), &value);
-    return number(is_number ? value : tm__nan());
+    return tm__expr_number(is_number ? value : tm__nan());
 }
 
 tm_expr_value tm__expr_text_trim(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
@@ -331,14 +324,14 @@ tm_expr_value tm__expr_text_ordinal(const tm_expr_value *a, uint32_t n, tm_expr_
     while (i < n && (!is_there(a[i]) || !tm__str_eq(a[0].text, a[i].text))) {
         i++;
     }
-    return number(!is_there(a[0]) || i == n ? tm__nan() : (double)(i - 1));
+    return tm__expr_number(!is_there(a[0]) || i == n ? tm__nan() : (double)(i - 1));
 }
 
 tm_expr_value tm__expr_text_hash(const tm_expr_value *a, uint32_t n, tm_expr_scratch *scratch) {
     UNUSED;
     const double most = a[1].number;
     if (!is_there(a[0]) || !(most >= 1 && most <= HASH_MOST)) {
-        return number(tm__nan());
+        return tm__expr_number(tm__nan());
     }
-    return number((double)(tm__text_hash(a[0].text) % (uint64_t)most));
+    return tm__expr_number((double)(tm__text_hash(a[0].text) % (uint64_t)most));
 }

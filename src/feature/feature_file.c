@@ -102,9 +102,7 @@ static void put_step(tm_buf *out, const tm_program *program, const tm_step *step
     put_text(out, step->reason);
     const tm_step_ops *ops = tm__step_ops(step->kind);
     const uint32_t n = ops->n_values == NULL ? 0 : ops->n_values(program, step);
-    for (uint32_t i = 0; i < n; i++) {
-        tm__buf_f64(out, step->values[i]);
-    }
+    tm__buf_f64s(out, step->values, n);
 }
 
 tm_status tm__program_save(const tm_program *program, tm_buf *out, tm_err *err) {
@@ -356,9 +354,7 @@ static tm_status get_values(tm_reader *in, const tm_program *program, tm_step *o
     if (out->values == NULL) {
         return TM_FAIL(err, TM_E_NOMEM, "out of memory for a step");
     }
-    for (uint32_t i = 0; i < n; i++) {
-        out->values[i] = tm__reader_f64(in);
-    }
+    (void)tm__reader_f64s(in, out->values, n);
     return ops->are_values_valid(out, n) ? TM_OK : bad(err, "a value of a step is not a number");
 }
 

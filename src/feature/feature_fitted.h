@@ -94,6 +94,5 @@ void tm__fitted_moments(const double *values, uint64_t n, double *out_mean, doub
 /** Keeps n numbers; false when out of memory. */
 bool tm__fitted_keep(tm_expr_fit *fit, const double *numbers, uint32_t n);
 /** Finite: what a number cannot be is missing. */
-tm_expr_value tm__fitted_value(double value);
 
 #endif

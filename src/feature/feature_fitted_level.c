@@ -139,10 +139,10 @@ static bool frequency_is_valid(const tm_expr_fit *fit) {
 
 static tm_expr_value frequency_run(const tm_expr_fit *fit, const tm_expr_value *args) {
     if (args[0].text.ptr == NULL) {
-        return tm__fitted_value(tm__nan());
+        return tm__expr_number(tm__nan());
     }
     const uint32_t level = tm__levels_find(fit->levels, args[0].text);
-    return tm__fitted_value(level < fit->levels->n ? fit->numbers[level] : 0);
+    return tm__expr_number(level < fit->levels->n ? fit->numbers[level] : 0);
 }
 
 const tm_fitted_fn tm__fitted_frequency = {
@@ -313,9 +313,9 @@ static bool by_is_valid(const tm_expr_fit *fit) {
 
 static tm_expr_value by_run(const tm_expr_fit *fit, const tm_expr_value *args) {
     if (args[1].text.ptr == NULL) {
-        return tm__fitted_value(tm__nan());
+        return tm__expr_number(tm__nan());
     }
-    return tm__fitted_value(fit->numbers[tm__levels_find(fit->levels, args[1].text)]);
+    return tm__expr_number(fit->numbers[tm__levels_find(fit->levels, args[1].text)]);
 }
 
 const tm_fitted_fn tm__fitted_mean_by = {

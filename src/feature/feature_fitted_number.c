@@ -77,7 +77,7 @@ static bool scale_is_valid(const tm_expr_fit *fit) {
 }
 
 static tm_expr_value scale_run(const tm_expr_fit *fit, const tm_expr_value *args) {
-    return tm__fitted_value((args[0].number - fit->numbers[0]) / fit->numbers[1]);
+    return tm__expr_number((args[0].number - fit->numbers[0]) / fit->numbers[1]);
 }
 
 const tm_fitted_fn tm__fitted_scale = {
@@ -188,7 +188,7 @@ static bool power_is_valid(const tm_expr_fit *fit) {
 
 static tm_expr_value power_run(const tm_expr_fit *fit, const tm_expr_value *args) {
     const double moved = to_power(args[0].number, fit->numbers[0]);
-    return tm__fitted_value((moved - fit->numbers[1]) / fit->numbers[2]);
+    return tm__expr_number((moved - fit->numbers[1]) / fit->numbers[2]);
 }
 
 const tm_fitted_fn tm__fitted_yeo_johnson = {
@@ -265,11 +265,11 @@ static tm_expr_value quantile_run(const tm_expr_fit *fit, const tm_expr_value *a
     const double x = args[0].number;
     const uint32_t at = count_below(knots, n, x);
     if (isnan(x) || at == 0 || at == n) {
-        return tm__fitted_value(isnan(x) ? x : shares[at == 0 ? 0 : n - 1]);
+        return tm__expr_number(isnan(x) ? x : shares[at == 0 ? 0 : n - 1]);
     }
     /* Halves, whose differences are doubles. */
     const double part = (x / 2 - knots[at - 1] / 2) / (knots[at] / 2 - knots[at - 1] / 2);
-    return tm__fitted_value(shares[at - 1] + (shares[at] - shares[at - 1]) * part);
+    return tm__expr_number(shares[at - 1] + (shares[at] - shares[at - 1]) * part);
 }
 
 const tm_fitted_fn tm__fitted_quantile = {
@@ -341,7 +341,7 @@ static bool edges_are_valid(const tm_expr_fit *fit) {
 
 static tm_expr_value bin_run(const tm_expr_fit *fit, const tm_expr_value *args) {
     const double x = args[0].number;
-    return tm__fitted_value(isnan(x) ? x : (double)count_below(fit->numbers, fit->n_numbers, x));
+    return tm__expr_number(isnan(x) ? x : (double)count_below(fit->numbers, fit->n_numbers, x));
 }
 
 const tm_fitted_fn tm__fitted_bin = {

@@ -96,7 +96,3 @@ bool tm__fitted_keep(tm_expr_fit *fit, const double *numbers, uint32_t n) {
     fit->n_numbers = n;
     return true;
 }
-
-tm_expr_value tm__fitted_value(double value) {
-    return (tm_expr_value){.number = isfinite(value) ? value : tm__nan()};
-}

@@ -14,7 +14,7 @@ tm_str tm__text_derive(tm_derive derive, tm_str text) {
         return text;
     }
     size_t len = 0;
-    while (len < text.len && !(text.ptr[len] >= '0' && text.ptr[len] <= '9')) {
+    while (len < text.len && !tm__is_digit(text.ptr[len])) {
         len++;
     }
     return tm__str_trim((tm_str){text.ptr, len});

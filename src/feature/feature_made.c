@@ -93,10 +93,6 @@ bool tm__program_reads(const tm_program *program, uint32_t input) {
 
 /* ---- Values ---- */
 
-static tm_expr_value of_float(double value) {
-    return (tm_expr_value){.number = isfinite(value) ? value : tm__nan()};
-}
-
 static tm_expr_value of_int(int64_t value) {
     return (tm_expr_value){.number = value == TM_INT_MISSING ? tm__nan() : (double)value};
 }
@@ -122,7 +118,8 @@ static tm_expr_value column_value(const tm_column *column, tm_expr_type type, ui
     if (type == TM_EXPR_TIME) {
         return (tm_expr_value){.us = column->ints[row]};
     }
-    return column->floats != NULL ? of_float(column->floats[row]) : of_int(column->ints[row]);
+    return column->floats != NULL ? tm__expr_number(column->floats[row])
+                                  : of_int(column->ints[row]);
 }
 
 static tm_expr_value cell_value(const tm_cell *cell, tm_expr_type type) {
@@ -135,7 +132,7 @@ static tm_expr_value cell_value(const tm_cell *cell, tm_expr_type type) {
     if (type == TM_EXPR_TIME) {
         return (tm_expr_value){.us = cell->i64};
     }
-    return cell->type == TM_TYPE_FLOAT ? of_float(cell->f64) : of_int(cell->i64);
+    return cell->type == TM_TYPE_FLOAT ? tm__expr_number(cell->f64) : of_int(cell->i64);
 }
 
 /* ---- Columns ---- */

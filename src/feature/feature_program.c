@@ -184,8 +184,7 @@ static bool append_entry(json_t *list, const char *input, const char *feature, c
                          const char *reason, const char *words) {
     json_t *entry = json_object();
     bool ok = entry != NULL && json_object_set_new(entry, "input", json_string(input)) == 0;
-    ok = ok && json_object_set_new(entry, "feature",
-                                   feature == NULL ? json_null() : json_string(feature)) == 0;
+    ok = ok && json_object_set_new(entry, "feature", tm__json_string(feature)) == 0;
     ok = ok && json_object_set_new(entry, "step", json_string(step)) == 0;
     ok = ok && json_object_set_new(entry, "reason", json_string(reason == NULL ? "" : reason)) == 0;
     ok = ok && (words == NULL || json_object_set_new(entry, "expression", json_string(words)) == 0);

@@ -29,8 +29,7 @@ static const char *const example = "late_2h = mean(late) by origin over 2h";
 /* ---- Words ---- */
 
 static bool is_of_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-' || (unsigned char)c >= 0x80;
+    return tm__is_alnum(c) || c == '_' || c == '.' || c == '-' || (unsigned char)c >= 0x80;
 }
 
 static void next_quoted(reader *r, char quote) {

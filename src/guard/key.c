@@ -45,8 +45,7 @@ void tm__key_done(tm_key *key) {
 }
 
 static bool is_base64url(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-           c == '_';
+    return tm__is_alnum(c) || c == '-' || c == '_';
 }
 
 bool tm__key_parse(tm_str text, tm_key *out) {

@@ -77,8 +77,8 @@ static const json_t *find_receiver(const json_t *recipe, const char *name) {
 static json_t *as_alertmanager(const json_t *alert, bool is_over) {
     char now[48], end[48];
     const int64_t now_us = tm__now_us();
-    now[tm__time_to_text(now_us, now)] = '\0';
-    end[tm__time_to_text(now_us + ENDS_AFTER_US, end)] = '\0';
+    (void)tm__time_to_text(now_us, now);
+    (void)tm__time_to_text(now_us + ENDS_AFTER_US, end);
     const json_t *const detail = json_object_get(alert, "detail");
     json_t *const labels = json_pack(
         "{s:s, s:s, s:s, s:s, s:s}", "alertname", "TidemillAlert", "model",

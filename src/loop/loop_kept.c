@@ -28,15 +28,6 @@ static bool has(const tm_kept *kept, const tm_version *version) {
     return false;
 }
 
-static bool lacks_source(const tm_online_plan *plan) {
-    for (uint32_t g = 0; g < tm__window_live_count(plan->live); g++) {
-        if (tm__online_plan_source(plan, g)[0] == '\0') {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A plan that cannot be read is a problem of the version, not of the others. */
 static tm_status fill(tm_registry *registry, const tm_version *version, tm_kept_version *out,
                       tm_err *err) {
@@ -52,7 +43,7 @@ static tm_status fill(tm_registry *registry, const tm_version *version, tm_kept_
     }
     if (st != TM_OK) {
         (void)snprintf(out->problem, sizeof(out->problem), "%.190s", why.message);
-    } else if (lacks_source(&out->plan)) {
+    } else if (!tm__online_plan_has_sources(&out->plan)) {
         (void)snprintf(out->problem, sizeof(out->problem),
                        "it was trained on no source of the home, and 'online' names none");
     }

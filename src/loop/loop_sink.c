@@ -42,8 +42,7 @@ static bool is_name(const char *name) {
     bool is_good = len > 0 && len <= TM_MAX_NAME && name[0] != '.';
     for (size_t i = 0; i < len; i++) {
         const char c = name[i];
-        is_good = is_good && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.');
+        is_good = is_good && (tm__is_alnum(c) || c == '_' || c == '-' || c == '.');
     }
     return is_good;
 }
@@ -293,11 +292,6 @@ tm_status tm__sink_lock(const tm_home *home, const char *name, tm_file **out, tm
 
 /* ---- Showing ---- */
 
-static json_t *time_json(int64_t us) {
-    char text[40];
-    return us == 0 ? json_null() : json_stringn(text, tm__time_to_text(us, text));
-}
-
 /* Rows of the source that no batch holds yet; null when that cannot be told. */
 static json_t *waiting_json(const tm_home *home, const tm_sink_row *row) {
     const char *source = json_string_value(json_object_get(row->spec, "read"));
@@ -331,10 +325,10 @@ static json_t *row_json(const tm_home *home, const tm_sink_row *row) {
         every == NULL ? json_null() : json_integer(json_integer_value(every)), "status",
         row->status, "error", row->error, "rows", (json_int_t)row->n_rows, "batches",
         (json_int_t)row->n_batches, "waiting", waiting_json(home, row), "missed",
-        (json_int_t)tm__json_i64(row->state, "missed", 0), "last_run_at", time_json(row->tried_us),
-        "last_done_at", time_json(row->done_us), "next_at", time_json(row->next_us), "failures",
-        (json_int_t)row->n_failures, "batch",
-        plan == NULL ? json_null() : json_string(json_string_value(plan)));
+        (json_int_t)tm__json_i64(row->state, "missed", 0), "last_run_at",
+        tm__json_time_or_null(row->tried_us), "last_done_at", tm__json_time_or_null(row->done_us),
+        "next_at", tm__json_time_or_null(row->next_us), "failures", (json_int_t)row->n_failures,
+        "batch", plan == NULL ? json_null() : json_string(json_string_value(plan)));
 }
 
 tm_status tm__sink_show(const tm_home *home, const char *name, json_t **out, tm_err *err) {

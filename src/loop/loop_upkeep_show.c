@@ -13,12 +13,7 @@
 #include "table/privacy.h"
 
 static json_t *time_or_null(int64_t us) {
-    char text[40];
-    if (us == TM_INT_MISSING || us == 0) {
-        return json_null();
-    }
-    text[tm__time_to_text(us, text)] = '\0';
-    return json_string(text);
+    return us == TM_INT_MISSING ? json_null() : tm__json_time_or_null(us);
 }
 
 static json_t *seconds_since(int64_t us, int64_t now_us) {

@@ -272,7 +272,7 @@ static tm_status take_sinks(const records *r, tm_err *err) {
 tm_status tm__processing(tm_ctx *ctx, const tm_home *home, tm_registry *registry, json_t **out,
                          tm_err *err) {
     char at[48];
-    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    (void)tm__time_to_text(tm__now_us(), at);
     json_t *all = json_pack("{s:s, s:[]}", "at", at, "data");
     records r = {
         .ctx = ctx, .home = home, .registry = registry, .sets = json_object_get(all, "data")};

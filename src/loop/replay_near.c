@@ -8,13 +8,6 @@
 #define NEWEST_BLOCKS 2u
 #define FAR_MAX 4.0 /* a column that grows without end would be all that counts */
 
-static double value_of(const tm_column *column, uint64_t row) {
-    if (column->floats != NULL) {
-        return column->floats[row];
-    }
-    return column->ints[row] == TM_INT_MISSING ? tm__nan() : (double)column->ints[row];
-}
-
 static bool is_number(const tm_column *column) {
     return column->type == TM_TYPE_INT || column->type == TM_TYPE_FLOAT;
 }
@@ -24,7 +17,7 @@ static void sum_up(const tm_column *column, uint64_t n_rows, tm_replay_sums *out
     double zero = tm__nan();
     for (uint64_t row = 0; row < n_rows; row++) {
         tm_replay_sums *const sums = &out[row / BLOCK_ROWS + 1];
-        const double value = value_of(column, row);
+        const double value = tm__column_number(column, row);
         zero = zero == zero ? zero : value;
         if (row % BLOCK_ROWS == 0) {
             *sums = sums[-1];

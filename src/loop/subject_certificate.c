@@ -8,10 +8,11 @@
 #include "registry/chain.h"
 #include "registry/retire.h"
 
-bool tm__certificate_keeps_any(const tm_certificate_facts *e) {
-    return e->erasure->models == TM_SUBJECT_LIST || json_array_size(e->refused) > 0 ||
-           (e->erasure->models == TM_SUBJECT_RETIRE &&
-            json_array_size(json_object_get(e->now, "versions")) > 0);
+bool tm__certificate_keeps_any(const tm_subject_erasure *erasure, const json_t *refused,
+                               const json_t *now) {
+    return erasure->models == TM_SUBJECT_LIST || json_array_size(refused) > 0 ||
+           (erasure->models == TM_SUBJECT_RETIRE &&
+            json_array_size(json_object_get(now, "versions")) > 0);
 }
 
 static void say_not_reached(json_t *list, const char *what, const char *why) {
@@ -90,7 +91,7 @@ static tm_status say_retiring(const tm_certificate_facts *e, json_t *body, tm_er
     json_t *all = NULL, *one = NULL, *list = json_array();
     const json_t *theirs = NULL;
     size_t i = 0, k = 0;
-    by[tm__time_to_text(e->erasure->retire_by_us, by)] = '\0';
+    (void)tm__time_to_text(e->erasure->retire_by_us, by);
     TM_TRY(tm__retiring_list(e->registry, &all, err));
     json_array_foreach(all, i, one) {
         bool is_theirs = false;
@@ -142,9 +143,10 @@ static void say_subjects(const tm_subject_group *group, json_t *body) {
 tm_status tm__certificate_make(const tm_certificate_facts *e, json_t **out, tm_err *err) {
     char at[48];
     const json_t *const unasked = json_object_get(e->now, "not_looked_into");
-    const bool is_complete = !tm__certificate_keeps_any(e) && json_array_size(unasked) == 0;
+    const bool keeps_any = tm__certificate_keeps_any(e->erasure, e->refused, e->now);
+    const bool is_complete = !keeps_any && json_array_size(unasked) == 0;
     json_t *models = json_array(), *rest = json_array();
-    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    (void)tm__time_to_text(tm__now_us(), at);
     tm_status st = say_models(e, models, err);
     st = st == TM_OK ? say_backups(e, rest, err) : st;
     st = st == TM_OK && e->has_found ? tm__subject_say_sinks(e->home, e->group->found, rest, err)
@@ -154,11 +156,11 @@ tm_status tm__certificate_make(const tm_certificate_facts *e, json_t **out, tm_e
                         "they lie outside of the home; of a source with a key no row is taken "
                         "twice");
     }
-    json_t *body = json_pack("{s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema",
-                             "tidemill.erasure/1", "at", at, "complete", is_complete, "policy",
-                             policy_of(e), "found", e->group->found, "models", models, "refused",
-                             e->refused, "scanned", e->can_scan && !tm__certificate_keeps_any(e),
-                             "not_looked_into", unasked, "not_reached", rest);
+    json_t *body =
+        json_pack("{s:s, s:s, s:b, s:s, s:O, s:O, s:O, s:b, s:O, s:O}", "schema",
+                  "tidemill.erasure/1", "at", at, "complete", is_complete, "policy", policy_of(e),
+                  "found", e->group->found, "models", models, "refused", e->refused, "scanned",
+                  e->can_scan && !keeps_any, "not_looked_into", unasked, "not_reached", rest);
     json_decref(models);
     json_decref(rest);
     say_subjects(e->group, body);

@@ -18,7 +18,8 @@ typedef struct tm_certificate_facts {
 } tm_certificate_facts;
 
 /** Whether a model that learned from the subject stays. */
-bool tm__certificate_keeps_any(const tm_certificate_facts *facts);
+bool tm__certificate_keeps_any(const tm_subject_erasure *erasure, const json_t *refused,
+                               const json_t *now);
 /** What tm__subject_erase() gives. New reference. TM_E_NOMEM, those of the registry. One caller. */
 TM_NODISCARD tm_status tm__certificate_make(const tm_certificate_facts *facts, json_t **out,
                                             tm_err *err);

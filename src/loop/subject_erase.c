@@ -281,17 +281,11 @@ static tm_status refit(erasing *e, const tm_version *version, const json_t *colu
     return tm__json_check(err);
 }
 
-static bool keeps_any(const erasing *e) {
-    return e->erasure->models == TM_SUBJECT_LIST || json_array_size(e->refused) > 0 ||
-           (e->erasure->models == TM_SUBJECT_RETIRE &&
-            json_array_size(json_object_get(e->now, "versions")) > 0);
-}
-
 static tm_status check_gone(erasing *e, tm_err *err) {
     /* Who learned before and registers later is refused. */
     TM_TRY(tm__subject_group_note(&e->group, "subject.cleared", NULL, err));
     TM_TRY(look(e, err));
-    const bool keeps_models = keeps_any(e);
+    const bool keeps_models = tm__certificate_keeps_any(e->erasure, e->refused, e->now);
     if (json_array_size(json_object_get(e->now, "sources")) > 0 ||
         tm__json_i64(e->now, "n_answers", 0) > 0 ||
         (!keeps_models && json_array_size(json_object_get(e->now, "versions")) > 0)) {

@@ -313,7 +313,7 @@ static tm_status take_answer(void *arg, const tm_walk_row *row, tm_err *err) {
         return TM_OK;
     }
     TM_TRY(cells_of(f, row, &cells, err));
-    at[tm__time_to_text(row->at_us, at)] = '\0';
+    (void)tm__time_to_text(row->at_us, at);
     known[row->label == NULL ? 0 : tm__time_to_text(row->known_us, known)] = '\0';
     json_array_append_new(f->answers,
                           json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:o, s:o, s:s?, s:s?}", "id",

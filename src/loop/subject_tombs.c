@@ -38,7 +38,7 @@ static tm_status add_line(tm_registry *registry, tm_str id, bool is_first, tm_bu
     }
     TM_TRY(tm__audit_subject_make(registry, id, &subject, err));
     tm__hash_to_text(&subject, hash);
-    at[tm__time_to_text(tm__now_us(), at)] = '\0';
+    (void)tm__time_to_text(tm__now_us(), at);
     tm__buf_text(out, hash);
     tm__buf_byte(out, ' ');
     tm__buf_text(out, at);

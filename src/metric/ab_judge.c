@@ -175,9 +175,7 @@ static json_t *pair(double a, double b) {
 }
 
 static json_t *time_of(const tm_ab_input *in, uint64_t unit) {
-    char text[48];
-    return in->times_us == NULL ? json_null()
-                                : json_stringn(text, tm__time_to_text(in->times_us[unit], text));
+    return in->times_us == NULL ? json_null() : tm__json_time(in->times_us[unit]);
 }
 
 static json_t *look_to_json(const tm_ab_look *look) {

@@ -15,10 +15,7 @@ static uint64_t step_of(const tm_ab_series *self, const tm_ab_input *in, uint64_
 }
 
 static json_t *time_of(const tm_ab_input *in, uint64_t unit) {
-    char text[48];
-    return in->times_us == NULL
-               ? json_null()
-               : json_stringn(text, tm__time_to_text(in->times_us[unit] + in->delay_us, text));
+    return in->times_us == NULL ? json_null() : tm__json_time(in->times_us[unit] + in->delay_us);
 }
 
 void tm__ab_series_look(tm_ab_series *self, const tm_ab_input *in, const tm_ab_compare *metric,

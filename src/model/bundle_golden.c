@@ -143,9 +143,7 @@ tm_status tm__golden_write(const tm_bundle_parts *parts, tm_buf *out, tm_err *er
             put_cell(out, &cells[i]);
         }
         answer(parts, scratch, cells, answers);
-        for (uint32_t k = 0; k < model->n_outputs; k++) {
-            tm__buf_f64(out, answers[k]);
-        }
+        tm__buf_f64s(out, answers, model->n_outputs);
     }
 out:
     tm__mem_free(m.texts);
@@ -239,7 +237,7 @@ tm_status tm__golden_load(tm_bytes bytes, const tm_program *program, const tm_mo
 }
 
 static bool is_same(double a, double b) {
-    return (isnan(a) && isnan(b)) || tm__f64_bits(a) == tm__f64_bits(b);
+    return tm__f64_bits(a) == tm__f64_bits(b);
 }
 
 static tm_status check_row(const tm_bundle *bundle, tm_bundle_scratch *scratch, uint32_t row,

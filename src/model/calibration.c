@@ -154,12 +154,6 @@ void tm__calibration_explain(const tm_calibration *map, uint32_t output, uint32_
     *mean = map_one(map, output, *mean);
 }
 
-static void save_numbers(const double *values, uint32_t n, tm_buf *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        tm__buf_f64(out, values[i]);
-    }
-}
-
 void tm__calibration_save(const tm_calibration *map, tm_buf *out) {
     const bool is_scale_kind = map->kind == TM_CALIBRATION_SCALE;
     const uint32_t n = is_scale_kind ? map->n_outputs : map->n_knots;
@@ -167,16 +161,10 @@ void tm__calibration_save(const tm_calibration *map, tm_buf *out) {
     tm__buf_u32(out, VERSION);
     tm__buf_u32(out, (uint32_t)map->kind);
     tm__buf_u32(out, n);
-    save_numbers(is_scale_kind ? map->scales : map->at, n, out);
-    save_numbers(is_scale_kind ? map->shifts : map->to, n, out);
+    tm__buf_f64s(out, is_scale_kind ? map->scales : map->at, n);
+    tm__buf_f64s(out, is_scale_kind ? map->shifts : map->to, n);
     if (!is_scale_kind) {
         tm__buf_f64(out, map->slope);
-    }
-}
-
-static void load_numbers(tm_reader *in, uint32_t n, double *out) {
-    for (uint32_t i = 0; i < n; i++) {
-        out[i] = tm__reader_f64(in);
     }
 }
 
@@ -200,8 +188,8 @@ tm_status tm__calibration_load(const void *data, size_t len, uint32_t n_outputs,
         return TM_FAIL(err, TM_E_INTEGRITY, "the calibration is not one of the model's outputs");
     }
     TM_TRY(tm__calibration_init(&map, (tm_calibration_kind)kind, n, err));
-    load_numbers(&in, n, is_scale_kind ? map.scales : map.at);
-    load_numbers(&in, n, is_scale_kind ? map.shifts : map.to);
+    (void)tm__reader_f64s(&in, is_scale_kind ? map.scales : map.at, n);
+    (void)tm__reader_f64s(&in, is_scale_kind ? map.shifts : map.to, n);
     map.slope = is_scale_kind ? 0.0 : tm__reader_f64(&in);
     if (!tm__reader_is_done(&in) || !tm__calibration_is_sound(&map)) {
         tm__calibration_done(&map);

@@ -409,6 +409,13 @@ static void shares(uint32_t n, double *z) {
     }
 }
 
+bool tm__model_outputs_fit(uint32_t task, uint32_t n_outputs) {
+    if (task == TM_TASK_MULTICLASS) {
+        return n_outputs >= 2 && n_outputs <= TM_MAX_CLASSES;
+    }
+    return task >= TM_TASK_BINARY && task <= TM_TASK_RANKING && n_outputs == 1;
+}
+
 tm_link tm__model_link_of(const tm_model *model) {
     return model->has_link                     ? model->link
            : model->task == TM_TASK_BINARY     ? TM_LINK_SIGMOID

@@ -201,6 +201,8 @@ void tm__model_predict_row(const tm_model *model, const tm_view *row, double *ou
 bool tm__model_can_explain(const tm_model *model);
 TM_NODISCARD tm_status tm__model_explain(const tm_model *model, const tm_view *row, double *out,
                                          tm_err *err);
+/** Whether a model of trees for a task can have as many outputs. task: of a file, any number. */
+bool tm__model_outputs_fit(uint32_t task, uint32_t n_outputs);
 tm_link tm__model_link_of(const tm_model *model);
 /** Raw scores to answers, in place. raw [n_rows x n_outputs]. Deterministic bits; answers are
  * finite: EXP ends at the exp of 700 either way. */

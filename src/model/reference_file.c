@@ -23,9 +23,7 @@ static void save_column(const tm_ref_column *c, tm_buf *out) {
     tm__buf_f64(out, c->importance);
     if (c->kind == TM_REF_NUMBERS || c->kind == TM_REF_LENGTHS) {
         tm__buf_u32(out, c->n_edges);
-        for (uint32_t i = 0; i < c->n_edges; i++) {
-            tm__buf_f64(out, c->edges[i]);
-        }
+        tm__buf_f64s(out, c->edges, c->n_edges);
     } else if (c->kind == TM_REF_LEVELS) {
         tm__buf_u32(out, c->n_levels);
         for (uint32_t i = 0; i < c->n_levels; i++) {

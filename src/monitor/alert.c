@@ -30,15 +30,6 @@ const char *tm__alert_state_text(tm_alert_state state) {
     "id, model, version, kind, subject, severity, state, n, since_us, opened_us, last_us,"         \
     " ended_us, silent_until_us, actor, summary, detail"
 
-static json_t *time_or_null(int64_t us) {
-    char text[48];
-    if (us == 0) {
-        return json_null();
-    }
-    text[tm__time_to_text(us, text)] = '\0';
-    return json_string(text);
-}
-
 static json_t *read_alert(tm_stmt *s) {
     json_t *detail = NULL;
     const tm_str text = tm__str(tm__stmt_text(s, 15));
@@ -53,10 +44,11 @@ static json_t *read_alert(tm_stmt *s) {
         "severity", tm__stmt_text(s, 5), "state",
         tm__alert_state_text(state >= 0 && state < TM_ALERT_STATES ? (tm_alert_state)state
                                                                    : TM_ALERT_OPEN),
-        "times", (json_int_t)tm__stmt_i64(s, 7), "since", time_or_null(tm__stmt_i64(s, 8)),
-        "opened", time_or_null(tm__stmt_i64(s, 9)), "last", time_or_null(tm__stmt_i64(s, 10)),
-        "resolved", time_or_null(tm__stmt_i64(s, 11)), "silent_until",
-        time_or_null(tm__stmt_i64(s, 12)), "by", tm__stmt_text(s, 13), "summary",
+        "times", (json_int_t)tm__stmt_i64(s, 7), "since", tm__json_time_or_null(tm__stmt_i64(s, 8)),
+        "opened", tm__json_time_or_null(tm__stmt_i64(s, 9)), "last",
+        tm__json_time_or_null(tm__stmt_i64(s, 10)), "resolved",
+        tm__json_time_or_null(tm__stmt_i64(s, 11)), "silent_until",
+        tm__json_time_or_null(tm__stmt_i64(s, 12)), "by", tm__stmt_text(s, 13), "summary",
         tm__stmt_text(s, 14), "detail", detail);
 }
 

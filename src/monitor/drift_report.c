@@ -57,12 +57,6 @@ static tm_status read_windows(report *r, tm_drift_store *store, tm_err *err) {
 
 /* ---- one column ---- */
 
-static json_t *time_or_null(int64_t us) {
-    char text[48];
-    text[tm__time_to_text(us, text)] = '\0';
-    return json_string(text);
-}
-
 static double share_of(const uint64_t *counts, uint32_t n, uint32_t cell) {
     double sum = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -133,7 +127,7 @@ static void set_move(const report *r, uint32_t i, json_t *out) {
                         state->weight > 0 ? tm__json_number(1 / state->weight) : json_null());
     json_object_set_new(out, "what",
                         moved ? json_stringn((const char *)what.data, what.len) : json_null());
-    json_object_set_new(out, "since", moved ? time_or_null(look->since_us) : json_null());
+    json_object_set_new(out, "since", moved ? tm__json_time(look->since_us) : json_null());
     json_object_set_new(out, "was", moved ? tm__json_number(look->was) : json_null());
     json_object_set_new(out, "is", moved ? tm__json_number(look->is) : json_null());
     json_object_set_new(out, "next", moved ? json_string(tm__drift_next(c, look)) : json_null());

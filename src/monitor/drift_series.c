@@ -66,7 +66,7 @@ static void end_point(series *s) {
     if (s->n_rows == 0) {
         return;
     }
-    at[tm__time_to_text(s->point_us, at)] = '\0';
+    (void)tm__time_to_text(s->point_us, at);
     tm__drift_figures(s->column, s->was, s->is, &figures);
     json_array_append_new(
         s->points,

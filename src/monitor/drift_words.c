@@ -16,7 +16,7 @@ static void put_number(tm_buf *out, tm_type type, double x) {
     if (type == TM_TYPE_DATE) {
         text[tm__date_to_text(us, text)] = '\0';
     } else if (type == TM_TYPE_TIME) {
-        text[tm__time_to_text(us, text)] = '\0';
+        (void)tm__time_to_text(us, text);
     } else {
         (void)snprintf(text, sizeof(text), "%.6g", x);
     }

@@ -224,23 +224,17 @@ void tm__errors_add(tm_errors *self, const tm_label_error *row) {
 
 /* ---- telling ---- */
 
-static json_t *time_of(int64_t us) {
-    char text[48];
-    text[tm__time_to_text(us, text)] = '\0';
-    return json_string(text);
-}
-
 static json_t *changes_of(const tm_errors *self, double scale) {
     json_t *const list = json_array();
     for (uint64_t i = 0; i < self->n_changes && i < TM_ERRORS_CHANGES; i++) {
         const tm_error_change *const c =
             &self->changes[(self->n_changes - 1 - i) % TM_ERRORS_CHANGES];
         json_array_append_new(
-            list,
-            json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:b}", "since", time_of(c->cut.since_us),
-                      "told", time_of(c->at_us), "was", tm__json_number(scale * c->cut.was), "is",
-                      tm__json_number(scale * c->cut.is), "before", (json_int_t)c->cut.n_was,
-                      "labels", (json_int_t)c->cut.n_is, "rose", c->cut.is > c->cut.was));
+            list, json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:b}", "since",
+                            tm__json_time(c->cut.since_us), "told", tm__json_time(c->at_us), "was",
+                            tm__json_number(scale * c->cut.was), "is",
+                            tm__json_number(scale * c->cut.is), "before", (json_int_t)c->cut.n_was,
+                            "labels", (json_int_t)c->cut.n_is, "rose", c->cut.is > c->cut.was));
     }
     return list;
 }

@@ -156,7 +156,6 @@ tm_status tm__monitor_followed(tm_monitor *monitor, const char *model, json_t **
                                                           "conflicts", "ambiguous", "without_label",
                                                           "bad",       "missed"};
     asking a = {.model = model};
-    char text[48];
     TM_TRY(tm__log_read(monitor, read_followed, &a, err));
     const tm_followed *const found = &a.found;
     if (found->source[0] == '\0') {
@@ -168,7 +167,7 @@ tm_status tm__monitor_followed(tm_monitor *monitor, const char *model, json_t **
     for (uint32_t i = 0; i < TM_FOLLOWED_COUNTS; i++) {
         json_object_set_new(made, names[i], json_integer((json_int_t)found->n[i]));
     }
-    json_object_set_new(made, "at", json_stringn(text, tm__time_to_text(found->at_us, text)));
+    json_object_set_new(made, "at", tm__json_time(found->at_us));
     json_object_set_new(made, "problem",
                         found->problem[0] != '\0' ? json_string(found->problem) : json_null());
     return tm__json_give(TM_OK, made, out, err);

@@ -287,11 +287,6 @@ static tm_status read_ages(tm_db *db, void *arg, tm_err *err) {
 
 /* --- what it says --- */
 
-static json_t *moment_to_json(int64_t us, bool is_there) {
-    char text[48];
-    return is_there ? json_stringn(text, tm__time_to_text(us, text)) : json_null();
-}
-
 static json_t *age_to_json(const ages *a, int64_t us, bool is_there) {
     return is_there ? tm__json_number((double)since(a->options->now_us, us) / 1e6) : json_null();
 }
@@ -304,13 +299,13 @@ static json_t *origins_to_json(const ages *a) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < a->n_origins; i++) {
         const origin *const from = a->origins[i];
-        json_t *entry = json_pack("{s:o, s:I, s:o, s:o, s:o, s:o}", "origin",
-                                  from->name[0] != '\0' ? json_string(from->name) : json_null(),
-                                  "labels", (json_int_t)from->delays.n_all, "share",
-                                  share_to_json(from->delays.n_all, a->labelled.n_all), "oldest",
-                                  moment_to_json(from->first_us, true), "newest",
-                                  moment_to_json(from->last_us, true), "delay",
-                                  quantiles_to_json(&from->delays));
+        json_t *entry =
+            json_pack("{s:o, s:I, s:o, s:o, s:o, s:o}", "origin",
+                      from->name[0] != '\0' ? json_string(from->name) : json_null(), "labels",
+                      (json_int_t)from->delays.n_all, "share",
+                      share_to_json(from->delays.n_all, a->labelled.n_all), "oldest",
+                      tm__json_time(from->first_us), "newest", tm__json_time(from->last_us),
+                      "delay", quantiles_to_json(&from->delays));
         json_array_append_new(list, entry);
     }
     return list;
@@ -337,12 +332,14 @@ static json_t *ages_to_json(const ages *a) {
                                     : json_null());
     json_object_set_new(out, "later_than_declared",
                         is_declared ? json_integer((json_int_t)a->n_late) : json_null());
-    json_object_set_new(out, "oldest", moment_to_json(a->first_us, n > 0));
-    json_object_set_new(out, "newest", moment_to_json(a->last_us, n > 0));
+    json_object_set_new(out, "oldest", n > 0 ? tm__json_time(a->first_us) : json_null());
+    json_object_set_new(out, "newest", n > 0 ? tm__json_time(a->last_us) : json_null());
     json_object_set_new(out, "oldest_age_seconds", age_to_json(a, a->first_us, n > 0));
     json_object_set_new(out, "newest_age_seconds", age_to_json(a, a->last_us, n > 0));
-    json_object_set_new(out, "first_answer", moment_to_json(a->first_answer_us, a->n_answers > 0));
-    json_object_set_new(out, "last_answer", moment_to_json(a->last_answer_us, a->n_answers > 0));
+    json_object_set_new(out, "first_answer",
+                        a->n_answers > 0 ? tm__json_time(a->first_answer_us) : json_null());
+    json_object_set_new(out, "last_answer",
+                        a->n_answers > 0 ? tm__json_time(a->last_answer_us) : json_null());
     json_object_set_new(out, "delay", quantiles_to_json(&a->labelled));
     json_object_set_new(out, "arrival", arrival_to_json(a));
     json_object_set_new(out, "origins", origins_to_json(a));

@@ -261,9 +261,7 @@ static json_t *coverage_to_json(const reading *r) {
 }
 
 static json_t *moment_to_json(int64_t us) {
-    char text[48];
-    return us == INT64_MIN || us == INT64_MAX ? json_null()
-                                              : json_stringn(text, tm__time_to_text(us, text));
+    return us == INT64_MIN || us == INT64_MAX ? json_null() : tm__json_time(us);
 }
 
 static tm_status fill(const reading *r, const tm_windows *windows, json_t *out, tm_err *err) {

@@ -111,7 +111,7 @@ static tm_status stream_to_json(tm_db *db, int64_t stream, json_t *object, tm_er
 static tm_status answer_to_json(tm_block *block, json_t *object, tm_err *err) {
     char at[48], id[TM_ID_TEXT + 1];
     json_t *row = NULL, *label = NULL;
-    at[tm__time_to_text(block->record.at_us, at)] = '\0';
+    (void)tm__time_to_text(block->record.at_us, at);
     (void)tm__str_copy(id, sizeof(id), block->record.id);
     (void)json_object_set_new(object, "id", json_string(id));
     (void)json_object_set_new(object, "at", json_string(at));

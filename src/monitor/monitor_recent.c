@@ -447,11 +447,6 @@ tm_status tm__log_mark(tm_monitor *monitor, tm_log_mark *out, tm_err *err) {
 
 /* ---- as JSON ---- */
 
-static json_t *moment(int64_t us, bool is_there) {
-    char text[48];
-    return is_there ? json_stringn(text, tm__time_to_text(us, text)) : json_null();
-}
-
 json_t *tm__recent_to_json(const tm_recent_view *view, uint32_t version) {
     json_t *const out =
         json_pack("{s:I, s:I, s:I, s:o, s:I, s:O?, s:s}", "version", (json_int_t)version, "answers",
@@ -462,9 +457,12 @@ json_t *tm__recent_to_json(const tm_recent_view *view, uint32_t version) {
     json_object_set_new(out, "low", tm__json_number(view->score.low));
     json_object_set_new(out, "high", tm__json_number(view->score.high));
     json_object_set_new(out, "dropped", json_integer((json_int_t)view->n_dropped));
-    json_object_set_new(out, "first_answer", moment(view->first_us, view->n_answers > 0));
-    json_object_set_new(out, "last_answer", moment(view->last_us, view->n_answers > 0));
-    json_object_set_new(out, "last_label", moment(view->label_us, view->n_labelled > 0));
+    json_object_set_new(out, "first_answer",
+                        view->n_answers > 0 ? tm__json_time(view->first_us) : json_null());
+    json_object_set_new(out, "last_answer",
+                        view->n_answers > 0 ? tm__json_time(view->last_us) : json_null());
+    json_object_set_new(out, "last_label",
+                        view->n_labelled > 0 ? tm__json_time(view->label_us) : json_null());
     json_object_set_new(out, "estimate",
                         view->n_estimated > 0 && !isnan(view->estimate.value)
                             ? json_pack("{s:o, s:o, s:o, s:I}", "value",

@@ -168,11 +168,9 @@ void tm__windows_done(tm_windows *windows) {
 }
 
 void tm__window_to_json(const tm_windows *windows, uint32_t i, json_t *out) {
-    char text[48];
     const int64_t from_us = windows->first_us + (int64_t)i * windows->width_us;
-    json_object_set_new(out, "from", json_stringn(text, tm__time_to_text(from_us, text)));
-    json_object_set_new(out, "until",
-                        json_stringn(text, tm__time_to_text(from_us + windows->width_us, text)));
+    json_object_set_new(out, "from", tm__json_time(from_us));
+    json_object_set_new(out, "until", tm__json_time(from_us + windows->width_us));
 }
 
 /* ---- parts ---- */

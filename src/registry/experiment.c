@@ -29,10 +29,6 @@ typedef struct asking {
     json_t **out; /* the experiment as it is then; NULL: nobody asks */
 } asking;
 
-static json_t *text_or_null(const char *text) {
-    return text == NULL ? json_null() : json_string(text);
-}
-
 /* ---- Reading ---- */
 
 static tm_status take_start(tm_stmt *stmt, int64_t number, json_t **out, tm_err *err) {
@@ -45,9 +41,9 @@ static tm_status take_start(tm_stmt *stmt, int64_t number, json_t **out, tm_err 
     json_object_set_new(made, "evidence", json_null());
     json_object_update(made, terms);
     json_decref(terms);
-    json_object_set_new(made, "started", tm__registry_time(tm__stmt_i64(stmt, 0)));
-    json_object_set_new(made, "started_by", text_or_null(tm__stmt_text(stmt, 2)));
-    json_object_set_new(made, "hypothesis", text_or_null(tm__stmt_text(stmt, 3)));
+    json_object_set_new(made, "started", tm__json_time(tm__stmt_i64(stmt, 0)));
+    json_object_set_new(made, "started_by", tm__json_string(tm__stmt_text(stmt, 2)));
+    json_object_set_new(made, "hypothesis", tm__json_string(tm__stmt_text(stmt, 3)));
     json_object_set_new(made, "stopped", json_null());
     json_object_set_new(made, "stopped_by", json_null());
     json_object_set_new(made, "stop_reason", json_null());
@@ -61,9 +57,9 @@ static tm_status take_stop(tm_stmt *stmt, json_t *out, tm_err *err) {
     TM_TRY(tm__registry_json(tm__stmt_text(stmt, 4), &evidence, err));
     json_object_set_new(out, "evidence", evidence);
     json_object_set_new(out, "state", json_string("stopped"));
-    json_object_set_new(out, "stopped", tm__registry_time(tm__stmt_i64(stmt, 0)));
-    json_object_set_new(out, "stopped_by", text_or_null(tm__stmt_text(stmt, 2)));
-    json_object_set_new(out, "stop_reason", text_or_null(tm__stmt_text(stmt, 3)));
+    json_object_set_new(out, "stopped", tm__json_time(tm__stmt_i64(stmt, 0)));
+    json_object_set_new(out, "stopped_by", tm__json_string(tm__stmt_text(stmt, 2)));
+    json_object_set_new(out, "stop_reason", tm__json_string(tm__stmt_text(stmt, 3)));
     return TM_OK;
 }
 

@@ -14,6 +14,15 @@ const char *tm__online_plan_source(const tm_online_plan *plan, uint32_t group) {
     return named != NULL ? named : plan->terms.source;
 }
 
+bool tm__online_plan_has_sources(const tm_online_plan *plan) {
+    for (uint32_t g = 0; g < tm__window_live_count(plan->live); g++) {
+        if (tm__online_plan_source(plan, g)[0] == '\0') {
+            return false;
+        }
+    }
+    return true;
+}
+
 void tm__online_plan_done(tm_online_plan *plan) {
     tm__window_live_free(plan->live);
     tm__window_set_free(plan->set);

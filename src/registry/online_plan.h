@@ -41,6 +41,8 @@ TM_NODISCARD tm_status tm__online_plan_read(const json_t *info, const json_t *re
                                             tm_online_plan *out, tm_err *err);
 /** The source whose rows are a group's events; empty: none of the home's. */
 const char *tm__online_plan_source(const tm_online_plan *plan, uint32_t group);
+/** Whether each group has one. */
+bool tm__online_plan_has_sources(const tm_online_plan *plan);
 void tm__online_plan_done(tm_online_plan *plan);
 
 #endif

@@ -245,12 +245,6 @@ tm_status tm__registry_json(const char *text, json_t **out, tm_err *err) {
     return tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, out, err);
 }
 
-json_t *tm__registry_time(int64_t us) {
-    char text[48];
-    tm__time_to_text(us, text);
-    return json_string(text);
-}
-
 json_t *tm__registry_number(tm_stmt *stmt, int col) {
     return tm__stmt_is_null(stmt, col) ? json_null() : json_integer(tm__stmt_i64(stmt, col));
 }
@@ -444,8 +438,7 @@ static tm_status name_check(const char *name, tm_err *err) {
     bool is_good = len > 0 && len <= TM_MAX_NAME;
     for (size_t i = 0; is_good && i < len; i++) {
         const char c = name[i];
-        const bool is_word =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        const bool is_word = tm__is_alnum(c) || c == '_';
         is_good = is_word || (i > 0 && (c == '-' || c == '.'));
     }
     if (is_good) {

@@ -44,11 +44,11 @@ static tm_status key_note_locked(tm_registry *registry, const char *event, const
         rc |= json_object_set_new(details, "models", json_string(t->models));
     }
     if (in->key != NULL && t->expires_us != 0) {
-        rc |= json_object_set_new(details, "expires", tm__registry_time(t->expires_us));
+        rc |= json_object_set_new(details, "expires", tm__json_time(t->expires_us));
     }
     if (in->until_us != 0) {
         rc |= json_object_set_new(details, "rotated", json_string(in->id));
-        rc |= json_object_set_new(details, "until", tm__registry_time(in->until_us));
+        rc |= json_object_set_new(details, "until", tm__json_time(in->until_us));
     }
     if (rc != 0) {
         json_decref(details);
@@ -167,7 +167,7 @@ tm_status tm__registry_key_rotate(tm_registry *registry, const char *id, const t
 }
 
 static json_t *time_or_null(tm_stmt *stmt, int col) {
-    return tm__stmt_is_null(stmt, col) ? json_null() : tm__registry_time(tm__stmt_i64(stmt, col));
+    return tm__stmt_is_null(stmt, col) ? json_null() : tm__json_time(tm__stmt_i64(stmt, col));
 }
 
 /* The object, or NULL when a member could not be set. */

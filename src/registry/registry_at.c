@@ -11,10 +11,6 @@
 #include "registry/moments.h"
 #include "registry/registry_priv.h"
 
-static json_t *text_or_null(const char *text) {
-    return text == NULL ? json_null() : json_string(text);
-}
-
 static json_t *known_or_null(const json_t *object, const char *name) {
     json_t *value = json_object_get(object, name);
     const bool is_known =
@@ -45,7 +41,7 @@ static tm_status gate_before(tm_registry *registry, const tm_version *version, i
     if (st == TM_OK && has_row) {
         gate = json_pack(
             "{s:b, s:o, s:o}", "open", strcmp(tm__stmt_text(stmt, 0), "gate.opened") == 0, "reason",
-            text_or_null(tm__stmt_text(stmt, 1)), "at", tm__registry_time(tm__stmt_i64(stmt, 2)));
+            tm__json_string(tm__stmt_text(stmt, 1)), "at", tm__json_time(tm__stmt_i64(stmt, 2)));
         json_object_update_missing(gate, details);
     }
     json_decref(details);
@@ -78,7 +74,7 @@ static tm_status gate_at_first(tm_registry *registry, const tm_version *version,
     if (st == TM_OK && json_is_object(gate)) {
         json_decref(*out);
         *out = json_copy(gate);
-        json_object_set_new(*out, "at", tm__registry_time(tm__stmt_i64(stmt, 0)));
+        json_object_set_new(*out, "at", tm__json_time(tm__stmt_i64(stmt, 0)));
         st = tm__json_check(err);
     }
     json_decref(details);
@@ -118,10 +114,10 @@ static tm_status live_item(tm_registry *registry, tm_stmt *move, json_t *list, t
         json_array_append_new(
             list, json_pack("{s:s, s:I, s:o, s:s, s:o, s:s, s:o, s:s, s:o}", "model", version.model,
                             "champion", (json_int_t)version.number, "since",
-                            tm__registry_time(tm__stmt_i64(move, 2)), "event",
-                            tm__stmt_text(move, 3), "from", tm__registry_number(move, 5), "actor",
-                            tm__stmt_text(move, 6), "reason", text_or_null(tm__stmt_text(move, 7)),
-                            "bundle_hash", hash, "evidence", evidence));
+                            tm__json_time(tm__stmt_i64(move, 2)), "event", tm__stmt_text(move, 3),
+                            "from", tm__registry_number(move, 5), "actor", tm__stmt_text(move, 6),
+                            "reason", tm__json_string(tm__stmt_text(move, 7)), "bundle_hash", hash,
+                            "evidence", evidence));
     }
     tm__version_done(&version);
     return st;
@@ -180,10 +176,10 @@ static tm_status add_registered(tm_registry *registry, const tm_version *version
         st = tm__registry_json(tm__stmt_text(stmt, 4), &details, err);
     }
     if (st == TM_OK && has_row) {
-        json_object_set_new(
-            lineage, "registered",
-            json_pack("{s:o, s:s, s:o}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)), "actor",
-                      tm__stmt_text(stmt, 1), "reason", text_or_null(tm__stmt_text(stmt, 2))));
+        json_object_set_new(lineage, "registered",
+                            json_pack("{s:o, s:s, s:o}", "at", tm__json_time(tm__stmt_i64(stmt, 0)),
+                                      "actor", tm__stmt_text(stmt, 1), "reason",
+                                      tm__json_string(tm__stmt_text(stmt, 2))));
         json_object_set_new(lineage, "parent", tm__registry_number(stmt, 3));
         json_object_set_new(lineage, "code", known_or_null(details, "code"));
         json_object_set_new(lineage, "signer", known_or_null(details, "signer"));

@@ -143,7 +143,7 @@ static tm_status list_item(tm_stmt *stmt, json_t *list, int64_t *out_seq, tm_err
     json_t *item = json_object();
     *out_seq = tm__stmt_i64(stmt, 0);
     int rc = json_object_set_new(item, "seq", json_integer(*out_seq));
-    rc |= json_object_set_new(item, "at", tm__registry_time(tm__stmt_i64(stmt, 1)));
+    rc |= json_object_set_new(item, "at", tm__json_time(tm__stmt_i64(stmt, 1)));
     rc |= json_object_set_new(item, "event", text_or_null(stmt, 2));
     rc |= json_object_set_new(item, "object", text_or_null(stmt, 3));
     rc |= json_object_set_new(item, "model", text_or_null(stmt, 4));

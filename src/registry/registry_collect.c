@@ -219,7 +219,7 @@ static tm_status mark_versions(collecting *c, tm_err *err) {
 /* ---- Files ---- */
 
 static bool is_hex(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    return tm__is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
 /* Every text of 64 hexadecimal digits is taken for the name of a file. */

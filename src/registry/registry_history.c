@@ -226,20 +226,16 @@ tm_status tm__registry_note(tm_registry *registry, const char *model, const char
 
 /* ---- Reading ---- */
 
-static json_t *text_or_null(const char *text) {
-    return text == NULL ? json_null() : json_string(text);
-}
-
 static tm_status history_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     json_t *details = NULL;
     TM_TRY(tm__registry_json(tm__stmt_text(stmt, 6), &details, err));
     json_t *item = json_object();
-    int rc = json_object_set_new(item, "at", tm__registry_time(tm__stmt_i64(stmt, 0)));
-    rc |= json_object_set_new(item, "event", text_or_null(tm__stmt_text(stmt, 1)));
+    int rc = json_object_set_new(item, "at", tm__json_time(tm__stmt_i64(stmt, 0)));
+    rc |= json_object_set_new(item, "event", tm__json_string(tm__stmt_text(stmt, 1)));
     rc |= json_object_set_new(item, "version", tm__registry_number(stmt, 2));
     rc |= json_object_set_new(item, "from", tm__registry_number(stmt, 3));
-    rc |= json_object_set_new(item, "actor", text_or_null(tm__stmt_text(stmt, 4)));
-    rc |= json_object_set_new(item, "reason", text_or_null(tm__stmt_text(stmt, 5)));
+    rc |= json_object_set_new(item, "actor", tm__json_string(tm__stmt_text(stmt, 4)));
+    rc |= json_object_set_new(item, "reason", tm__json_string(tm__stmt_text(stmt, 5)));
     rc |= json_object_set_new(item, "details", details);
     rc |= json_array_append_new(list, item);
     return rc == 0 ? TM_OK : TM_FAIL(err, TM_E_NOMEM, "out of memory");

@@ -102,12 +102,12 @@ static tm_status event_of(tm_stmt *stmt, const char *model, json_t **out, tm_err
     json_t *details = NULL;
     TM_TRY(tm__registry_json(is_recipe ? NULL : tm__stmt_text(stmt, 7), &details, err));
     const char *const reason = tm__stmt_text(stmt, 6);
-    *out = json_pack(
-        "{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "schema", "tidemill.event/1", "seq",
-        (json_int_t)tm__stmt_i64(stmt, 0), "event", tm__stmt_text(stmt, 2), "model", model,
-        "version", tm__registry_number(stmt, 3), "from", tm__registry_number(stmt, 4), "at",
-        tm__registry_time(tm__stmt_i64(stmt, 1)), "actor", tm__stmt_text(stmt, 5), "reason",
-        reason == NULL ? json_null() : json_string(reason), "details", details);
+    *out = json_pack("{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o}", "schema",
+                     "tidemill.event/1", "seq", (json_int_t)tm__stmt_i64(stmt, 0), "event",
+                     tm__stmt_text(stmt, 2), "model", model, "version",
+                     tm__registry_number(stmt, 3), "from", tm__registry_number(stmt, 4), "at",
+                     tm__json_time(tm__stmt_i64(stmt, 1)), "actor", tm__stmt_text(stmt, 5),
+                     "reason", tm__json_string(reason), "details", details);
     return tm__json_check(err);
 }
 
@@ -192,9 +192,8 @@ static json_t *receiver_of(tm_stmt *stmt) {
     const int64_t next_us = tm__stmt_i64(stmt, 5);
     return json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "model", tm__stmt_text(stmt, 0), "receiver",
                      tm__stmt_text(stmt, 1), "behind", (json_int_t)tm__stmt_i64(stmt, 2), "tries",
-                     (json_int_t)tm__stmt_i64(stmt, 3), "error",
-                     error == NULL ? json_null() : json_string(error), "next",
-                     next_us == 0 ? json_null() : tm__registry_time(next_us));
+                     (json_int_t)tm__stmt_i64(stmt, 3), "error", tm__json_string(error), "next",
+                     tm__json_time_or_null(next_us));
 }
 
 tm_status tm__hooks_list(tm_registry *registry, const char *model, json_t **out, tm_err *err) {

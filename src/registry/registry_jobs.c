@@ -143,12 +143,12 @@ static json_t *job_item(tm_stmt *stmt) {
     if (tm__registry_json(tm__stmt_text(stmt, 6), &result, NULL) != TM_OK) {
         return NULL;
     }
-    return json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "id", tm__stmt_text(stmt, 0), "kind",
-        tm__stmt_text(stmt, 1), "model", tm__stmt_text(stmt, 2), "state", tm__stmt_text(stmt, 3),
-        "started", tm__registry_time(tm__stmt_i64(stmt, 4)), "ended",
-        tm__stmt_is_null(stmt, 5) ? json_null() : tm__registry_time(tm__stmt_i64(stmt, 5)),
-        "result", result);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "id", tm__stmt_text(stmt, 0), "kind",
+                     tm__stmt_text(stmt, 1), "model", tm__stmt_text(stmt, 2), "state",
+                     tm__stmt_text(stmt, 3), "started", tm__json_time(tm__stmt_i64(stmt, 4)),
+                     "ended",
+                     tm__stmt_is_null(stmt, 5) ? json_null() : tm__json_time(tm__stmt_i64(stmt, 5)),
+                     "result", result);
 }
 
 tm_status tm__registry_jobs(tm_registry *registry, json_t **out, tm_err *err) {

@@ -34,7 +34,7 @@ static tm_status model_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     int rc = json_object_set_new(item, "model", json_string(tm__stmt_text(stmt, 0)));
     rc |= json_object_set_new(item, "champion", json_integer(tm__stmt_i64(stmt, 1)));
     rc |= json_object_set_new(item, "versions", json_integer(tm__stmt_i64(stmt, 2)));
-    rc |= json_object_set_new(item, "created", tm__registry_time(tm__stmt_i64(stmt, 3)));
+    rc |= json_object_set_new(item, "created", tm__json_time(tm__stmt_i64(stmt, 3)));
     rc |= json_object_set_new(item, "target", json_string(tm__json_text(info, "target", "")));
     rc |= json_object_set_new(item, "task", json_string(tm__json_text(info, "task", "")));
     rc |= json_object_set_new(item, "metric", json_string(metric));
@@ -99,7 +99,7 @@ static tm_status version_item(tm_stmt *stmt, json_t *list, tm_err *err) {
     json_t *item = json_object();
     int rc = json_object_set_new(item, "version", json_integer(version.number));
     rc |= json_object_set_new(item, "bundle_hash", json_string(hash));
-    rc |= json_object_set_new(item, "created", tm__registry_time(version.created_us));
+    rc |= json_object_set_new(item, "created", tm__json_time(version.created_us));
     rc |= json_object_set_new(item, "aliases", json_string(version.aliases));
     rc |= json_object_set_new(item, "state", json_string(version.state));
     rc |= json_object_set_new(item, "learner",

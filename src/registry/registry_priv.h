@@ -150,8 +150,6 @@ TM_NODISCARD tm_status tm__registry_json(const char *text, json_t **out, tm_err 
  * none. New reference. */
 TM_NODISCARD tm_status tm__registry_names(tm_registry *registry, const char *sql, const char *model,
                                           json_t **out, tm_err *err);
-/** Time as JSON text; NULL when out of memory. */
-json_t *tm__registry_time(int64_t us);
 /** Of a column of a row: a whole number, or null. NULL when out of memory. */
 json_t *tm__registry_number(tm_stmt *stmt, int col);
 /* Four digits, or as many as it takes to tell the two figures apart. */

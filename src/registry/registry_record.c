@@ -41,7 +41,7 @@ tm_status tm__registry_record(tm_registry *registry, const tm_version *version, 
     json_object_set_new(record, "bundle_hash", json_string(hash));
     json_object_set_new(record, "bytes",
                         json_integer((json_int_t)tm__registry_bundle_bytes(registry, version)));
-    json_object_set_new(record, "created", tm__registry_time(version->created_us));
+    json_object_set_new(record, "created", tm__json_time(version->created_us));
     tm_status st = add_told(registry, version, record, err);
     return tm__json_give(st, record, out, err);
 }

@@ -28,7 +28,7 @@ tm_status tm__registry_restored(tm_registry *registry, const tm_restored *restor
     json_t *const value =
         json_pack("{s:s, s:s, s:{s:s, s:s, s:o, s:I}}", "schema", SCHEMA, "actor", restored->actor,
                   "details", "backup", restored->hash, "taken", restored->taken, "at",
-                  tm__registry_time(tm__now_us()), "entries", (json_int_t)n);
+                  tm__json_time(tm__now_us()), "entries", (json_int_t)n);
     char *const path = path_of(registry->home);
     tm__buf_init(&text, BYTES_MAX);
     tm_status st = path != NULL && value != NULL && tm__json_write(&text, value, TM_JSON_SORTED)

@@ -61,7 +61,7 @@ tm_status tm__retiring_note(tm_registry *registry, const tm_retiring *retiring,
         }
         tm__version_done(&version);
     }
-    by[tm__time_to_text(retiring->by_us, by)] = '\0';
+    (void)tm__time_to_text(retiring->by_us, by);
     json_t *details = json_pack("{s:s, s:I, s:O}", "retire_by", by, "retire_by_us",
                                 (json_int_t)retiring->by_us, "versions", versions);
     st = st == TM_OK ? tm__json_check(err) : st;
@@ -155,7 +155,7 @@ static tm_status list(tm_registry *registry, const json_t *dates, json_t *out, t
         if (st != TM_OK || by_us == INT64_MAX) {
             continue;
         }
-        by[tm__time_to_text(by_us, by)] = '\0';
+        (void)tm__time_to_text(by_us, by);
         json_object_set_new(one, "retire_by", json_string(by));
         json_object_set_new(one, "retire_by_us", json_integer((json_int_t)by_us));
         json_array_append(out, one);

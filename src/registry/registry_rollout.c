@@ -47,7 +47,7 @@ json_t *tm__rollout_json(const tm_rollout *r) {
         json_pack("{s:I, s:I, s:s, s:i, s:o, s:o}", "version", (json_int_t)r->version, "champion",
                   (json_int_t)r->champion, "state", r->is_paused ? "paused" : "running", "step",
                   (int)next_step(r), "percent", tm__json_number(tm__rollout_percent(r)), "since",
-                  tm__registry_time(r->entered_us));
+                  tm__json_time(r->entered_us));
     json_t *terms = tm__rollout_terms_json(&r->terms);
     if (out != NULL && json_object_update(out, terms) != 0) {
         json_decref(out);

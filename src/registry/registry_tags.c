@@ -26,8 +26,7 @@ static tm_status check_name(const char *name, tm_err *err) {
     bool is_good = len > 0 && len <= TM_TAG_NAME_MAX;
     for (size_t i = 0; is_good && i < len; i++) {
         const char c = name[i];
-        is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  (i > 0 && strchr("_-./", c) != NULL);
+        is_good = tm__is_alnum(c) || (i > 0 && strchr("_-./", c) != NULL);
     }
     if (is_good) {
         return TM_OK;
@@ -183,7 +182,7 @@ tm_status tm__registry_tags(tm_registry *registry, const tm_version *version, js
 }
 
 static json_t *note_of(tm_stmt *stmt) {
-    return json_pack("{s:o, s:s, s:s}", "at", tm__registry_time(tm__stmt_i64(stmt, 0)), "actor",
+    return json_pack("{s:o, s:s, s:s}", "at", tm__json_time(tm__stmt_i64(stmt, 0)), "actor",
                      tm__stmt_text(stmt, 1), "text", tm__stmt_text(stmt, 2));
 }
 

@@ -223,7 +223,7 @@ static json_t *signer_of(tm_stmt *stmt) {
     memcpy(key.bytes, tm__stmt_blob(stmt, 0).ptr, TM_PUBLIC_KEY_BYTES);
     tm__public_key_to_text(&key, text);
     return json_pack("{s:s, s:s, s:o}", "key", text, "name", tm__stmt_text(stmt, 1), "added",
-                     tm__registry_time(tm__stmt_i64(stmt, 2)));
+                     tm__json_time(tm__stmt_i64(stmt, 2)));
 }
 
 tm_status tm__trust_list(tm_registry *registry, json_t **out, tm_err *err) {

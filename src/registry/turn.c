@@ -35,7 +35,7 @@ json_t *tm__turn_json(const tm_turn *t) {
                   t->outcome[0] == '\0' ? json_null() : json_string(t->outcome), "champion",
                   (json_int_t)t->champion, "version",
                   t->version == 0 ? json_null() : json_integer((json_int_t)t->version), "began",
-                  tm__registry_time(t->began_us), "changed", tm__registry_time(t->changed_us));
+                  tm__json_time(t->began_us), "changed", tm__json_time(t->changed_us));
     if (out != NULL && json_object_update_missing(out, t->story) != 0) {
         json_decref(out);
         out = NULL;

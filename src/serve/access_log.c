@@ -119,7 +119,7 @@ void tm__access_log_write(const tm_exchange *x, const tm_access_entry *entry, tm
     const tm_endpoint *endpoint = x->match.endpoint;
     const size_t before = lines->len;
     char time[40];
-    time[tm__time_to_text(entry->now_us, time)] = '\0';
+    (void)tm__time_to_text(entry->now_us, time);
     tm__buf_printf(
         lines, "{\"time\":\"%s\",\"level\":\"info\",\"event\":\"http.request\",\"request\":\"%s\"",
         time, x->request_id);

@@ -92,8 +92,8 @@ void tm__audited_count(tm_audited *audited, const tm_endpoint *endpoint, const c
 static tm_status keep_row(tm_registry *registry, const row *r, tm_err *err) {
     char object[128];
     char first[48], last[48];
-    first[tm__time_to_text(r->first_us, first)] = '\0';
-    last[tm__time_to_text(r->last_us, last)] = '\0';
+    (void)tm__time_to_text(r->first_us, first);
+    (void)tm__time_to_text(r->last_us, last);
     (void)snprintf(object, sizeof(object), "endpoint:%s",
                    r->endpoint == NULL ? "several" : r->endpoint->name);
     json_t *details =

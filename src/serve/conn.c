@@ -197,8 +197,7 @@ static void name_request(tm_exchange *x) {
     bool is_good = given.len > 0 && given.len < TM_REQUEST_ID_TEXT;
     for (size_t i = 0; is_good && i < given.len; i++) {
         const char c = given.ptr[i];
-        is_good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  c == '-' || c == '_' || c == '.';
+        is_good = tm__is_alnum(c) || c == '-' || c == '_' || c == '.';
     }
     if (is_good) {
         (void)tm__str_copy(x->request_id, sizeof x->request_id, given);

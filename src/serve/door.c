@@ -57,8 +57,7 @@ static bool is_name(tm_str text) {
     bool ok = text.len > 0 && text.len <= 253;
     for (size_t i = 0; ok && i < text.len; i++) {
         const char c = text.ptr[i];
-        ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             c == '-' || c == '.' || c == '_';
+        ok = tm__is_alnum(c) || c == '-' || c == '.' || c == '_';
     }
     return ok;
 }

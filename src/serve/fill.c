@@ -113,15 +113,6 @@ static void find_new(tm_fill *fill, const json_t *info, const json_t *recipe) {
     }
 }
 
-static bool has_sources(const tm_online_plan *plan) {
-    for (uint32_t g = 0; g < tm__window_live_count(plan->live); g++) {
-        if (tm__online_plan_source(plan, g)[0] == '\0') {
-            return false;
-        }
-    }
-    return true;
-}
-
 tm_status tm__fill_create(const tm_bundle *bundle, const json_t *recipe, uint32_t n_desks,
                           tm_fill **out, tm_err *err) {
     tm_online_plan plan;
@@ -137,7 +128,7 @@ tm_status tm__fill_create(const tm_bundle *bundle, const json_t *recipe, uint32_
     if (st != TM_OK) {
         return TM_FAIL(err, st, "%s", why.message);
     }
-    if (!has_sources(&plan)) {
+    if (!tm__online_plan_has_sources(&plan)) {
         tm__online_plan_done(&plan);
         return TM_OK;
     }

@@ -58,7 +58,7 @@ void tm__handle_audit(tm_exchange *x) {
 static json_t *told(const tm_audit_report *r, bool has_anchor) {
     char key[TM_PUBLIC_KEY_TEXT], at[48];
     tm__public_key_to_text(&r->key, key);
-    at[tm__time_to_text(r->signed_us, at)] = '\0';
+    (void)tm__time_to_text(r->signed_us, at);
     json_t *const anchor =
         has_anchor ? json_pack("{s:I, s:I, s:I}", "checkpoints", (json_int_t)r->n_anchors, "up_to",
                                (json_int_t)r->n_anchored, "damaged_lines", (json_int_t)r->n_damaged)

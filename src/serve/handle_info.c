@@ -388,7 +388,7 @@ void tm__handle_status(tm_exchange *x) {
     json_t *routes = json_array();
     char started[40];
     const tm_leader *const leader = x->desk->health->leader;
-    started[tm__time_to_text(x->desk->started_us, started)] = '\0';
+    (void)tm__time_to_text(x->desk->started_us, started);
     for (uint32_t i = 0; routes != NULL && i < x->current->n; i++) {
         (void)json_array_append_new(routes, route_status(x, x->current->routes[i]));
     }

@@ -46,14 +46,10 @@ bool tm__handle_number(tm_exchange *x, const char *name, uint32_t *out) {
     return false;
 }
 
-static char lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 bool tm__handle_has(const char *text, const char *part) {
     for (; *text != '\0'; text++) {
         size_t i = 0;
-        while (part[i] != '\0' && lower(text[i]) == lower(part[i])) {
+        while (part[i] != '\0' && tm__lower(text[i]) == tm__lower(part[i])) {
             i++;
         }
         if (part[i] == '\0') {

@@ -52,7 +52,7 @@ void tm__handle_events(tm_exchange *x) {
 
 static void add_hour(void *arg, const tm_traffic_hour *hour) {
     char at[48];
-    at[tm__time_to_text(hour->at_us, at)] = '\0';
+    (void)tm__time_to_text(hour->at_us, at);
     json_t *const times = json_array();
     for (uint32_t i = 0; i < TM_TRAFFIC_LATENCIES; i++) {
         json_array_append_new(times,

@@ -458,7 +458,7 @@ size_t tm__http_feed(tm_http *http, const char *data, size_t len) {
 }
 
 static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
+    if (tm__is_digit(c)) {
         return c - '0';
     }
     if (c >= 'a' && c <= 'f') {

@@ -24,7 +24,7 @@ static uint64_t proc_number(const char *text, const char *name) {
     const char *found = text == NULL ? NULL : strstr(text, name);
     uint64_t value = 0;
     for (const char *p = found == NULL ? "" : found + strlen(name); *p != '\0' && *p != '\n'; p++) {
-        value = *p >= '0' && *p <= '9' ? value * 10 + (uint64_t)(*p - '0') : value;
+        value = tm__is_digit(*p) ? value * 10 + (uint64_t)(*p - '0') : value;
     }
     return value;
 }

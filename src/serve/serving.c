@@ -167,17 +167,13 @@ static tm_status add_route(tm_serving *self, const tm_served *served, json_t *li
 
 /* ---- the whole ---- */
 
-static json_t *moment(int64_t us) {
-    char text[48];
-    return json_stringn(text, tm__time_to_text(us, text));
-}
-
 static json_t *server_of(const tm_serving *self, bool is_stopped, int64_t now_us) {
     const tm_health *const health = self->place.health;
-    json_t *const out = json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:I}", "state", is_stopped ? "stopped" : "running", "version",
-        tm_version_text(), "address", self->place.address, "started",
-        moment(self->place.started_us), "at", moment(now_us), "at_us", (json_int_t)now_us);
+    json_t *const out =
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:I}", "state", is_stopped ? "stopped" : "running",
+                  "version", tm_version_text(), "address", self->place.address, "started",
+                  tm__json_time(self->place.started_us), "at", tm__json_time(now_us), "at_us",
+                  (json_int_t)now_us);
     json_object_set_new(out, "cpu_seconds", tm__json_number((double)tm__cpu_ns() * 1e-9));
     json_object_set_new(out, "resident_bytes", json_integer((json_int_t)tm__prom_resident_bytes()));
     json_object_set_new(out, "disk_free_bytes",

@@ -13,7 +13,7 @@
 
 static bool is_hex(const char *p, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f'))) {
+        if (!(tm__is_digit(p[i]) || (p[i] >= 'a' && p[i] <= 'f'))) {
             return false;
         }
     }

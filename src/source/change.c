@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "source/change_priv.h"
 
 #define SAVE_US (INT64_C(5) * 1000000)
@@ -114,13 +115,6 @@ void tm__history_reset(tm_history *h) {
     *h = (tm_history){.name = h->name};
 }
 
-static int compare(const void *a, const void *b) {
-    double x, y;
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
-
 /* Of n values from one on, counted from the oldest. */
 static double median_of(const tm_history *h, uint64_t from, uint64_t n) {
     double sorted[TM_RING];
@@ -128,7 +122,7 @@ static double median_of(const tm_history *h, uint64_t from, uint64_t n) {
     for (uint64_t i = 0; i < n; i++) {
         sorted[i] = h->ring[(oldest + from + i) % TM_RING];
     }
-    qsort(sorted, n, sizeof(*sorted), compare);
+    qsort(sorted, n, sizeof(*sorted), tm__compare_f64);
     return sorted[n / 2];
 }
 
@@ -151,7 +145,7 @@ void tm__history_settle(tm_history *h) {
     }
     double sorted[TM_RING];
     memcpy(sorted, h->ring, n * sizeof(*sorted));
-    qsort(sorted, n, sizeof(*sorted), compare);
+    qsort(sorted, n, sizeof(*sorted), tm__compare_f64);
     for (uint64_t i = 0; i < 3; i++) {
         h->quartiles[i] = sorted[(n - 1) * (i + 1) / 4];
     }

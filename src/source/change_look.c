@@ -26,6 +26,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "source/change_priv.h"
 
 #define COLUMNS_MAX 512u
@@ -338,13 +339,6 @@ bool tm__look_row(tm_look *look, const tm_cell *cells, const uint64_t *was_given
 
 /* ---- The batch ---- */
 
-static int compare(const void *a, const void *b) {
-    double x, y;
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
-
 /* Nine of ten steps go one way. */
 static bool is_ordered(const double *numbers, uint64_t n) {
     uint64_t n_up = 0, n_down = 0;
@@ -372,7 +366,7 @@ static void count_column(tm_look *look, uint32_t col) {
     }
     if (c->n_numbers > 0) {
         c->is_ordered = is_ordered(numbers, c->n_numbers);
-        qsort(numbers, c->n_numbers, sizeof(*numbers), compare);
+        qsort(numbers, c->n_numbers, sizeof(*numbers), tm__compare_f64);
         for (uint64_t i = 0; i < 3; i++) {
             c->quartiles[i] = numbers[(c->n_numbers - 1) * (i + 1) / 4];
         }

@@ -34,14 +34,6 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "no memory to ask for consent");
 }
 
-static bool has_word(tm_str words, const char *word) {
-    bool has = false;
-    while (words.len > 0 && !has) {
-        has = tm__str_is(tm__str_trim(tm__str_cut(&words, ',')), word);
-    }
-    return has;
-}
-
 /* ---- Declaring ---- */
 
 static tm_status wrong(const char *what, const char *hint, tm_err *err) {
@@ -66,7 +58,8 @@ tm_status tm__consent_check(const json_t *spec, tm_err *err) {
     while (words.len > 0) {
         char word[TM_MAX_NAME + 1] = "";
         const tm_str one = tm__str_trim(tm__str_cut(&words, ','));
-        if (!tm__str_copy(word, sizeof(word), one) || !has_word(tm__str(purposes), word)) {
+        if (!tm__str_copy(word, sizeof(word), one) ||
+            !tm__str_lists(tm__str(purposes), ',', word)) {
             const tm_status st = TM_FAIL(
                 err, TM_E_USAGE, "consent is for '%.60s', which is no purpose of the source", word);
             tm_err_hint(err, "Say it in purpose:, too; a run could name any other word.");
@@ -86,7 +79,7 @@ static int read_text(tm_str text, const char *purpose) {
             return SAID_YES;
         }
     }
-    return purpose[0] != '\0' && has_word(word, purpose) ? SAID_YES : SAID_NO;
+    return purpose[0] != '\0' && tm__str_lists(word, ',', purpose) ? SAID_YES : SAID_NO;
 }
 
 static int read_said(const tm_table *table, uint32_t col, uint64_t row, const char *purpose) {
@@ -215,7 +208,7 @@ static tm_status read_ledger(tm_ctx *ctx, const tm_home *home, tm_consent *c, co
 static bool is_asked(const json_t *declared, const char *purpose) {
     const char *const words = tm__json_text(declared, "for", NULL);
     return declared != NULL &&
-           (words == NULL || purpose == NULL || has_word(tm__str(words), purpose));
+           (words == NULL || purpose == NULL || tm__str_lists(tm__str(words), ',', purpose));
 }
 
 static tm_status open_declared(tm_ctx *ctx, const tm_home *home, const json_t *source,

@@ -108,7 +108,7 @@ tm_str tm__csv_format_write(tm_str text, char *room) {
     size_t n = 0;
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
-        if ((c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+') {
+        if (tm__is_digit(c) || c == '.' || c == '-' || c == '+') {
             room[n++] = c;
         }
     }

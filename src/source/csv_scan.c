@@ -762,15 +762,6 @@ static size_t trim_blank_lines(const tm_csv_scanner *part, size_t end) {
     return 0;
 }
 
-static uint64_t count_lines(const char *data, size_t len) {
-    uint64_t n = 0;
-#pragma omp simd reduction(+ : n)
-    for (size_t i = 0; i < len; i++) {
-        n += data[i] == '\n';
-    }
-    return n;
-}
-
 tm_status tm__csv_hand(tm_csv_scanner *s, tm_csv_scanner *part, bool *out_more, tm_err *err) {
     size_t size = part->block_bytes, end = 0;
     for (;;) {
@@ -801,7 +792,7 @@ tm_status tm__csv_hand(tm_csv_scanner *s, tm_csv_scanner *part, bool *out_more, 
     part->line = s->line;
     part->start = part->end = 0;
     s->is_fresh = s->is_fresh && end == 0;
-    s->line += count_lines(part->data, part->len);
+    s->line += tm__str_count((tm_str){part->data, part->len}, '\n');
     *out_more = end > 0;
     return TM_OK;
 }

@@ -59,7 +59,7 @@ static tm_status no_memory(tm_err *err) {
 static size_t name_len(const char *text) {
     size_t n = 0;
     while ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z') ||
-           text[n] == '_' || (n > 0 && ((text[n] >= '0' && text[n] <= '9') || text[n] == '-'))) {
+           text[n] == '_' || (n > 0 && (tm__is_digit(text[n]) || text[n] == '-'))) {
         n++;
     }
     return n;

@@ -112,11 +112,9 @@ static bool can_retry(tm_status status) {
 }
 
 json_t *tm__failure_json(const tm_err *failure) {
-    char at[40];
     const int64_t now_us = tm__now_us();
-    json_t *error =
-        json_pack("{s:s, s:s, s:o}", "status", tm_status_text(failure->status), "message",
-                  failure->message, "at", json_stringn(at, tm__time_to_text(now_us, at)));
+    json_t *error = json_pack("{s:s, s:s, s:o}", "status", tm_status_text(failure->status),
+                              "message", failure->message, "at", tm__json_time(now_us));
     if (failure->hint[0] != '\0') {
         json_object_set_new(error, "hint", json_string(failure->hint));
     }

@@ -176,7 +176,7 @@ static bool read_hash(const char *text, uint64_t *out) {
     *out = 0;
     for (uint32_t i = 0; i < HASH_TEXT; i++) {
         const char c = text[i];
-        const uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+        const uint32_t digit = tm__is_digit(c)        ? (uint32_t)(c - '0')
                                : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
                                                       : 16;
         if (digit > 15) {

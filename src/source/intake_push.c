@@ -508,7 +508,7 @@ static bool is_number(tm_str text) {
     tm_scan_error e = {0};
     char *const copy =
         text.len == 0 || text.len > 400000 ? NULL : tm__mem_strndup(text.ptr, text.len);
-    const bool is_good = copy != NULL && (copy[0] == '-' || (copy[0] >= '0' && copy[0] <= '9')) &&
+    const bool is_good = copy != NULL && (copy[0] == '-' || tm__is_digit(copy[0])) &&
                          tm__scan_check(copy, text.len, &e);
     tm__mem_free(copy);
     return is_good;

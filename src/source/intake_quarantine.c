@@ -23,11 +23,6 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory");
 }
 
-static json_t *time_json(int64_t us) {
-    char text[40];
-    return us == 0 ? json_null() : json_stringn(text, tm__time_to_text(us, text));
-}
-
 /* ---- Keeping ---- */
 
 typedef struct room {
@@ -132,7 +127,7 @@ static json_t *bad_json(tm_stmt *stmt) {
     const tm_str bytes = tm__stmt_blob(stmt, 7);
     return json_pack(
         "{s:I, s:o, s:s, s:I, s:s, s:s, s:s, s:o}", "number", (json_int_t)tm__stmt_i64(stmt, 0),
-        "at", time_json(tm__stmt_i64(stmt, 1)), "origin", tm__stmt_text(stmt, 2), "row",
+        "at", tm__json_time_or_null(tm__stmt_i64(stmt, 1)), "origin", tm__stmt_text(stmt, 2), "row",
         (json_int_t)tm__stmt_i64(stmt, 3), "column", tm__stmt_text(stmt, 4), "reason",
         tm__stmt_text(stmt, 5), "detail", tm__stmt_text(stmt, 6), "bytes",
         is_text(bytes) ? json_stringn(bytes.len > 0 ? bytes.ptr : "", bytes.len) : json_null());
@@ -244,11 +239,12 @@ static tm_status groups(tm_intake_place *p, const tm_intake_choice *choice, json
         st = examples_json(tm__stmt_text(stmt, 6), &examples, err);
         if (st == TM_OK) {
             json_array_append_new(
-                list, json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "reason",
-                                tm__stmt_text(stmt, 0), "origin", tm__stmt_text(stmt, 1), "column",
-                                tm__stmt_text(stmt, 2), "count", (json_int_t)tm__stmt_i64(stmt, 3),
-                                "first_at", time_json(tm__stmt_i64(stmt, 4)), "last_at",
-                                time_json(tm__stmt_i64(stmt, 5)), "examples", examples));
+                list,
+                json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "reason", tm__stmt_text(stmt, 0),
+                          "origin", tm__stmt_text(stmt, 1), "column", tm__stmt_text(stmt, 2),
+                          "count", (json_int_t)tm__stmt_i64(stmt, 3), "first_at",
+                          tm__json_time_or_null(tm__stmt_i64(stmt, 4)), "last_at",
+                          tm__json_time_or_null(tm__stmt_i64(stmt, 5)), "examples", examples));
         }
     }
     tm__stmt_done(stmt);

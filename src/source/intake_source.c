@@ -40,8 +40,7 @@ tm_status tm__intake_check_name(const tm_intake_add *add, tm_err *err) {
     bool is_good = len > 0 && len <= TM_MAX_NAME && add->name[0] != '.' && add->n_keys <= 64;
     for (size_t i = 0; i < len; i++) {
         const char c = add->name[i];
-        is_good = is_good && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.');
+        is_good = is_good && (tm__is_alnum(c) || c == '_' || c == '-' || c == '.');
     }
     if (!is_good) {
         const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no name for a source", add->name);
@@ -337,11 +336,6 @@ tm_status tm__intake_pause(const tm_home *home, const char *name, tm_err *err) {
 
 /* ---- What is known ---- */
 
-static json_t *time_json(int64_t us) {
-    char text[40];
-    return us == 0 ? json_null() : json_stringn(text, tm__time_to_text(us, text));
-}
-
 /* One row of one number a column, as members of an object. */
 static tm_status numbers(tm_db *db, const char *sql, int64_t source, int64_t out[2], tm_err *err) {
     tm_stmt *stmt = NULL;
@@ -358,16 +352,13 @@ static tm_status numbers(tm_db *db, const char *sql, int64_t source, int64_t out
 
 /* Of a stream with event times. */
 static void show_event_time(json_t *out, const json_t *state) {
-    char text[40];
     const json_t *const late = json_object_get(state, "late");
     const json_t *const us = json_object_get(state, "watermark_us");
     if (late != NULL) {
         json_object_set(out, "late", (json_t *)(uintptr_t)late);
-        json_object_set_new(
-            out, "watermark",
-            !json_is_integer(us)
-                ? json_null()
-                : json_stringn(text, tm__time_to_text(json_integer_value(us), text)));
+        json_object_set_new(out, "watermark",
+                            !json_is_integer(us) ? json_null()
+                                                 : tm__json_time(json_integer_value(us)));
     }
 }
 
@@ -389,9 +380,10 @@ static tm_status source_json(tm_db *db, const tm_source_row *s, json_t **out, tm
         (json_int_t)s->n_coerced, "incomplete", (json_int_t)s->n_incomplete, "pending",
         (json_int_t)pending[0], "segments", (json_int_t)segments[0], "lag_seconds",
         s->last_us == 0 ? json_null() : tm__json_number((double)(lag_us < 0 ? 0 : lag_us) * 1e-6),
-        "last_row_at", time_json(s->last_us), "created_at", time_json(s->created_us), "pulled_at",
-        time_json(s->pulled_us), "next_at", time_json(s->next_us), "failures",
-        (json_int_t)s->n_failures, "error", s->error);
+        "last_row_at", tm__json_time_or_null(s->last_us), "created_at",
+        tm__json_time_or_null(s->created_us), "pulled_at", tm__json_time_or_null(s->pulled_us),
+        "next_at", tm__json_time_or_null(s->next_us), "failures", (json_int_t)s->n_failures,
+        "error", s->error);
     json_object_set_new(*out, "last_error", bad);
     json_object_set_new(*out, "dropped", json_integer((json_int_t)s->n_dropped));
     const json_t *const expect = json_object_get(s->spec, "expect");
@@ -422,9 +414,10 @@ static tm_status changes_json(tm_db *db, int64_t source, json_t *out, tm_err *er
         st = text == NULL ? no_memory(err)
                           : tm__json_parse(text, strlen(text), TM_MAX_JSON_DEPTH, &changes, err);
         if (st == TM_OK) {
-            json_array_append_new(
-                out, json_pack("{s:I, s:o, s:o}", "version", (json_int_t)tm__stmt_i64(stmt, 0),
-                               "at", time_json(tm__stmt_i64(stmt, 1)), "changes", changes));
+            json_array_append_new(out, json_pack("{s:I, s:o, s:o}", "version",
+                                                 (json_int_t)tm__stmt_i64(stmt, 0), "at",
+                                                 tm__json_time_or_null(tm__stmt_i64(stmt, 1)),
+                                                 "changes", changes));
         }
     }
     tm__stmt_done(stmt);
@@ -440,12 +433,13 @@ static tm_status anomalies_json(tm_db *db, int64_t source, json_t *out, tm_err *
     tm__stmt_bind_i64(stmt, 1, source);
     tm_status st = TM_OK;
     while (tm__stmt_next(stmt, &st, err)) {
-        json_array_append_new(
-            out,
-            json_pack("{s:s, s:s, s:I, s:o, s:o, s:s}", "kind", tm__stmt_text(stmt, 0), "column",
-                      tm__stmt_text(stmt, 1), "count", (json_int_t)tm__stmt_i64(stmt, 2),
-                      "first_at", time_json(tm__stmt_i64(stmt, 3)), "last_at",
-                      time_json(tm__stmt_i64(stmt, 4)), "detail", tm__stmt_text(stmt, 5)));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:I, s:o, s:o, s:s}", "kind",
+                                        tm__stmt_text(stmt, 0), "column", tm__stmt_text(stmt, 1),
+                                        "count", (json_int_t)tm__stmt_i64(stmt, 2), "first_at",
+                                        tm__json_time_or_null(tm__stmt_i64(stmt, 3)), "last_at",
+                                        tm__json_time_or_null(tm__stmt_i64(stmt, 4)), "detail",
+                                        tm__stmt_text(stmt, 5)));
     }
     tm__stmt_done(stmt);
     return st;
@@ -464,7 +458,7 @@ static tm_status limits_json(tm_db *db, const tm_source_row *s, json_t *out, tm_
         tm__json_text(s->spec, "purpose", NULL), "bytes", (json_int_t)n_bytes, "max_bytes",
         bytes_max > 0 ? json_integer(bytes_max) : json_null(), "retention_seconds",
         retention_s > 0 ? json_integer(retention_s) : json_null(), "removed_bytes",
-        (json_int_t)s->removed_bytes, "removed_at", time_json(s->removed_us), "held_by",
+        (json_int_t)s->removed_bytes, "removed_at", tm__json_time_or_null(s->removed_us), "held_by",
         what.held_by[0] != '\0' ? json_string(what.held_by) : json_null(), "held_segments",
         (json_int_t)what.n_held, "due_segments", (json_int_t)what.n_segments);
     json_object_update(out, limits);

@@ -284,7 +284,7 @@ static tm_status no_rows(const char *name, int64_t until_us, tm_err *err) {
         tm_err_hint(err, "Push some to POST /v1/sources/%s/rows.", name);
         return st;
     }
-    at[tm__time_to_text(until_us, at)] = '\0';
+    (void)tm__time_to_text(until_us, at);
     const tm_status st = TM_FAIL(err, TM_E_DATA, "source '%s' had no rows at %s", name, at);
     tm_err_hint(err, "Times without a zone are UTC; 'tidemill data show %s' says when it began.",
                 name);

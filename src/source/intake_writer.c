@@ -464,14 +464,13 @@ static void stop_text(const tm_finding *stop, char out[256]) {
 }
 
 static json_t *stop_json(const tm_finding *stop) {
-    char at[40], message[256];
+    char message[256];
     tm_err how = {0};
     stop_text(stop, message);
     tm__stopped_hint("NAME", tm__change_names[stop->kind], &how);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "status", "conflict", "message",
                      message, "kind", tm__change_names[stop->kind], "column", stop->column,
-                     "detail", stop->detail, "at",
-                     json_stringn(at, tm__time_to_text(tm__now_us(), at)), "hint", how.hint);
+                     "detail", stop->detail, "at", tm__json_time(tm__now_us()), "hint", how.hint);
 }
 
 tm_status tm__source_writer_stop_locked(tm_source_writer *w, tm_db *db, const tm_rows *rows,

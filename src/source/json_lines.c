@@ -80,15 +80,6 @@ static tm_status fill(pipe *p, hand *h, size_t size, tm_err *err) {
     return TM_OK;
 }
 
-static uint64_t count_lines(const uint8_t *data, size_t len) {
-    uint64_t n = 0;
-#pragma omp simd reduction(+ : n)
-    for (size_t i = 0; i < len; i++) {
-        n += data[i] == '\n';
-    }
-    return n;
-}
-
 static tm_status take(void *arg, uint32_t worker, bool *out_more, uint64_t *out_pos, tm_err *err) {
     pipe *const p = arg;
     hand *const h = &p->hands[worker];
@@ -118,7 +109,7 @@ static tm_status take(void *arg, uint32_t worker, bool *out_more, uint64_t *out_
     h->text.len = end;
     h->text.data[end] = '\0';
     h->line = p->line;
-    p->line += count_lines(h->text.data, end);
+    p->line += tm__str_count((tm_str){(const char *)h->text.data, end}, '\n');
     *out_more = end > 0;
     *out_pos = tm__input_pos(p->input);
     return TM_OK;
@@ -312,7 +303,8 @@ static tm_status read_lines(pipe *p, hand *h, tm_table_builder *to, uint64_t *ou
                             tm_err *err) {
     const tm_schema *const schema = p->spec->schema;
     uint32_t *const cols = tm__mem_alloc((size_t)schema->n_cols + 1, sizeof(*cols));
-    const uint64_t n_lines = count_lines(h->text.data, h->text.len) + 1;
+    const uint64_t n_lines =
+        tm__str_count((tm_str){(const char *)h->text.data, h->text.len}, '\n') + 1;
     tm_status st = TM_OK;
     if (cols == NULL || !has_room(h, n_lines)) {
         tm__mem_free(cols);

@@ -5,14 +5,6 @@
 #include "source/intake_priv.h"
 #include "source/sql_sources.h"
 
-static bool has_word(tm_str words, const char *word) {
-    bool has = false;
-    while (words.len > 0 && !has) {
-        has = tm__str_is(tm__str_trim(tm__str_cut(&words, ',')), word);
-    }
-    return has;
-}
-
 static tm_status refuse(const char *source, const char *declared, const char *purpose,
                         tm_err *err) {
     const tm_status st =
@@ -35,7 +27,7 @@ static tm_status check_source(const tm_home *home, const char *name, const char 
         return st == TM_E_NOT_FOUND ? TM_OK : TM_FAIL(err, st, "%s", own.message);
     }
     const char *const declared = tm__json_text(place.source.spec, "purpose", NULL);
-    if (declared != NULL && (purpose == NULL || !has_word(tm__str(declared), purpose))) {
+    if (declared != NULL && (purpose == NULL || !tm__str_lists(tm__str(declared), ',', purpose))) {
         st = refuse(name, declared, purpose, err);
     }
     tm__intake_place_done(&place);

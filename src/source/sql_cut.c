@@ -21,8 +21,7 @@
 #define QUERY_MAX ((size_t)1 << 20)
 
 static bool is_of_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           (unsigned char)c >= 0x80;
+    return tm__is_alnum(c) || c == '_' || (unsigned char)c >= 0x80;
 }
 
 /* Behind a quoted text, a comment, a word, or one character. */
@@ -115,7 +114,7 @@ static tm_status look(tm_ctx *ctx, tm_str file, const char *dir, tm_table **out,
 
 static void put_moment(tm_buf *out, int64_t us) {
     char text[48];
-    text[tm__time_to_text(us, text)] = '\0';
+    (void)tm__time_to_text(us, text);
     (void)tm__buf_printf(out, "TIMESTAMPTZ '%s'", text);
 }
 

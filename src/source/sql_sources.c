@@ -32,8 +32,7 @@ typedef struct token {
 } token;
 
 static bool is_word_byte(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           (uint8_t)c >= 0x80;
+    return tm__is_alnum(c) || c == '_' || (uint8_t)c >= 0x80;
 }
 
 static const char *skip_comment(const char *at) {

@@ -45,8 +45,7 @@ static bool is_name(const char *name) {
     bool is_good = len > 0 && len <= TM_ARCHIVE_NAME_MAX && name[len - 1] != '/';
     for (size_t i = 0; is_good && i < len; i++) {
         const char c = name[i];
-        const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                             (c >= '0' && c <= '9') || c == '_' || c == '-';
+        const bool is_word = tm__is_alnum(c) || c == '_' || c == '-';
         const bool is_first = i == 0 || name[i - 1] == '/';
         is_good = is_word || (!is_first && (c == '.' || c == '/'));
     }
@@ -393,11 +392,10 @@ struct tm_archive {
     uint8_t packed[CHUNK], rest[CHUNK];
 };
 
-/* place: "its trailer", "'meta.db'" */
-static tm_status damaged(const tm_archive *archive, const char *place, tm_err *err) {
+tm_status tm__archive_fail(const char *path, const char *place, tm_err *err) {
     const tm_status st = TM_FAIL(err, TM_E_INTEGRITY, "the backup is damaged in %s", place);
     tm_err_hint(err, "Use another copy of it, or an older backup.");
-    tm_err_at(err, archive->path, 0, 0);
+    tm_err_at(err, path, 0, 0);
     return st;
 }
 
@@ -408,7 +406,7 @@ static tm_status member_damaged(const tm_archive *archive, tm_err *err) {
     } else {
         (void)snprintf(place, sizeof(place), "'%s'", archive->member.name);
     }
-    return damaged(archive, place, err);
+    return tm__archive_fail(archive->path, place, err);
 }
 
 static tm_status trailer_check(tm_archive *archive, tm_err *err) {
@@ -418,7 +416,7 @@ static tm_status trailer_check(tm_archive *archive, tm_err *err) {
         tm__reader_u32(&reader) == SKIPPABLE && tm__reader_u32(&reader) == TM_ARCHIVE_TRAILER - 8;
     const void *magic = tm__reader_view(&reader, 8, 1);
     if (!is_skippable || memcmp(magic, MAGIC, 8) != 0) {
-        return damaged(archive, "its end, which is missing or changed", err);
+        return tm__archive_fail(archive->path, "its end, which is missing or changed", err);
     }
     const uint32_t format = tm__reader_u32(&reader);
     if (format != TM_ARCHIVE_FORMAT) {
@@ -496,7 +494,7 @@ static tm_status ends_read(tm_archive *archive, const tm_envelope_ring *ring, tm
         return TM_OK;
     }
     if (memcmp(first, magic, sizeof(magic)) == 0) {
-        return damaged(archive, "its end, which is missing or changed", err);
+        return tm__archive_fail(archive->path, "its end, which is missing or changed", err);
     }
     const tm_status st = TM_FAIL(err, TM_E_DATA, "this is no backup of tidemill");
     tm_err_hint(err, "Name a file that 'tidemill backup' wrote.");
@@ -548,7 +546,7 @@ static tm_status packed_fill(tm_archive *archive, bool *out_is_end, tm_err *err)
     size_t n = 0;
     TM_TRY(read_bytes(archive, archive->packed, want, &n, err));
     if (n != want) {
-        return damaged(archive, "its end: it became shorter while it was read", err);
+        return tm__archive_fail(archive->path, "its end: it became shorter while it was read", err);
     }
     tm__hasher_update(&archive->hasher, archive->packed, n);
     archive->packed_left -= n;
@@ -632,7 +630,7 @@ static tm_status whole_check(tm_archive *archive, tm_err *err) {
     if (!is_end || archive->n_members != archive->info.n_members ||
         archive->content_bytes != archive->info.content_bytes ||
         !tm__hash_eq(&hash, &archive->info.hash)) {
-        return damaged(archive, "a byte outside its files", err);
+        return tm__archive_fail(archive->path, "a byte outside its files", err);
     }
     return TM_OK;
 }

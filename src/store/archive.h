@@ -67,6 +67,8 @@ TM_NODISCARD tm_status tm__archive_next(tm_archive *archive, const tm_member **o
  * filled in. Do not believe them before. */
 TM_NODISCARD tm_status tm__archive_read(tm_archive *archive, void *out, size_t len, size_t *out_len,
                                         tm_err *err);
+/** Say what is damaged: "its trailer", "'meta.db'". TM_E_INTEGRITY. */
+tm_status tm__archive_fail(const char *path, const char *place, tm_err *err);
 void tm__archive_close(tm_archive *archive);
 
 #endif

@@ -142,12 +142,6 @@ static tm_status pg_usable(const tm_db *db, tm_err *err) {
 
 /* ---- Transactions ---- */
 
-static int64_t number_at(const tm_pq_rows *rows, uint32_t col) {
-    int64_t value = 0;
-    (void)tm__str_to_i64(tm__pq_rows_text(rows, 0, col), &value);
-    return value;
-}
-
 /* Invariants 1 and 2. */
 static tm_status begin_once(tm_pg_db *db, tm_err *err) {
     tm_pq_rows *rows = NULL;
@@ -156,8 +150,8 @@ static tm_status begin_once(tm_pg_db *db, tm_err *err) {
     TM_TRY(tm__pq_query(db->pq, "SELECT format, pg_current_xact_id() FROM tidemill FOR UPDATE",
                         NULL, 0, &rows, err));
     const bool has_row = tm__pq_rows_count(rows) == 1;
-    const int64_t format = has_row ? number_at(rows, 0) : 0;
-    db->transaction = has_row ? number_at(rows, 1) : 0;
+    const int64_t format = has_row ? tm__pq_rows_i64(rows, 0, 0) : 0;
+    db->transaction = has_row ? tm__pq_rows_i64(rows, 0, 1) : 0;
     tm__pq_rows_free(rows);
     return format == (int64_t)db->base.version ? TM_OK
                                                : tm__db_version_fail(&db->base, format, true, err);
@@ -373,7 +367,7 @@ static int64_t pg_last_id(const tm_db *db) {
     const tm_pg_db *own = tm__pg_of(db);
     if (own->pq != NULL &&
         tm__pq_query(own->pq, "SELECT lastval()", NULL, 0, &rows, NULL) == TM_OK) {
-        id = number_at(rows, 0);
+        id = tm__pq_rows_i64(rows, 0, 0);
     }
     tm__pq_rows_free(rows);
     return id;

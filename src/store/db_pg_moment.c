@@ -64,12 +64,6 @@ tm_status tm__pg_commit_counted(tm_pg_db *db, tm_err *err) {
     return st;
 }
 
-static int64_t number_at(const tm_pq_rows *rows, uint32_t col) {
-    int64_t value = 0;
-    (void)tm__str_to_i64(tm__pq_rows_text(rows, 0, col), &value);
-    return value;
-}
-
 static tm_status look(tm_pg_db *db, const char *sql, tm_db_moment *out, tm_err *err) {
     tm_pq_rows *rows = NULL;
     TM_TRY(tm__pg_connect(db, err));
@@ -78,9 +72,9 @@ static tm_status look(tm_pg_db *db, const char *sql, tm_db_moment *out, tm_err *
     const tm_status st = tm__pq_exec_rows(db->pq, sql, &rows, err);
     tm__pq_bear(db->pq, 0);
     if (st == TM_OK && tm__pq_rows_count(rows) == 1) {
-        out->generation = number_at(rows, 0);
-        out->moves_us = number_at(rows, 1);
-        out->left_us = number_at(rows, 2);
+        out->generation = tm__pq_rows_i64(rows, 0, 0);
+        out->moves_us = tm__pq_rows_i64(rows, 0, 1);
+        out->left_us = tm__pq_rows_i64(rows, 0, 2);
         out->told_ns = tm__mono_ns();
     }
     tm__pq_rows_free(rows);

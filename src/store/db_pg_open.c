@@ -86,18 +86,12 @@ static tm_status place_read(tm_pg_db *db, const char *part, tm_err *err) {
 
 /* ---- What is there ---- */
 
-static int64_t value_at(const tm_pq_rows *rows, uint32_t col) {
-    int64_t value = 0;
-    (void)tm__str_to_i64(tm__pq_rows_text(rows, 0, col), &value);
-    return value;
-}
-
 /* One number about the schema. */
 static tm_status ask(const tm_pg_db *db, const char *sql, int64_t *out, tm_err *err) {
     tm_pq_rows *rows = NULL;
     const tm_str schema = tm__str(db->schema);
     TM_TRY(tm__pq_query(db->pq, sql, &schema, 1, &rows, err));
-    *out = tm__pq_rows_count(rows) == 0 ? 0 : value_at(rows, 0);
+    *out = tm__pq_rows_count(rows) == 0 ? 0 : tm__pq_rows_i64(rows, 0, 0);
     tm__pq_rows_free(rows);
     return TM_OK;
 }
@@ -126,7 +120,8 @@ static tm_status read_label(tm_pg_db *db, tm_pg_label *out, bool *out_has, tm_er
                         &rows, err));
     *out_has = tm__pq_rows_count(rows) == 1;
     if (*out_has) {
-        *out = (tm_pg_label){value_at(rows, 0), value_at(rows, 1), value_at(rows, 2)};
+        *out = (tm_pg_label){tm__pq_rows_i64(rows, 0, 0), tm__pq_rows_i64(rows, 0, 1),
+                             tm__pq_rows_i64(rows, 0, 2)};
     }
     tm__pq_rows_free(rows);
     return TM_OK;

@@ -383,6 +383,12 @@ tm_str tm__pq_rows_text(const tm_pq_rows *rows, uint64_t row, uint32_t col) {
                     (size_t)rows->api.PQgetlength(rows->result, (int)row, (int)col)};
 }
 
+int64_t tm__pq_rows_i64(const tm_pq_rows *rows, uint64_t row, uint32_t col) {
+    int64_t value = 0;
+    (void)tm__str_to_i64(tm__pq_rows_text(rows, row, col), &value);
+    return value;
+}
+
 void tm__pq_rows_free(tm_pq_rows *rows) {
     if (rows != NULL) {
         rows->api.PQclear(rows->result);

@@ -63,6 +63,8 @@ uint32_t tm__pq_rows_cols(const tm_pq_rows *rows);
 const char *tm__pq_rows_name(const tm_pq_rows *rows, uint32_t col);
 /** A value as text; ptr NULL is null. Lives as long as the rows. */
 tm_str tm__pq_rows_text(const tm_pq_rows *rows, uint64_t row, uint32_t col);
+/** A whole number; 0 for what is none. */
+int64_t tm__pq_rows_i64(const tm_pq_rows *rows, uint64_t row, uint32_t col);
 void tm__pq_rows_free(tm_pq_rows *rows);
 
 /** Type of a column: an OID of pg_type. */

@@ -100,7 +100,7 @@ static tm_status refuse_page(const tm_s3_page *page, const char *what, tm_err *e
 }
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9'                     ? c - '0'
+    return tm__is_digit(c)                          ? c - '0'
            : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
                                                     : -1;
 }

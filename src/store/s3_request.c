@@ -34,8 +34,7 @@ bool tm__s3_encode(tm_buf *out, tm_str text, bool keeps_slash) {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.len; i++) {
         const uint8_t c = (uint8_t)text.ptr[i];
-        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+        const bool is_plain = tm__is_alnum((char)c) || c == '-' || c == '_' || c == '.' ||
                               c == '~' || (c == '/' && keeps_slash);
         if (is_plain) {
             (void)tm__buf_byte(out, c);
@@ -54,7 +53,7 @@ bool tm__s3_is_bucket(tm_str name) {
     }
     for (size_t i = 0; i < name.len; i++) {
         const char c = name.ptr[i];
-        const bool is_word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        const bool is_word = (c >= 'a' && c <= 'z') || tm__is_digit(c);
         const bool is_edge = i == 0 || i + 1 == name.len;
         const bool is_pair = c == '.' && i > 0 && name.ptr[i - 1] == '.';
         if (!is_word && (is_edge || is_pair || (c != '-' && c != '.'))) {

@@ -4,8 +4,7 @@
 #include "base/str.h"
 
 static bool is_word_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '$' || c == '.' || (unsigned char)c >= 0x80;
+    return tm__is_alnum(c) || c == '_' || c == '$' || c == '.' || (unsigned char)c >= 0x80;
 }
 
 /* True when a text is the name of a table: "orders", "shop.orders", in quotes or not. */

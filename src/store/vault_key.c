@@ -41,7 +41,7 @@ static const char *behind(const char *source, const char *word) {
 
 static bool is_name(const char *text) {
     for (const char *c = text; *c != '\0'; c++) {
-        if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !(*c >= '0' && *c <= '9') &&
+        if (!(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !tm__is_digit(*c) &&
             *c != '_' && *c != '-' && (*c != '.' || c == text)) {
             return false;
         }

@@ -83,7 +83,7 @@ static bool read_code(tm_str digits, uint64_t *out) {
     for (size_t i = 0; i < digits.len; i++) {
         const char c = digits.ptr[i];
         uint64_t digit = 99;
-        if (c >= '0' && c <= '9') {
+        if (tm__is_digit(c)) {
             digit = (uint64_t)(c - '0');
         } else if (is_hex && ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')) {
             digit = (uint64_t)((c | 0x20) - 'a') + 10;
@@ -139,8 +139,8 @@ static bool read_text(tm_xml *xml) {
 }
 
 static bool is_name_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.' || c == ':' || (unsigned char)c >= 0x80;
+    return tm__is_alnum(c) || c == '_' || c == '-' || c == '.' || c == ':' ||
+           (unsigned char)c >= 0x80;
 }
 
 static tm_str read_name(tm_xml *xml) {

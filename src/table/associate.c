@@ -42,19 +42,12 @@ static int compare_placed(const void *a, const void *b) {
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-static double number_of(const tm_column *column, uint64_t row) {
-    if (column->floats != NULL) {
-        return column->floats[row];
-    }
-    return column->ints[row] == TM_INT_MISSING ? tm__nan() : (double)column->ints[row];
-}
-
 /* Values sorted; the caller ends them. */
 static placed *sort_values(const tm_facet *f, uint64_t *out_n) {
     placed *const all = tm__mem_alloc(f->n_rows + 1, sizeof(*all));
     uint64_t n = 0;
     for (uint64_t row = 0; all != NULL && row < f->n_rows; row++) {
-        const double value = number_of(f->column, row);
+        const double value = tm__column_number(f->column, row);
         if (!isnan(value)) {
             all[n++] = (placed){value, row};
         }

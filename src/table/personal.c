@@ -17,10 +17,6 @@
 
 #define DIGITS_MAX 40u
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 static bool is_letter(char c) {
     return ((char)(c | 0x20) >= 'a') && ((char)(c | 0x20) <= 'z');
 }
@@ -48,7 +44,7 @@ static bool has_form(tm_str text, const char *form) {
     bool has = text.len == len;
     for (size_t i = 0; has && i < len; i++) {
         const char c = text.ptr[i];
-        has = form[i] == '9' ? is_digit(c) : form[i] == 'A' ? is_letter(c) : c == form[i];
+        has = form[i] == '9' ? tm__is_digit(c) : form[i] == 'A' ? is_letter(c) : c == form[i];
     }
     return has;
 }
@@ -61,7 +57,7 @@ static size_t take_digits(tm_str text, uint8_t out[DIGITS_MAX]) {
     bool was_digit = false;
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
-        if (is_digit(c) && n < DIGITS_MAX) {
+        if (tm__is_digit(c) && n < DIGITS_MAX) {
             out[n++] = (uint8_t)(c - '0');
             was_digit = true;
         } else if ((c == ' ' || c == '-') && was_digit) {
@@ -107,20 +103,20 @@ static bool is_iban(tm_str text) {
         if (text.ptr[i] == ' ' && n % 4 == 0 && n > 0) {
             continue; /* groups of four on paper */
         }
-        if (n == sizeof(all) || !(is_digit(text.ptr[i]) || is_letter(text.ptr[i]))) {
+        if (n == sizeof(all) || !(tm__is_digit(text.ptr[i]) || is_letter(text.ptr[i]))) {
             return false;
         }
         all[n++] = upper(text.ptr[i]);
     }
-    if (n < 15 || n > 34 || !is_letter(all[0]) || !is_letter(all[1]) || !is_digit(all[2]) ||
-        !is_digit(all[3])) {
+    if (n < 15 || n > 34 || !is_letter(all[0]) || !is_letter(all[1]) || !tm__is_digit(all[2]) ||
+        !tm__is_digit(all[3])) {
         return false;
     }
     uint32_t rest = 0;
     for (size_t i = 0; i < n; i++) {
         const char c = all[(i + 4) % n];
-        rest = is_digit(c) ? (rest * 10 + (uint32_t)(c - '0')) % 97
-                           : (rest * 100 + (uint32_t)(c - 'A') + 10) % 97;
+        rest = tm__is_digit(c) ? (rest * 10 + (uint32_t)(c - '0')) % 97
+                               : (rest * 100 + (uint32_t)(c - 'A') + 10) % 97;
     }
     return rest == 1;
 }
@@ -132,10 +128,10 @@ static bool is_spanish(tm_str text) {
         return false;
     }
     const char first = upper(text.ptr[0]);
-    if (!is_digit(first) && (first < 'X' || first > 'Z')) {
+    if (!tm__is_digit(first) && (first < 'X' || first > 'Z')) {
         return false;
     }
-    uint32_t number = is_digit(first) ? (uint32_t)(first - '0') : (uint32_t)(first - 'X');
+    uint32_t number = tm__is_digit(first) ? (uint32_t)(first - '0') : (uint32_t)(first - 'X');
     for (size_t i = 1; i < 8; i++) {
         number = number * 10 + (uint32_t)(text.ptr[i] - '0');
     }
@@ -167,7 +163,7 @@ static bool is_national(tm_str text) {
 static bool is_phone(tm_str text) {
     uint32_t n_digits = 0, n_signs = 0;
     for (size_t i = 0; i < text.len; i++) {
-        if (is_digit(text.ptr[i])) {
+        if (tm__is_digit(text.ptr[i])) {
             n_digits++;
         } else if (memchr(" -.()/+", text.ptr[i], 7) != NULL) {
             n_signs++;
@@ -198,7 +194,7 @@ typedef struct signs {
 static signs count_signs(tm_str text) {
     signs s = {0};
     for (size_t i = 0; i < text.len; i++) {
-        s.n_digits += is_digit(text.ptr[i]);
+        s.n_digits += tm__is_digit(text.ptr[i]);
         s.n_colons += text.ptr[i] == ':';
         s.n_points += text.ptr[i] == '.';
         s.n_at += text.ptr[i] == '@';

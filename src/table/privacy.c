@@ -152,7 +152,7 @@ static void encode(const uint8_t *bytes, char *out) {
 static int32_t letter_value(char c) {
     return c >= 'A' && c <= 'Z'   ? c - 'A'
            : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
+           : tm__is_digit(c)      ? c - '0' + 52
            : c == '-'             ? 62
            : c == '_'             ? 63
                                   : -1;

@@ -113,7 +113,7 @@ static tm_sketch_pattern find_pattern(tm_str text) {
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
         const char lower = (char)(c | 0x20);
-        n_digits += c >= '0' && c <= '9';
+        n_digits += tm__is_digit(c);
         n_letters += lower >= 'a' && lower <= 'z';
         n_hex += lower >= 'a' && lower <= 'f';
         has_blank = has_blank || c == ' ';

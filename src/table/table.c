@@ -92,6 +92,13 @@ bool tm__column_is_missing(const tm_column *column, uint64_t row) {
     }
 }
 
+double tm__column_number(const tm_column *column, uint64_t row) {
+    if (column->floats != NULL) {
+        return column->floats[row];
+    }
+    return column->ints[row] == TM_INT_MISSING ? tm__nan() : (double)column->ints[row];
+}
+
 tm_cell tm__column_cell(const tm_column *column, uint64_t row) {
     tm_cell cell = {.type = TM_TYPE_NONE};
     if (tm__column_is_missing(column, row)) {

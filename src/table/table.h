@@ -84,6 +84,8 @@ uint32_t tm__table_find(const tm_table *table, const char *name);
 void tm__table_hint_column(const tm_table *table, const char *name, tm_err *err);
 tm_cell tm__column_cell(const tm_column *column, uint64_t row);
 bool tm__column_is_missing(const tm_column *column, uint64_t row);
+/** Of a column that is no text; NaN is missing. */
+double tm__column_number(const tm_column *column, uint64_t row);
 /** A fresh table with the rows named, in that order (text columns share the dictionary). */
 TM_NODISCARD tm_status tm__table_take_rows(tm_table *table, const uint32_t *rows, uint64_t n_rows,
                                            tm_table **out, tm_err *err);

@@ -81,28 +81,22 @@ void tm__kept_curves_end(tm_kept_curves *self) {
 
 /* ---- As an object ---- */
 
-static json_t *numbers(const double *values, uint32_t n) {
-    json_t *const list = json_array();
-    for (uint32_t i = 0; i < n; i++) {
-        json_array_append_new(list, tm__json_number(values[i]));
-    }
-    return list;
-}
-
 json_t *tm__kept_curves_json(const tm_kept_curves *self) {
     const bool is_searched = self->learner[0] != '\0';
     const tm_curve *const rounds = is_searched ? &self->chosen : &self->round;
     json_t *const out = json_object();
     if (self->best.n > 1) {
         json_object_set_new(out, "search",
-                            json_pack("{s:o, s:o}", "seconds", numbers(self->best.x, self->best.n),
-                                      "score", numbers(self->best.y, self->best.n)));
+                            json_pack("{s:o, s:o}", "seconds",
+                                      tm__json_numbers(self->best.x, self->best.n), "score",
+                                      tm__json_numbers(self->best.y, self->best.n)));
     }
     if (rounds->n > 1) {
-        json_object_set_new(
-            out, "rounds",
-            json_pack("{s:s?, s:o, s:o}", "learner", is_searched ? self->learner : NULL, "round",
-                      numbers(rounds->x, rounds->n), "loss", numbers(rounds->y, rounds->n)));
+        json_object_set_new(out, "rounds",
+                            json_pack("{s:s?, s:o, s:o}", "learner",
+                                      is_searched ? self->learner : NULL, "round",
+                                      tm__json_numbers(rounds->x, rounds->n), "loss",
+                                      tm__json_numbers(rounds->y, rounds->n)));
     }
     return out;
 }

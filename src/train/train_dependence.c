@@ -43,10 +43,6 @@ typedef struct dependence {
 
 /* --- values --- */
 
-static double number_of(const tm_column *column, uint64_t row) {
-    return column->floats != NULL ? column->floats[row] : (double)column->ints[row];
-}
-
 static void label_number(const tm_column *column, const tm_cell *cell, char *out) {
     char text[48];
     if (column->type == TM_TYPE_FLOAT) {
@@ -56,7 +52,7 @@ static void label_number(const tm_column *column, const tm_cell *cell, char *out
     } else if (column->type == TM_TYPE_INT) {
         (void)snprintf(out, TM_GROUP_NAME, "%lld", (long long)cell->i64);
     } else {
-        text[tm__time_to_text(cell->i64, text)] = '\0';
+        (void)tm__time_to_text(cell->i64, text);
         (void)snprintf(out, TM_GROUP_NAME, column->type == TM_TYPE_DATE ? "%.10s" : "%.16s", text);
     }
 }
@@ -80,9 +76,8 @@ static bool grid_numbers(const tm_look *look, const tm_column *column, grid *g) 
         return false;
     }
     for (uint64_t i = 0; i < look->n; i++) {
-        if (!tm__column_is_missing(column, look->rows[i]) &&
-            isfinite(number_of(column, look->rows[i]))) {
-            values[n++] = number_of(column, look->rows[i]);
+        if (isfinite(tm__column_number(column, look->rows[i]))) {
+            values[n++] = tm__column_number(column, look->rows[i]);
         }
     }
     qsort(values, n, sizeof(*values), tm__look_compare);

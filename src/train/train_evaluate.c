@@ -54,7 +54,7 @@ tm_status tm__train_target(const tm_bundle *bundle, const tm_table *table, doubl
             continue;
         }
         if (is_value) {
-            y[n] = column->floats != NULL ? column->floats[row] : (double)column->ints[row];
+            y[n] = tm__column_number(column, row);
         } else {
             y[n] = classes != NULL ? classes[column->codes[row]] : class_of(bundle, column, row);
         }

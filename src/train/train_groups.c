@@ -112,7 +112,7 @@ static void name_level(const tm_column *column, int64_t value, char *out) {
         (void)snprintf(out, TM_GROUP_NAME, "%lld", (long long)value);
     } else {
         char text[48];
-        text[tm__time_to_text(value, text)] = '\0';
+        (void)tm__time_to_text(value, text);
         (void)snprintf(out, TM_GROUP_NAME, "%.10s", text);
     }
 }
@@ -170,14 +170,10 @@ static bool group_levels(const tm_look *look, uint32_t col, const tm_row_groups_
 
 /* --- bins --- */
 
-static double number_of(const tm_column *column, uint64_t row) {
-    return column->floats != NULL ? column->floats[row] : (double)column->ints[row];
-}
-
 static void bound_text(const tm_column *column, double value, char out[40]) {
     if (column->type == TM_TYPE_DATE || column->type == TM_TYPE_TIME) {
         char text[48];
-        text[tm__time_to_text((int64_t)value, text)] = '\0';
+        (void)tm__time_to_text((int64_t)value, text);
         (void)snprintf(out, 40, "%.10s", text);
     } else {
         (void)snprintf(out, 40, "%.4g", value);
@@ -225,8 +221,8 @@ static bool group_bins(const tm_look *look, const tm_column *column, uint32_t n_
     }
     for (uint64_t i = 0; i < look->n; i++) {
         const uint64_t row = look->rows[i];
-        if (!tm__column_is_missing(column, row) && isfinite(number_of(column, row))) {
-            values[n++] = number_of(column, row);
+        if (isfinite(tm__column_number(column, row))) {
+            values[n++] = tm__column_number(column, row);
         }
     }
     qsort(values, n, sizeof(*values), tm__look_compare);
@@ -247,8 +243,8 @@ static bool group_bins(const tm_look *look, const tm_column *column, uint32_t n_
     for (uint64_t i = 0; i < look->n; i++) {
         const uint64_t row = look->rows[i];
         uint32_t bin = 0;
-        const bool is_missing = tm__column_is_missing(column, row) || isnan(number_of(column, row));
-        while (!is_missing && bin < n_bounds && number_of(column, row) >= bounds[bin]) {
+        const bool is_missing = isnan(tm__column_number(column, row));
+        while (!is_missing && bin < n_bounds && tm__column_number(column, row) >= bounds[bin]) {
             bin++;
         }
         g->of_row[i] = is_missing ? n_bounds + 1 : bin;

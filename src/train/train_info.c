@@ -20,7 +20,7 @@ json_t *tm__split_to_json(const tm_split *split) {
     case TM_SPLIT_TIME:
         return json_sprintf("time:%s:%s", split->column, share);
     case TM_SPLIT_TIME_AT:
-        when[tm__time_to_text(split->at_us, when)] = '\0';
+        (void)tm__time_to_text(split->at_us, when);
         return json_sprintf("time:%s:%s", split->column, when);
     case TM_SPLIT_GROUP:
         return json_sprintf("group:%s:%s", split->column, share);

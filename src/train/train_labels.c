@@ -64,11 +64,6 @@ static int64_t choose_width(const label_rows *r) {
     return widths[i];
 }
 
-static json_t *moment_to_json(int64_t us) {
-    char text[48];
-    return json_stringn(text, tm__time_to_text(us, text));
-}
-
 static json_t *periods_to_json(const label_rows *r) {
     const int64_t width_us = choose_width(r), first = periods_before(r->first_us, width_us);
     period periods[PERIODS_MAX] = {0};
@@ -85,7 +80,7 @@ static json_t *periods_to_json(const label_rows *r) {
         if (periods[i].rows > 0) {
             json_array_append_new(
                 list,
-                json_pack("{s:o, s:I, s:I, s:o}", "from", moment_to_json((first + i) * width_us),
+                json_pack("{s:o, s:I, s:I, s:o}", "from", tm__json_time((first + i) * width_us),
                           "rows", (json_int_t)periods[i].rows, "labelled",
                           (json_int_t)periods[i].labelled, "share",
                           tm__json_number((double)periods[i].labelled / (double)periods[i].rows)));
@@ -100,8 +95,8 @@ static json_t *times_to_json(const label_rows *r, int64_t now_us) {
         return json_null();
     }
     json_t *out = json_pack("{s:s, s:I, s:o, s:o, s:o}", "column", r->time->name, "missing",
-                            (json_int_t)r->n_timeless, "first", moment_to_json(r->first_us), "last",
-                            moment_to_json(r->last_us), "periods", periods_to_json(r));
+                            (json_int_t)r->n_timeless, "first", tm__json_time(r->first_us), "last",
+                            tm__json_time(r->last_us), "periods", periods_to_json(r));
     const bool has_label = r->first_labelled_us <= r->last_labelled_us;
     json_object_set_new(out, "newest_label_age_seconds",
                         has_label ? tm__json_number((double)(now_us - r->last_labelled_us) / 1e6)

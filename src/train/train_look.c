@@ -33,10 +33,7 @@ static tm_status fill_weights(tm_look *look, tm_err *err) {
     }
     for (uint64_t i = 0; i < look->n; i++) {
         const uint32_t row = look->rows[i];
-        const double value = column->floats != NULL ? column->floats[row]
-                             : column->ints != NULL && !tm__column_is_missing(column, row)
-                                 ? (double)column->ints[row]
-                                 : tm__nan();
+        const double value = column->codes == NULL ? tm__column_number(column, row) : tm__nan();
         if (!(value >= 0) || isinf(value)) {
             const tm_status st =
                 TM_FAIL(err, TM_E_DATA, "the weight '%s' is not a number of at least 0", name);

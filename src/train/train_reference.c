@@ -137,7 +137,7 @@ static double number_of(const tm_column *column, uint64_t row) {
     if (column->type == TM_TYPE_TEXT) {
         return (double)tm__dict_get(column->dict, column->codes[row]).len;
     }
-    return column->floats != NULL ? column->floats[row] : (double)column->ints[row];
+    return tm__column_number(column, row);
 }
 
 /* Values that a bin can have, in the order of rows. */

@@ -581,7 +581,7 @@ static json_t *describe_seconds(const run *r, double total) {
 
 static json_t *make_notes(const run *r, double total) {
     char created[48];
-    created[tm__time_to_text(tm__now_us(), created)] = '\0';
+    (void)tm__time_to_text(tm__now_us(), created);
     json_t *const seconds = describe_seconds(r, total);
     return json_pack("{s:s, s:s, s:I, s:o, s:o}", "created", created, "compiler", __VERSION__,
                      "threads", (json_int_t)tm__pool_threads(r->ctx->pool), "seconds", seconds,

@@ -66,10 +66,6 @@ static double counted(const grouping *g, uint64_t n, uint64_t positives) {
 
 /* --- groups of a column --- */
 
-static double number_of(const tm_column *column, uint64_t row) {
-    return column->floats != NULL ? column->floats[row] : (double)column->ints[row];
-}
-
 /* Bins of one width between the hundredths at the ends, which take what lies beyond, too. */
 static bool group_by_bins(grouping *g, const tm_column *column, uint64_t n_rows) {
     double *const values = tm__mem_alloc(n_rows + 1, sizeof(*values));
@@ -78,8 +74,8 @@ static bool group_by_bins(grouping *g, const tm_column *column, uint64_t n_rows)
         return false;
     }
     for (uint64_t row = 0; row < n_rows; row++) {
-        if (!tm__column_is_missing(column, row) && isfinite(number_of(column, row))) {
-            values[n++] = number_of(column, row);
+        if (isfinite(tm__column_number(column, row))) {
+            values[n++] = tm__column_number(column, row);
         }
     }
     qsort(values, n, sizeof(*values), tm__compare_f64);
@@ -93,7 +89,7 @@ static bool group_by_bins(grouping *g, const tm_column *column, uint64_t n_rows)
     for (uint64_t row = 0; g->n_groups > 0 && row < n_rows; row++) {
         g->groups[row] = TM_CODE_MISSING;
         if (!tm__column_is_missing(column, row)) {
-            const double at = (number_of(column, row) - low) / (high - low) * BINS;
+            const double at = (tm__column_number(column, row) - low) / (high - low) * BINS;
             g->groups[row] = at >= BINS - 1 ? BINS - 1 : at > 0 ? (uint32_t)at : 0;
         }
     }

@@ -38,16 +38,12 @@ typedef struct sum_search {
     int8_t signs[COLUMNS_MAX];
 } sum_search;
 
-static double number_of(const tm_column *column, uint64_t row) {
-    return column->floats != NULL ? column->floats[row] : (double)column->ints[row];
-}
-
 static bool is_number(const tm_column *column) {
     return column->type == TM_TYPE_INT || column->type == TM_TYPE_FLOAT;
 }
 
 static bool is_there(const tm_column *column, uint64_t row) {
-    return !tm__column_is_missing(column, row) && isfinite(number_of(column, row));
+    return isfinite(tm__column_number(column, row));
 }
 
 /* --- the sample --- */
@@ -82,10 +78,10 @@ static void fill_sample(sum_search *s, uint64_t n_wanted) {
         if (!is_complete(s, row)) {
             continue;
         }
-        s->y[s->n_sample] = number_of(tm__table_column(s->table, s->target), row);
+        s->y[s->n_sample] = tm__column_number(tm__table_column(s->table, s->target), row);
         for (uint32_t i = 0; i < s->n; i++) {
             s->x[i * n_wanted + s->n_sample] =
-                number_of(tm__table_column(s->table, s->cols[i]), row);
+                tm__column_number(tm__table_column(s->table, s->cols[i]), row);
         }
         s->n_sample++;
     }
@@ -241,12 +237,12 @@ static bool is_sum(const sum_search *s, uint64_t row, bool is_whole) {
     }
     for (uint32_t i = 0; i < s->n; i++) {
         if (s->signs[i] != 0) {
-            const double value = number_of(tm__table_column(s->table, s->cols[i]), row);
+            const double value = tm__column_number(tm__table_column(s->table, s->cols[i]), row);
             sum += s->signs[i] * value;
             size += fabs(value);
         }
     }
-    return fabs(sum - number_of(y, row)) <= ROUNDING * size;
+    return fabs(sum - tm__column_number(y, row)) <= ROUNDING * size;
 }
 
 static bool has_parts(const sum_search *s, uint64_t row) {
@@ -277,8 +273,8 @@ static bool holds(const sum_search *s, sum_evidence *e) {
         }
         e->n_rows++;
         for (uint32_t i = 0; i < s->n; i++) {
-            e->n_changed[i] +=
-                s->signs[i] != 0 && number_of(tm__table_column(s->table, s->cols[i]), row) != 0;
+            e->n_changed[i] += s->signs[i] != 0 &&
+                               tm__column_number(tm__table_column(s->table, s->cols[i]), row) != 0;
         }
     }
     bool all_count = e->n_rows >= ROWS_LEAST &&

@@ -29,7 +29,7 @@ tm_str tm__train_class_text(const tm_column *column, uint64_t row, char *out) {
     if (column->type == TM_TYPE_BOOL) {
         return column->ints[row] != 0 ? TM_STR("true") : TM_STR("false");
     }
-    const double value = column->floats != NULL ? column->floats[row] : (double)column->ints[row];
+    const double value = tm__column_number(column, row);
     return (tm_str){out, tm__f64_to_text(value, out)};
 }
 
@@ -257,8 +257,7 @@ static tm_status fit_values(tm_train_data *data, const tm_column *column, tm_err
             data->y[row] = tm__nan();
             continue;
         }
-        const double value =
-            column->floats != NULL ? column->floats[row] : (double)column->ints[row];
+        const double value = tm__column_number(column, row);
         if (isinf(value)) {
             tm_status st = TM_FAIL(err, TM_E_DATA, "the target '%s' is infinite", column->name);
             tm_err_at(err, NULL, row + 1, 0);
@@ -301,8 +300,7 @@ static bool looks_like_classes(const tm_train_data *data, const tm_column *colum
         if (!has_value(column, row)) {
             continue;
         }
-        const double value =
-            column->floats != NULL ? column->floats[row] : (double)column->ints[row];
+        const double value = tm__column_number(column, row);
         uint32_t i = 0;
         while (i < n && seen[i] != value) {
             i++;

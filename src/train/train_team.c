@@ -238,21 +238,14 @@ static void stack_weights(const tm_search *search, const team *t, const member *
     }
 }
 
-static json_t *numbers(const double *values, uint32_t n) {
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < n; i++) {
-        json_array_append_new(list, tm__json_number(values[i]));
-    }
-    return list;
-}
-
 static json_t *describe_member(const tm_search *search, const member *m, double share,
                                const double *weights) {
     const tm_model_ops *ops = search->candidates[m->candidate].ops;
     json_t *out = json_pack("{s:s, s:o, s:o}", "learner", ops->name, "share",
                             tm__json_number(share), "params", tm__params_to_json(ops, &m->params));
     if (search->stacking.is_used) {
-        json_object_set_new(out, "weights", numbers(weights, tm__train_outputs(search->data)));
+        json_object_set_new(out, "weights",
+                            tm__json_numbers(weights, tm__train_outputs(search->data)));
     }
     return out;
 }
@@ -263,7 +256,7 @@ static tm_status join_models(const tm_search *search, tm_model **models, const d
     const tm_stacking *s = &search->stacking;
     if (s->is_used) {
         json_object_set_new(out->params, "bias",
-                            numbers(s->whole.bias, tm__train_outputs(search->data)));
+                            tm__json_numbers(s->whole.bias, tm__train_outputs(search->data)));
         return tm__blend_create_stack(models, weights, s->whole.bias, n, &out->model, err);
     }
     return tm__blend_create(models, shares, n, &out->model, err);

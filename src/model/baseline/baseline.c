@@ -125,9 +125,7 @@ static tm_status baseline_save(const tm_model *model, tm_buf *out, tm_err *err) 
     tm__buf_u32(out, model->n_cols);
     tm__buf_u32(out, 0);
     tm__buf_u64(out, model->work_used);
-    for (uint32_t k = 0; k < model->n_outputs; k++) {
-        tm__buf_f64(out, self->scores[k]);
-    }
+    tm__buf_f64s(out, self->scores, model->n_outputs);
     return out->failed ? TM_FAIL(err, TM_E_NOMEM, "no room to save the baseline") : TM_OK;
 }
 

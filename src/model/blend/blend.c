@@ -272,14 +272,6 @@ static void each_part(const tm_model *model, void (*fn)(void *arg, const tm_mode
     }
 }
 
-static json_t *numbers(const double *values, uint32_t n) {
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < n; i++) {
-        json_array_append_new(list, tm__json_number(values[i]));
-    }
-    return list;
-}
-
 static json_t *describe(const tm_model *model) {
     const tm_blend *self = (const tm_blend *)model;
     json_t *members = json_array();
@@ -291,13 +283,13 @@ static json_t *describe(const tm_model *model) {
                                   tm__json_number(self->shares[m]), "model", described);
         if (self->is_stack) {
             json_object_set_new(entry, "weights",
-                                numbers(tm__blend_weights(self, m), model->n_outputs));
+                                tm__json_numbers(tm__blend_weights(self, m), model->n_outputs));
         }
         json_array_append_new(members, entry);
     }
     json_t *out = json_pack("{s:o}", "members", members);
     if (self->is_stack) {
-        json_object_set_new(out, "bias", numbers(tm__blend_bias(self), model->n_outputs));
+        json_object_set_new(out, "bias", tm__json_numbers(tm__blend_bias(self), model->n_outputs));
     }
     return out;
 }

@@ -13,12 +13,6 @@
 #define VERSION_MEAN 1u
 #define VERSION_STACK 2u
 
-static void save_numbers(tm_buf *out, const double *values, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        tm__buf_f64(out, values[i]);
-    }
-}
-
 tm_status tm__blend_save(const tm_model *model, tm_buf *out, tm_err *err) {
     const tm_blend *self = (const tm_blend *)model;
     tm__buf_u32(out, MAGIC);
@@ -26,14 +20,14 @@ tm_status tm__blend_save(const tm_model *model, tm_buf *out, tm_err *err) {
     tm__buf_u32(out, self->n);
     if (self->is_stack) {
         tm__buf_u32(out, model->n_outputs);
-        save_numbers(out, tm__blend_bias(self), model->n_outputs);
+        tm__buf_f64s(out, tm__blend_bias(self), model->n_outputs);
     }
     for (uint32_t m = 0; m < self->n; m++) {
         tm_buf one;
         tm__buf_init(&one, TM_MAX_BUNDLE_BYTES);
         const tm_status st = self->members[m]->ops->save(self->members[m], &one, err);
         if (st == TM_OK) {
-            save_numbers(out, tm__blend_weights(self, m), self->is_stack ? model->n_outputs : 1);
+            tm__buf_f64s(out, tm__blend_weights(self, m), self->is_stack ? model->n_outputs : 1);
             tm__buf_str(out, tm__str(self->members[m]->ops->name));
             tm__buf_u64(out, one.len);
             tm__buf_align(out, 64);
@@ -45,17 +39,11 @@ tm_status tm__blend_save(const tm_model *model, tm_buf *out, tm_err *err) {
     return out->failed ? TM_FAIL(err, TM_E_NOMEM, "no memory for the bytes of a blend") : TM_OK;
 }
 
-static void load_numbers(tm_reader *reader, double *out, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        out[i] = tm__reader_f64(reader);
-    }
-}
-
 /* Weights [n_weights] of a member and its model. */
 static tm_status load_member(tm_reader *reader, uint32_t n_weights, double *out_weights,
                              tm_model **out, tm_err *err) {
     char name[32];
-    load_numbers(reader, out_weights, n_weights);
+    (void)tm__reader_f64s(reader, out_weights, n_weights);
     const tm_str text = tm__reader_str(reader);
     const uint64_t len = tm__reader_u64(reader);
     tm__reader_align(reader, 64);
@@ -99,7 +87,8 @@ static tm_status load_head(tm_reader *reader, head *out, tm_err *err) {
         return TM_FAIL(err, TM_E_NOMEM, "no memory for a blend");
     }
     if (out->is_stack) {
-        load_numbers(reader, out->numbers + (size_t)out->n * out->n_outputs, out->n_outputs);
+        (void)tm__reader_f64s(reader, out->numbers + (size_t)out->n * out->n_outputs,
+                              out->n_outputs);
     }
     return TM_OK;
 }

@@ -106,9 +106,7 @@ static json_t *wood_describe(const tm_model *model) {
 static void shares_save(const tm_wood_shares *shares, uint32_t n_classes, tm_buf *out) {
     tm__buf_u32(out, shares->n_leaves);
     tm__buf_u32(out, shares->n_entries);
-    for (uint32_t c = 0; c < n_classes; c++) {
-        tm__buf_f64(out, shares->prior[c]);
-    }
+    tm__buf_f64s(out, shares->prior, n_classes);
     for (uint32_t leaf = 0; leaf < shares->n_leaves; leaf++) {
         tm__buf_u32(out, shares->starts[leaf + 1] - shares->starts[leaf]);
     }
@@ -130,9 +128,7 @@ static tm_status wood_save(const tm_model *model, tm_buf *out, tm_err *err) {
     tm__buf_u32(out, self->trees.n_trees);
     tm__buf_u64(out, model->work_used);
     tm__buf_f64(out, self->slope);
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        tm__buf_f64(out, self->gains[c]);
-    }
+    tm__buf_f64s(out, self->gains, model->n_cols);
     TM_TRY(tm__forest_save(&self->trees, out, err));
     if (model->task == TM_TASK_MULTICLASS) {
         shares_save(&self->shares, model->n_outputs, out);
@@ -211,13 +207,6 @@ static tm_status classes_load(tm_reader *reader, tm_random_forest *self, tm_err 
     return fault != NULL ? TM_FAIL(err, TM_E_INTEGRITY, "a forest has %s", fault) : TM_OK;
 }
 
-static bool outputs_fit(uint32_t task, uint32_t n_outputs) {
-    if (task == TM_TASK_MULTICLASS) {
-        return n_outputs >= 2 && n_outputs <= TM_MAX_CLASSES;
-    }
-    return task >= TM_TASK_BINARY && task <= TM_TASK_RANKING && n_outputs == 1;
-}
-
 static tm_status wood_load(const void *data, size_t len, tm_model **out_model, tm_err *err) {
     tm_reader reader;
     tm__reader_init(&reader, data, len);
@@ -232,8 +221,8 @@ static tm_status wood_load(const void *data, size_t len, tm_model **out_model, t
     const uint32_t n_cols = tm__reader_u32(&reader), n_trees = tm__reader_u32(&reader);
     const uint64_t work_used = tm__reader_u64(&reader);
     const double slope = tm__reader_f64(&reader);
-    if (reader.failed || !outputs_fit(task, n_outputs) || n_cols > TM_MAX_COLS || n_trees == 0 ||
-        n_trees > TM_WOOD_TREES_MAX || !(slope > 0 && slope <= SLOPE_MAX) ||
+    if (reader.failed || !tm__model_outputs_fit(task, n_outputs) || n_cols > TM_MAX_COLS ||
+        n_trees == 0 || n_trees > TM_WOOD_TREES_MAX || !(slope > 0 && slope <= SLOPE_MAX) ||
         (uint64_t)n_cols * 8 > reader.len - reader.pos) {
         return TM_FAIL(err, TM_E_INTEGRITY, "a forest has a bad head");
     }

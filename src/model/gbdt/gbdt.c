@@ -124,18 +124,8 @@ static tm_status gbdt_save(const tm_model *model, tm_buf *out, tm_err *err) {
         tm__buf_u32(out, (uint32_t)self->objective);
     }
     tm__buf_u64(out, model->work_used);
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        tm__buf_f64(out, self->gains[c]);
-    }
+    tm__buf_f64s(out, self->gains, model->n_cols);
     return tm__forest_save(&self->forest, out, err);
-}
-
-static bool outputs_fit(uint32_t task, uint32_t n_outputs) {
-    if (task == TM_TASK_MULTICLASS) {
-        return n_outputs >= 2 && n_outputs <= TM_MAX_CLASSES;
-    }
-    return (task == TM_TASK_BINARY || task == TM_TASK_REGRESSION || task == TM_TASK_RANKING) &&
-           n_outputs == 1;
 }
 
 /* The objective of a file: that of the task, or another one that it names. */
@@ -171,7 +161,7 @@ static tm_status gbdt_load(const void *data, size_t len, tm_model **out_model, t
     const uint32_t n_outputs = tm__reader_u32(&reader);
     const uint32_t n_cols = tm__reader_u32(&reader);
     const uint32_t n_rounds = tm__reader_u32(&reader);
-    const bool is_known = !reader.failed && outputs_fit(task, n_outputs) &&
+    const bool is_known = !reader.failed && tm__model_outputs_fit(task, n_outputs) &&
                           read_objective(&reader, version, (tm_task)task, &objective);
     const uint64_t work_used = tm__reader_u64(&reader);
     if (reader.failed || !is_known || n_cols > TM_MAX_COLS) {

@@ -20,13 +20,9 @@
 
 enum { BINS_MAX = 256 };
 
-static TM_ALWAYS_INLINE double shrink(double g, double l1) {
-    return l1 > 0 ? copysign(fmax(fabs(g) - l1, 0), g) : g;
-}
-
 static TM_ALWAYS_INLINE double score_of(const tm_cut_rules *r, double g, double h) {
-    const double gl = shrink(g, r->l1), hl = h + r->l2;
-    const double gr = shrink(r->g - g, r->l1), hr = r->h - h + r->l2;
+    const double gl = tm__cut_shrink(g, r->l1), hl = h + r->l2;
+    const double gr = tm__cut_shrink(r->g - g, r->l1), hr = r->h - h + r->l2;
     return (gl * gl * hr + gr * gr * hl) / (hl * hr);
 }
 

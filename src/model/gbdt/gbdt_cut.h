@@ -3,7 +3,10 @@
 #ifndef TM_MODEL_GBDT_CUT_H
 #define TM_MODEL_GBDT_CUT_H
 
+#include <math.h>
 #include <stdint.h>
+
+#include "base/simd.h"
 
 /* What the cuts of one leaf have in common, in packed units. */
 typedef struct tm_cut_rules {
@@ -34,6 +37,11 @@ static inline double tm__packed_g(int64_t sum) {
 }
 static inline double tm__packed_h(int64_t sum) {
     return (double)(sum & 0xFFFFFFFF);
+}
+
+/** The gradient of a side, less its l1 part. */
+static TM_ALWAYS_INLINE double tm__cut_shrink(double g, double l1) {
+    return l1 > 0 ? copysign(fmax(fabs(g) - l1, 0), g) : g;
 }
 
 #endif

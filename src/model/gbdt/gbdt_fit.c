@@ -289,9 +289,7 @@ static void state_read_valid(boost *b) {
     tm_reader reader;
     tm__reader_init(&reader, state + len - state_tail(b), state_tail(b));
     b->valid.best = tm__reader_f64(&reader);
-    for (uint32_t c = 0; c < b->model->base.n_cols; c++) {
-        b->best_gains[c] = tm__reader_f64(&reader);
-    }
+    (void)tm__reader_f64s(&reader, b->best_gains, b->model->base.n_cols);
     b->valid.best_rounds = tm__reader_u32(&reader);
 }
 

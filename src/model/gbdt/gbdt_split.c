@@ -56,13 +56,9 @@ typedef struct found {
     int64_t left; /* 0: none, because hessians are over 0 */
 } found;
 
-static TM_ALWAYS_INLINE double shrink(double g, double l1) {
-    return l1 > 0 ? copysign(fmax(fabs(g) - l1, 0), g) : g;
-}
-
 /* Value of a side, within the limits of its leaf. */
 static inline double side_value(const tm_split_scan *s, double l2, double g, double h) {
-    return fmin(fmax(-shrink(g, s->l1) / (h + l2), s->low), s->high);
+    return fmin(fmax(-tm__cut_shrink(g, s->l1) / (h + l2), s->low), s->high);
 }
 
 static inline double value_score(const tm_split_scan *s, double l2, double g, double h, double w) {
@@ -104,7 +100,7 @@ tm_split_scan tm__split_scan_of(const tm_split_rules *rules, const tm_split_leaf
     s.h_low = ceil((rules->min_rows - 0.5) / s.rows_per_h);
     s.h_low = fmax(fmax(s.h_low, ceil(fmax(rules->min_hessian, HESSIAN_MIN) / rules->unit_h)), 1);
     s.h_high = s.h - s.h_low;
-    const double g = shrink(s.g, s.l1);
+    const double g = tm__cut_shrink(s.g, s.l1);
     s.base = g * g / (s.h + s.l2) * (1 + GAIN_MIN);
     if (rules->is_bounded && rules->unit_g > 0) {
         const double per_value = rules->unit_h / rules->unit_g;

@@ -60,10 +60,6 @@ static tm_status no_memory(tm_err *err) {
     return TM_FAIL(err, TM_E_NOMEM, "out of memory for an update of trees");
 }
 
-static uint32_t tree_end(const tm_forest *forest, uint32_t tree) {
-    return tree + 1 < forest->n_trees ? forest->roots[tree + 1] : forest->n_nodes;
-}
-
 /* ---- set up ---- */
 
 static tm_status check(const update *u, tm_err *err) {
@@ -171,7 +167,7 @@ static void update_done(update *u) {
 
 static void number_leaves(update *u) {
     const tm_forest *const forest = &u->model->forest;
-    const uint32_t root = forest->roots[u->tree], end = tree_end(forest, u->tree);
+    const uint32_t root = forest->roots[u->tree], end = tm__forest_end(forest, u->tree);
     u->n_leaves = 0;
     for (uint32_t node = root; node < end; node++) {
         if ((forest->nodes[node].meta & TM_NODE_LEAF) != 0) {
@@ -278,7 +274,7 @@ static void count_covers(const update *u) {
         const double n = floor(KEEP * (double)*cover) + (double)u->pieces[leaf].n;
         *cover = n < 1 ? 1 : (uint32_t)n;
     }
-    for (uint32_t node = tree_end(forest, u->tree); node-- > root;) {
+    for (uint32_t node = tm__forest_end(forest, u->tree); node-- > root;) {
         if ((forest->nodes[node].meta & TM_NODE_LEAF) == 0) {
             const uint32_t left = forest->nodes[node].left;
             forest->covers[node] = forest->covers[left] + forest->covers[left + 1];

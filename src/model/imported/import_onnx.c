@@ -17,6 +17,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/fmath.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
@@ -67,12 +68,6 @@ static double f32_of(uint64_t bits) {
     return (double)x;
 }
 
-static double f64_of(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof(x));
-    return x;
-}
-
 typedef enum number_kind { WHOLE, SINGLE, DOUBLE } number_kind;
 
 /* Append a field of numbers: one of them, or many packed. Room is as many bytes as there are. */
@@ -89,7 +84,7 @@ static bool numbers_take(const tm_wire_field *field, number_kind kind, tm_onnx_l
         }
         list->numbers[list->n++] = kind == WHOLE    ? (double)(int64_t)field->value
                                    : kind == SINGLE ? f32_of(field->value)
-                                                    : f64_of(field->value);
+                                                    : tm__f64_from_bits(field->value);
         return true;
     }
     while (packed.at < packed.end) {
@@ -111,7 +106,7 @@ static bool numbers_take(const tm_wire_field *field, number_kind kind, tm_onnx_l
             bits |= (uint64_t)packed.at[i] << (8 * i);
         }
         packed.at += size;
-        list->numbers[list->n++] = kind == SINGLE ? f32_of(bits) : f64_of(bits);
+        list->numbers[list->n++] = kind == SINGLE ? f32_of(bits) : tm__f64_from_bits(bits);
     }
     return true;
 }

@@ -107,7 +107,7 @@ static bool array_count(char *p, uint32_t *out) {
 
 static bool is_number(char **p) {
     *p = tm__scan_space(*p);
-    return **p == '-' || (**p >= '0' && **p <= '9');
+    return **p == '-' || tm__is_digit(**p);
 }
 
 /* A number, also as true or false; moves behind it. */

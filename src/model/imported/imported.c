@@ -361,9 +361,7 @@ static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
     }
     tm__buf_f64(out, self->scale);
     tm__buf_f64(out, self->divide);
-    for (uint32_t c = 0; c < model->n_cols; c++) {
-        tm__buf_f64(out, self->gains[c]);
-    }
+    tm__buf_f64s(out, self->gains, model->n_cols);
     for (uint32_t i = 0; i < self->front.n_steps; i++) {
         const tm_front_step *step = &self->front.steps[i];
         tm__buf_u32(out, (uint32_t)step->kind);
@@ -374,9 +372,7 @@ static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
     if (self->kind == TM_IMPORTED_TREES) {
         return tm__forest_save(&self->forest, out, err);
     }
-    for (size_t i = 0; i < (size_t)model->n_outputs * (model->n_cols + 1u); i++) {
-        tm__buf_f64(out, self->weights[i]);
-    }
+    tm__buf_f64s(out, self->weights, (uint64_t)model->n_outputs * (model->n_cols + 1u));
     return out->failed ? TM_FAIL(err, TM_E_NOMEM, "out of memory for an imported model") : TM_OK;
 }
 
@@ -395,14 +391,6 @@ static bool link_fits(uint32_t task, uint32_t link) {
     default:
         return false;
     }
-}
-
-static bool outputs_fit(uint32_t task, uint32_t n_outputs) {
-    if (task == TM_TASK_MULTICLASS) {
-        return n_outputs >= 2 && n_outputs <= TM_MAX_CLASSES;
-    }
-    return (task == TM_TASK_BINARY || task == TM_TASK_REGRESSION || task == TM_TASK_RANKING) &&
-           n_outputs == 1;
 }
 
 /* A step: values are finite numbers of single precision. */
@@ -438,7 +426,7 @@ static tm_status read_head(tm_reader *reader, tm_imported_shape *shape, uint32_t
     *out_rounds = tm__reader_u32(reader);
     const uint32_t front = tm__reader_u32(reader);
     if (reader->failed || kind < TM_IMPORTED_TREES || kind > TM_IMPORTED_LINEAR ||
-        !outputs_fit(task, shape->n_outputs) || !link_fits(task, link) ||
+        !tm__model_outputs_fit(task, shape->n_outputs) || !link_fits(task, link) ||
         shape->n_cols > TM_MAX_COLS || front > 1 + TM_FRONT_STEPS_MAX ||
         (front > 0 && shape->n_cols > TM_FRONT_COLS_MAX) ||
         /* Before anything is allocated: as many bytes have to be there. */

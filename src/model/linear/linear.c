@@ -228,12 +228,6 @@ static json_t *describe(const tm_model *model) {
 
 /* ---- bytes ---- */
 
-static void save_numbers(tm_buf *out, const double *values, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        tm__buf_f64(out, values[i]);
-    }
-}
-
 static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
     const tm_linear *self = (const tm_linear *)model;
     const size_t k = model->n_outputs;
@@ -256,24 +250,15 @@ static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
         tm__buf_f64(out, part->hi);
         tm__buf_f64(out, part->mean);
     }
-    save_numbers(out, self->bias, k);
-    save_numbers(out, self->term_mean, k);
-    save_numbers(out, self->shares, (size_t)model->n_cols + 1);
-    save_numbers(out, self->coefs, self->n_coef_rows * k);
-    save_numbers(out, self->term_coefs, self->n_active * k);
+    tm__buf_f64s(out, self->bias, k);
+    tm__buf_f64s(out, self->term_mean, k);
+    tm__buf_f64s(out, self->shares, (size_t)model->n_cols + 1);
+    tm__buf_f64s(out, self->coefs, self->n_coef_rows * k);
+    tm__buf_f64s(out, self->term_coefs, self->n_active * k);
     for (uint32_t t = 0; t < self->n_active; t++) {
         tm__buf_u32(out, self->active[t]);
     }
     return out->failed ? TM_FAIL(err, TM_E_NOMEM, "no room to save a linear model") : TM_OK;
-}
-
-static bool load_numbers(tm_reader *in, double *out, size_t n) {
-    bool is_right = true;
-    for (size_t i = 0; i < n; i++) {
-        out[i] = tm__reader_f64(in);
-        is_right = is_right && isfinite(out[i]);
-    }
-    return is_right;
 }
 
 /* The parts, which must use up the rows of the coefficient table exactly. */
@@ -285,7 +270,7 @@ static bool load_parts(tm_reader *in, tm_linear *self) {
         double cuts[3];
         part->is_categorical = kind == 1;
         part->n_levels = tm__reader_u32(in);
-        if (!load_numbers(in, cuts, 3) || kind > 1 || cuts[0] > cuts[1] ||
+        if (!tm__reader_f64s(in, cuts, 3) || kind > 1 || cuts[0] > cuts[1] ||
             (kind == 0 && part->n_levels != 0)) {
             return false;
         }
@@ -349,11 +334,11 @@ static bool overflows(const tm_linear *self) {
 
 static bool load_body(tm_reader *in, tm_linear *self) {
     const size_t k = self->base.n_outputs;
-    return load_parts(in, self) && load_numbers(in, self->bias, k) &&
-           load_numbers(in, self->term_mean, k) &&
-           load_numbers(in, self->shares, (size_t)self->base.n_cols + 1) &&
-           load_numbers(in, self->coefs, self->n_coef_rows * k) &&
-           load_numbers(in, self->term_coefs, self->n_active * k) && load_terms(in, self) &&
+    return load_parts(in, self) && tm__reader_f64s(in, self->bias, k) &&
+           tm__reader_f64s(in, self->term_mean, k) &&
+           tm__reader_f64s(in, self->shares, (size_t)self->base.n_cols + 1) &&
+           tm__reader_f64s(in, self->coefs, self->n_coef_rows * k) &&
+           tm__reader_f64s(in, self->term_coefs, self->n_active * k) && load_terms(in, self) &&
            tm__reader_is_done(in) && !overflows(self);
 }
 

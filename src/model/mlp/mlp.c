@@ -228,12 +228,8 @@ static tm_status save(const tm_model *model, tm_buf *out, tm_err *err) {
         tm__buf_u32(out, (uint32_t)self->code.cols[j].kind);
         tm__buf_u32(out, self->code.cols[j].n);
     }
-    for (uint64_t i = 0; i < self->code.n_edges; i++) {
-        tm__buf_f64(out, self->code.edges[i]);
-    }
-    for (uint32_t j = 0; j <= model->n_cols; j++) {
-        tm__buf_f64(out, self->shares[j]);
-    }
+    tm__buf_f64s(out, self->code.edges, self->code.n_edges);
+    tm__buf_f64s(out, self->shares, (uint64_t)model->n_cols + 1);
     save_floats(out, self->mean, self->code.width);
     save_floats(out, self->params, self->shape.n_params);
     return out->failed ? TM_FAIL(err, TM_E_NOMEM, "no room to save a network") : TM_OK;
@@ -263,15 +259,6 @@ static bool lay_columns(tm_mlp_code *code, uint32_t n_inputs) {
         }
     }
     return input == n_inputs && edge == code->n_edges;
-}
-
-static bool load_doubles(tm_reader *in, double *out, uint64_t n) {
-    bool is_right = true;
-    for (uint64_t i = 0; i < n; i++) {
-        out[i] = tm__reader_f64(in);
-        is_right = is_right && isfinite(out[i]);
-    }
-    return is_right;
 }
 
 static bool load_floats(tm_reader *in, float *out, size_t n) {
@@ -310,7 +297,7 @@ static tm_status load_code(tm_reader *in, uint32_t n_inputs, tm_mlp_code *code, 
     }
     code->n_inputs = n_inputs;
     code->width = (n_inputs + TM_MLP_LANES - 1) / TM_MLP_LANES * TM_MLP_LANES;
-    if (!lay_columns(code, n_inputs) || !load_doubles(in, code->edges, code->n_edges) ||
+    if (!lay_columns(code, n_inputs) || !tm__reader_f64s(in, code->edges, code->n_edges) ||
         !edges_rise(code)) {
         return TM_FAIL(err, TM_E_INTEGRITY, "a network has wrong inputs");
     }
@@ -383,7 +370,7 @@ static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err
     }
     self->y_mean = h.y_mean;
     self->y_scale = h.y_scale;
-    if (!load_doubles(&in, self->shares, (uint64_t)h.shape.n_cols + 1) ||
+    if (!tm__reader_f64s(&in, self->shares, (uint64_t)h.shape.n_cols + 1) ||
         !load_floats(&in, self->mean, code.width) ||
         !load_floats(&in, self->params, self->shape.n_params) || !tm__reader_is_done(&in) ||
         !tm__mlp_is_bounded(self)) {

@@ -111,10 +111,6 @@ static bool forest_reserve(tm_forest *forest, uint32_t n_trees, uint32_t n_nodes
     return true;
 }
 
-static uint32_t tree_end(const tm_forest *forest, uint32_t tree) {
-    return tree + 1 < forest->n_trees ? forest->roots[tree + 1] : forest->n_nodes;
-}
-
 /* Check invariants 1 to 4 of the last tree, whose nodes start at root; NULL or what is wrong. */
 static const char *tree_fault(const tm_forest *forest, uint32_t root, uint32_t *out_depth) {
     const uint32_t end = forest->n_nodes;
@@ -239,7 +235,7 @@ void tm__forest_truncate(tm_forest *forest, uint32_t n_trees) {
 }
 
 uint32_t tm__forest_leaves(const tm_forest *forest, uint32_t tree) {
-    return (tree_end(forest, tree) - forest->roots[tree] + 1) / 2;
+    return (tm__forest_end(forest, tree) - forest->roots[tree] + 1) / 2;
 }
 
 /* What a walk reads; sets is NULL for a forest without any, which gets loops of its own. */
@@ -437,7 +433,7 @@ static double forest_visits(const tm_forest *forest) {
     for (uint32_t t = 0; t < forest->n_trees; t++) {
         const uint32_t root = forest->roots[t];
         double covers = 0;
-        for (uint32_t i = root; i < tree_end(forest, t); i++) {
+        for (uint32_t i = root; i < tm__forest_end(forest, t); i++) {
             covers += (forest->nodes[i].meta & TM_NODE_LEAF) == 0 ? forest->covers[i] : 0u;
         }
         visits += covers / forest->covers[root];
@@ -473,15 +469,13 @@ tm_status tm__forest_save(const tm_forest *forest, tm_buf *out, tm_err *err) {
     tm__buf_u32(out, forest->n_trees);
     tm__buf_u32(out, forest->n_nodes);
     tm__buf_u32(out, forest->n_sets);
-    for (uint32_t k = 0; k < forest->n_outputs; k++) {
-        tm__buf_f64(out, forest->base[k]);
-    }
+    tm__buf_f64s(out, forest->base, forest->n_outputs);
     for (uint32_t t = 0; t < forest->n_trees; t++) {
-        tm__buf_u32(out, tree_end(forest, t) - forest->roots[t]);
+        tm__buf_u32(out, tm__forest_end(forest, t) - forest->roots[t]);
     }
     for (uint32_t t = 0; t < forest->n_trees; t++) {
         const uint32_t root = forest->roots[t];
-        for (uint32_t i = root; i < tree_end(forest, t); i++) {
+        for (uint32_t i = root; i < tm__forest_end(forest, t); i++) {
             const tm_tree_node *node = &forest->nodes[i];
             tm__buf_u32(out, node->left - root);
             tm__buf_u32(out, node->meta);
@@ -581,7 +575,7 @@ static bool forest_overflows(const tm_forest *forest) {
         double sum = fabs(forest->base[k]);
         for (uint32_t t = k; t < forest->n_trees; t += forest->n_outputs) {
             double most = 0;
-            for (uint32_t i = forest->roots[t]; i < tree_end(forest, t); i++) {
+            for (uint32_t i = forest->roots[t]; i < tm__forest_end(forest, t); i++) {
                 const double value = fabs(forest->values[i]);
                 most = value > most ? value : most;
             }

@@ -82,6 +82,11 @@ typedef struct tm_forest {
     uint32_t sets_capacity;
 } tm_forest;
 
+/** Behind the last node of a tree. */
+static inline uint32_t tm__forest_end(const tm_forest *forest, uint32_t tree) {
+    return tree + 1 < forest->n_trees ? forest->roots[tree + 1] : forest->n_nodes;
+}
+
 /** An empty forest; base scores are 0. */
 TM_NODISCARD tm_status tm__forest_init(tm_forest *forest, uint32_t n_outputs, uint32_t n_cols,
                                        tm_err *err);

@@ -116,15 +116,11 @@ static uint32_t cut_find(build *b, double threshold, uint32_t column) {
     }
 }
 
-static uint32_t tree_end(const tm_forest *forest, uint32_t tree) {
-    return tree + 1 < forest->n_trees ? forest->roots[tree + 1] : forest->n_nodes;
-}
-
 /* Pass over all nodes: cuts, directions of missing values, members of sets. */
 static bool nodes_read(build *b) {
     const tm_forest *forest = b->forest;
     for (uint32_t t = 0; t < forest->n_trees; t++) {
-        const uint32_t size = tree_end(forest, t) - forest->roots[t];
+        const uint32_t size = tm__forest_end(forest, t) - forest->roots[t];
         b->tree_nodes_max = size > b->tree_nodes_max ? size : b->tree_nodes_max;
     }
     for (uint32_t i = 0; i < forest->n_nodes; i++) {
@@ -300,7 +296,7 @@ static void nodes_fill(const build *b) {
     uint32_t word = 0;
     for (uint32_t t = 0; t < forest->n_trees; t++) {
         const uint32_t root = forest->roots[t];
-        for (uint32_t i = root; i < tree_end(forest, t); i++) {
+        for (uint32_t i = root; i < tm__forest_end(forest, t); i++) {
             const tm_tree_node *node = &forest->nodes[i];
             const uint32_t column = node->meta & TM_NODE_COLUMN;
             uint32_t code = UINT16_MAX, slot = 0;

@@ -35,7 +35,7 @@ enum {
 #define FOUR_TIMES UINT32_C(0x01010101)
 
 static uint32_t tree_size(const tm_forest *forest, uint32_t tree) {
-    const uint32_t end = tree + 1 < forest->n_trees ? forest->roots[tree + 1] : forest->n_nodes;
+    const uint32_t end = tm__forest_end(forest, tree);
     return end - forest->roots[tree];
 }
 
