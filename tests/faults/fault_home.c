@@ -212,7 +212,7 @@ static void look_at_db(fault_state *out, const char *path) {
         return;
     }
     must(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK, path);
-    must(sqlite3_busy_timeout(db, 5000) == SQLITE_OK, path); /* the server goes on meanwhile */
+    must(sqlite3_busy_timeout(db, 60000) == SQLITE_OK, path); /* the server goes on meanwhile */
     sqlite3_stmt *check = NULL;
     if (sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &check, NULL) != SQLITE_OK ||
         sqlite3_step(check) != SQLITE_ROW ||

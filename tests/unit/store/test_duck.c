@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "store/vault.h"
+#include "support.h"
 #include "temp_home.h"
 #include "test.h"
 
@@ -154,14 +155,14 @@ static void a_failure_amid_a_result_is_an_error(void **state) {
 
 static void only_the_paths_named_can_be_read(void **state) {
     (void)state;
-    const char dir[] = "/tmp/tidemill-duck-test";
-    char inside[128], outside[128], sql[256];
-    (void)snprintf(inside, sizeof(inside), "%s/in/a.csv", dir);
-    (void)snprintf(outside, sizeof(outside), "%s/b.csv", dir);
-    assert_int_equal(tm__fs_mkdir("/tmp/tidemill-duck-test/in", NULL), TM_OK);
+    char dir[128], inside[128], outside[128], sql[256], forbidden[4][256];
+    test_folder_join(&test_dir, "in", dir, sizeof(dir));
+    test_folder_join(&test_dir, "in/a.csv", inside, sizeof(inside));
+    test_folder_join(&test_dir, "b.csv", outside, sizeof(outside));
+    assert_int_equal(tm__fs_mkdir(dir, NULL), TM_OK);
     assert_int_equal(tm__fs_publish(inside, "n\n1\n", 4, NULL), TM_OK);
     assert_int_equal(tm__fs_publish(outside, "n\n1\n", 4, NULL), TM_OK);
-    const char *const paths[] = {"/tmp/tidemill-duck-test/in"};
+    const char *const paths[] = {dir};
     tm_duck *sealed = NULL;
     assert_int_equal(tm__duck_open(&(tm_duck_options){.paths = paths, .n_paths = 1}, &sealed, NULL),
                      TM_OK);
@@ -171,18 +172,16 @@ static void only_the_paths_named_can_be_read(void **state) {
     assert_int_equal(tm__duck_query(sealed, sql, 0, &table, &err), TM_OK);
     tm__table_unref(table);
     table = NULL;
-    const char *const forbidden[] = {
-        "SELECT * FROM read_csv('/tmp/tidemill-duck-test/b.csv')",
-        "SELECT * FROM read_text('/etc/passwd')", "SELECT * FROM glob('/etc/*')",
-        "SELECT * FROM read_csv('/tmp/tidemill-duck-test/in/../b.csv')"};
-    for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+    (void)snprintf(forbidden[0], 256, "SELECT * FROM read_csv('%s')", outside);
+    (void)snprintf(forbidden[1], 256, "SELECT * FROM read_csv('%s/../b.csv')", dir);
+    (void)snprintf(forbidden[2], 256, "SELECT * FROM read_text('/etc/passwd')");
+    (void)snprintf(forbidden[3], 256, "SELECT * FROM glob('/etc/*')");
+    for (size_t i = 0; i < 4; i++) {
         assert_int_equal(tm__duck_query(sealed, forbidden[i], 0, &table, &err), TM_E_NOT_ALLOWED);
     }
     assert_true(tm__duck_exec(sealed, "SET enable_external_access = true", NULL) != TM_OK);
     assert_true(tm__duck_exec(sealed, "SET autoinstall_known_extensions = true", NULL) != TM_OK);
     tm__duck_close(sealed);
-    assert_int_equal(tm__fs_remove(inside, NULL), TM_OK);
-    assert_int_equal(tm__fs_remove(outside, NULL), TM_OK);
 }
 
 static void set_after_a_while(void *arg) {
@@ -261,7 +260,8 @@ int main(void) {
         cmocka_unit_test(too_many_rows_are_refused),
         cmocka_unit_test(a_stream_gives_the_same_rows_in_parts),
         cmocka_unit_test(a_failure_amid_a_result_is_an_error),
-        cmocka_unit_test(only_the_paths_named_can_be_read),
+        cmocka_unit_test_setup_teardown(only_the_paths_named_can_be_read, test_dir_make,
+                                        test_dir_remove),
         cmocka_unit_test(a_long_query_can_be_cancelled),
         cmocka_unit_test_setup_teardown(a_query_of_a_sealed_home_writes_nothing_to_the_disk,
                                         tm__temp_home_open, tm__temp_home_close),

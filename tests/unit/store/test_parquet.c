@@ -6,23 +6,25 @@
 #include "base/pool.h"
 #include "store/duck.h"
 #include "store/parquet.h"
+#include "support.h"
 #include "test.h"
 
-#define PATH "/tmp/tidemill-duck-write.parquet"
+#define PATH "written.parquet"
 #define QUERY "SELECT * FROM '" PATH "'"
 
 static tm_duck *duck;
 static tm_ctx ctx;
 
 static int open_duck(void **state) {
-    (void)state;
-    return tm__duck_open(&(tm_duck_options){0}, &duck, NULL) == TM_OK ? 0 : 1;
+    return test_folder_enter(state) == 0 &&
+                   tm__duck_open(&(tm_duck_options){0}, &duck, NULL) == TM_OK
+               ? 0
+               : 1;
 }
 
 static int close_duck(void **state) {
-    (void)state;
     tm__duck_close(duck);
-    return tm__fs_remove(PATH, NULL) == TM_OK ? 0 : 1;
+    return test_folder_leave(state);
 }
 
 static tm_table *query(const char *sql) {
