@@ -64,6 +64,11 @@ class Tidemill:
         return path
 
 
+def is_overloaded(status, value):
+    """Whether an answer says to come again, for the server has too much to do, or stood still for a fifth of a second."""
+    return status == 503 and isinstance(value, dict) and value.get("type", "").endswith(":overloaded")
+
+
 class Server:
     """A running `tidemill serve` (or run) of a folder, on a free port of loopback."""
 
@@ -96,7 +101,15 @@ class Server:
         wait_until(is_ready, lambda: f"the server is not ready:\n{self.said()}")
 
     def request(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
-        """(status, headers, body); body is decoded when it is JSON. A body that is no text or bytes is sent as JSON."""
+        """(status, headers, body); body is decoded when it is JSON. A body that is no text or bytes is sent as JSON. Who is told to come again does."""
+        def answered():
+            found = self.request_once(method, path, body, headers, timeout)
+            return None if is_overloaded(found[0], found[2]) else found
+
+        return wait_until(answered, lambda: "the server stays overloaded")
+
+    def request_once(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
+        """The same, whatever is answered."""
         headers = dict(headers or {})
         if body is not None and not isinstance(body, (str, bytes)):
             body = json.dumps(body)

@@ -127,7 +127,7 @@ def test_more_batches_than_can_be_scored_are_refused_at_once_and_health_goes_on(
 
     def ask():
         while not end.is_set():
-            status, headers, value = server.call("POST", "/v1/routes/late/predict", body)
+            status, headers, value = server.request_once("POST", "/v1/routes/late/predict", body, {"Content-Type": "application/json"})
             seen.append(status)
             if status == 200:
                 assert len(value["predictions"]) == len(rows)
@@ -160,7 +160,7 @@ def make_certificate(folder, name):
 class TlsClient(Client):
     """The same over TLS; context says whom it trusts."""
 
-    def request(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
+    def request_once(self, method, path, body=None, headers=None, timeout=PATIENCE_S):
         if body is not None and not isinstance(body, (str, bytes)):
             body = json.dumps(body)
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=self.context)

@@ -33,14 +33,11 @@ def from_command_line(tm):
 
 def from_server(server, rows, batch):
     answers = []
-    connection = conftest.http.client.HTTPConnection("127.0.0.1", server.port)
     for at in range(0, len(rows), batch):
         body = json.dumps({"rows": [made_data.request_row(r) for r in rows[at:at + batch]]})
-        connection.request("POST", "/v1/routes/churn/predict", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        assert answer.status == 200
-        answers += [bits(p["probability"]) for p in json.load(answer)["predictions"]]
-    connection.close()
+        status, _, value = server.request("POST", "/v1/routes/churn/predict", body, {"Content-Type": "application/json"})
+        assert status == 200
+        answers += [bits(p["probability"]) for p in value["predictions"]]
     return answers
 
 
