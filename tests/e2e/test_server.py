@@ -41,7 +41,11 @@ class Client(Server):
         return self.request(method, path, body, {**given, **(headers or {})})
 
     def raw(self, data, pieces=None):
-        """Everything that comes back until the server closes or is silent."""
+        """Everything that comes back until the server closes or is silent, from one that does not say to come again."""
+        return wait_until(lambda: b":overloaded" not in (out := self.raw_once(data, pieces)) and [out])[0]
+
+    def raw_once(self, data, pieces=None):
+        """The same, whatever comes back."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as s:
             try:
                 for piece in pieces or [data]:
