@@ -294,6 +294,16 @@ static void write_main(void *arg) {
     }
 }
 
+/* A conflict of a target stops the sink. One about our tables does not: another program held them,
+ * and may have ended at the next try. */
+static tm_status save(working *w, tm_err *err) {
+    const tm_status st = tm__sink_store_save(w->run.store, &w->run.row, err);
+    if (st == TM_E_CONFLICT && err != NULL) {
+        err->status = TM_E_UNAVAILABLE;
+    }
+    return st == TM_E_CONFLICT ? TM_E_UNAVAILABLE : st;
+}
+
 static tm_status commit_plan(working *w, prepared *p, tm_err *err) {
     tm_sink_row *row = &w->run.row;
     if (p->is_committed) {
@@ -301,7 +311,7 @@ static tm_status commit_plan(working *w, prepared *p, tm_err *err) {
     }
     json_decref(row->plan);
     row->plan = json_incref(p->plan);
-    return tm__sink_store_save(w->run.store, row, err);
+    return save(w, err);
 }
 
 /* In memory: committed with the plan of the next batch, or with how the run ended. */
@@ -354,7 +364,7 @@ static tm_status run_batches(working *w, tm_err *err) {
     prepared_done(&now);
     /* What a batch needed to come again goes when nothing will ask for it. */
     st = st == TM_OK ? w->input.finish(w->input.self, w->run.row.state, err) : st;
-    st = st == TM_OK ? tm__sink_store_save(w->run.store, &w->run.row, err) : st;
+    st = st == TM_OK ? save(w, err) : st;
     return st == TM_OK ? w->input.clean(w->input.self, err) : st;
 }
 

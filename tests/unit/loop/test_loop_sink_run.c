@@ -7,6 +7,7 @@
 #include "loop/loop_sink_priv.h"
 #include "monitor/monitor.h"
 #include "sink_case.h"
+#include "source/intake_priv.h"
 #include "temp_home.h"
 #include "test.h"
 
@@ -88,6 +89,28 @@ static void a_batch_has_the_version_that_its_plan_names(void **state) {
     tm__buf_done(&files);
 }
 
+/* As when another program holds them: a constraint is a conflict, too, and needs no waiting. */
+static void tables_that_are_held_stop_no_sink(void **state) {
+    tm_db *db = NULL;
+    json_t *result = NULL, *shown = NULL;
+    tm__sink_case_make(*state);
+    add(*state, "csv", 1000);
+    tm__sink_case_push(*state, 0, 10);
+    assert_int_equal(tm__intake_db_open(*state, true, &db, NULL), TM_OK);
+    assert_int_equal(tm__db_exec(db,
+                                 "CREATE TRIGGER held BEFORE UPDATE ON sinks WHEN NEW.status ="
+                                 " 'ready' BEGIN SELECT RAISE(ABORT, 'held'); END",
+                                 NULL),
+                     TM_OK);
+    assert_int_equal(tm__sink_run(&ctx, *state, "s", &result, NULL), TM_E_UNAVAILABLE);
+    assert_int_equal(tm__sink_show(*state, "s", &shown, NULL), TM_OK);
+    assert_string_equal(tm__json_text(shown, "status", ""), "retrying");
+    json_decref(shown);
+    assert_int_equal(tm__db_exec(db, "DROP TRIGGER held", NULL), TM_OK);
+    tm__db_close(db);
+    assert_int_equal(run(*state), 10);
+}
+
 /* ---- Stopped at each change of the disk ---- */
 
 static _Atomic int n_until_full; /* batches are written in a thread */
@@ -154,6 +177,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_row_is_written_and_logged_once),
         TEST(a_batch_has_the_version_that_its_plan_names),
+        TEST(tables_that_are_held_stop_no_sink),
         TEST(a_full_disk_loses_and_repeats_no_line_of_csv),
         TEST(a_full_disk_loses_and_repeats_no_row_of_parquet),
     };
