@@ -6,7 +6,7 @@
  *                        evidence, as events of the model's history (who was asked last holds)
  *   answers ──> labels that copy them; decisions whose labels never come ──> told in the turn
  *
- * Nothing is removed here: who counts is asked when rows are read (loop_rows.c).
+ * Nothing is removed here: who counts is asked when rows are read (loop_harvest.c).
  */
 #include "loop/label_guard.h"
 

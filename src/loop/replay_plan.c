@@ -18,7 +18,7 @@
 #define ANSWER_ROWS 65536u
 #define LOOK_ROWS 100u /* between looks at the errors */
 #define COOL_ROWS 300u /* between turns that errors ask for */
-#define HELD_SHARE 5u  /* as loop_rows.c holds out */
+#define HELD_SHARE 5u  /* as loop_harvest.c holds out */
 #define HELD_MIN 200u
 
 static const char *const params[] = {"n_trees", "100", NULL};

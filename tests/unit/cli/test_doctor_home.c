@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -26,7 +25,6 @@ static const tm_check *find(const tm_checks *checks, const char *name) {
 
 static tm_checks checks_of(const tm_home *home) {
     tm_checks checks = {.n = 0};
-    tm__check_place(&checks, tm__home_path(home));
     tm__check_home(&checks, tm__home_path(home));
     return checks;
 }
@@ -45,20 +43,10 @@ static void add_version(const tm_home *home) {
 static void an_empty_home_is_fine_and_stays_empty(void **state) {
     const tm_home *home = *state;
     const tm_checks checks = checks_of(home);
-    assert_int_equal(find(&checks, "home")->state, TM_CHECK_OK);
-    assert_int_equal(find(&checks, "mode")->state, TM_CHECK_OK);
     assert_string_equal(find(&checks, "meta.db")->found, "none yet");
     assert_int_equal(find(&checks, "log.db")->state, TM_CHECK_OK);
     assert_int_equal(tm__fs_info(tm__home_meta_db(home)).kind, TM_PATH_NONE);
     assert_int_equal(tm__fs_info(tm__home_log_db(home)).kind, TM_PATH_NONE);
-}
-
-static void open_doors_are_a_warning(void **state) {
-    const tm_home *home = *state;
-    assert_int_equal(chmod(tm__home_path(home), 0755), 0);
-    const tm_checks checks = checks_of(home);
-    assert_int_equal(find(&checks, "mode")->state, TM_CHECK_WARN);
-    assert_string_equal(find(&checks, "mode")->found, "0755");
 }
 
 static void files_without_a_version_are_counted(void **state) {
@@ -127,9 +115,11 @@ static void a_foreign_database_is_bad(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(an_empty_home_is_fine_and_stays_empty), TEST(open_doors_are_a_warning),
-        TEST(files_without_a_version_are_counted),   TEST(trainings_that_were_stopped_are_counted),
-        TEST(a_spoiled_bundle_is_bad_and_named),     TEST(a_foreign_database_is_bad),
+        TEST(an_empty_home_is_fine_and_stays_empty),
+        TEST(files_without_a_version_are_counted),
+        TEST(trainings_that_were_stopped_are_counted),
+        TEST(a_spoiled_bundle_is_bad_and_named),
+        TEST(a_foreign_database_is_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
