@@ -115,11 +115,9 @@ static void end_conn(tm_conn *conn) {
     uncount_body(conn);
     const bool is_busy = conn->state == TM_CONN_BUSY;
     conn->state = TM_CONN_DEAD;
-    conn->was_busy = is_busy;
     if (is_busy) {
         atomic_store_explicit(&conn->x.is_gone, true, memory_order_relaxed);
-    }
-    if (!is_busy) {
+    } else {
         free_conn(conn);
     }
 }

@@ -75,7 +75,6 @@ struct tm_conn {
     bool is_local;
     bool is_fresh; /* no request yet */
     bool is_batch; /* BUSY: `out` belongs to the batch thread too */
-    bool was_busy; /* DEAD: another thread still has the exchange */
     bool at_end;   /* the peer will send no more */
     bool close_after_flush;
     bool is_watched, want_read, want_write;

@@ -763,17 +763,6 @@ tm_status tm__intake_db_add_run_locked(tm_db *db, int64_t source, const tm_run_p
     return tm__stmt_run_done(stmt, err);
 }
 
-tm_status tm__intake_db_last_key(tm_db *db, int64_t source, int64_t *out, tm_err *err) {
-    tm_stmt *stmt = NULL;
-    bool has_row = false;
-    TM_TRY(tm__stmt_init(db, "SELECT max(seq) FROM keys WHERE source = ?", &stmt, err));
-    tm__stmt_bind_i64(stmt, 1, source);
-    const tm_status st = tm__stmt_step(stmt, &has_row, err);
-    *out = st == TM_OK && has_row ? tm__stmt_i64(stmt, 0) : 0;
-    tm__stmt_done(stmt);
-    return st;
-}
-
 static tm_status load_runs(tm_db *db, int64_t source, const char *dir, tm_key_set *set,
                            tm_err *err) {
     tm_stmt *stmt = NULL;

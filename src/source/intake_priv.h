@@ -302,8 +302,6 @@ TM_NODISCARD tm_status tm__intake_db_add_push_locked(tm_db *db, int64_t source, 
                                                      const tm_push_result *result, tm_err *err);
 /** Forget answers older than a time. */
 TM_NODISCARD tm_status tm__intake_db_drop_pushes_locked(tm_db *db, int64_t before_us, tm_err *err);
-/** The number of the newest keys of batches; 0: there are none. */
-TM_NODISCARD tm_status tm__intake_db_last_key(tm_db *db, int64_t source, int64_t *out, tm_err *err);
 /* A run, and what it stands in the place of. */
 typedef struct tm_run_put {
     tm_key_run_info info;

@@ -446,14 +446,6 @@ bool tm__key_set_is_full(const tm_key_set *set) {
     return tm__key_set_recent(set) >= set->n_recent_max;
 }
 
-uint64_t tm__key_set_count(const tm_key_set *set) {
-    uint64_t n = tm__key_set_recent(set) + table_count(&set->frozen);
-    for (uint32_t i = 0; i < set->n_runs; i++) {
-        n += set->runs[i]->info.n;
-    }
-    return n;
-}
-
 tm_status tm__key_set_give(tm_key_set *set, tm_key_run *run, tm_err *err) {
     tm_key_run **runs = tm__mem_realloc(set->runs, (size_t)set->n_runs + 1, sizeof(*runs));
     if (runs == NULL) {

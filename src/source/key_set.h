@@ -51,7 +51,6 @@ bool tm__key_set_has(const tm_key_set *set, tm_row_key key);
 /** True when recent keys should become a run. */
 bool tm__key_set_is_full(const tm_key_set *set);
 uint64_t tm__key_set_recent(const tm_key_set *set);
-uint64_t tm__key_set_count(const tm_key_set *set); /* in runs too */
 /** Give a run to the set, also after a failure to do so. */
 TM_NODISCARD tm_status tm__key_set_give(tm_key_set *set, tm_key_run *run, tm_err *err);
 /**

@@ -511,18 +511,6 @@ uint64_t tm__sketch_top_short(const tm_sketch *s) {
     return s->texts.tops.n_short;
 }
 
-uint64_t tm__sketch_bytes(const tm_sketch *s) {
-    uint64_t bytes =
-        sizeof(*s) + tm__distinct_bytes(&s->texts.distinct) + tm__tops_bytes(&s->texts.tops);
-    for (uint32_t i = 0; i < TM_READINGS; i++) {
-        const tm_sketch_values *const v = s->values[i];
-        bytes += v == NULL
-                     ? 0
-                     : sizeof(*v) + tm__ranks_bytes(&v->ranks) + tm__distinct_bytes(&v->distinct);
-    }
-    return bytes;
-}
-
 void tm__sketch_free(tm_sketch *s) {
     if (s == NULL) {
         return;

@@ -131,7 +131,6 @@ typedef struct tm_sketch_item {
 uint32_t tm__sketch_top(const tm_sketch *sketch, tm_sketch_item *out, uint32_t n_max);
 /** By how much a count may be short, and what an item that is not in the list has at most. */
 uint64_t tm__sketch_top_short(const tm_sketch *sketch);
-uint64_t tm__sketch_bytes(const tm_sketch *sketch); /* memory it holds */
 
 /* --- keep --- */
 

@@ -170,10 +170,6 @@ uint64_t tm__distinct_count(const tm_distinct *d, bool *out_exact) {
 
 /* --- bytes --- */
 
-uint64_t tm__distinct_bytes(const tm_distinct *d) {
-    return d->capacity * sizeof(*d->hashes) + (d->registers != NULL ? N_REGISTERS : 0);
-}
-
 void tm__distinct_write(const tm_distinct *d, tm_buf *out) {
     (void)tm__buf_u8(out, d->registers != NULL);
     if (d->registers != NULL) {

@@ -7,16 +7,16 @@
 #define SKETCH_MAGIC 0x4B534D54u /* "TMSK" */
 #define SKETCH_VERSION 2u
 
-/* --- blocks --- */
+/* --- blocks: magic, version, length, and a CRC around what was written behind `start` --- */
 
-void tm__block_open(tm_buf *out, uint32_t magic, uint32_t version, size_t *out_start) {
+static void block_open(tm_buf *out, uint32_t magic, uint32_t version, size_t *out_start) {
     *out_start = out->len;
     (void)tm__buf_u32(out, magic);
     (void)tm__buf_u32(out, version);
     (void)tm__buf_u64(out, 0);
 }
 
-void tm__block_close(tm_buf *out, size_t start) {
+static void block_close(tm_buf *out, size_t start) {
     if (out->failed) {
         return;
     }
@@ -27,8 +27,10 @@ void tm__block_close(tm_buf *out, size_t start) {
     (void)tm__buf_u32(out, tm__crc32c(0, out->data + start, out->len - start));
 }
 
-tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t *io_version, tm_reader *out,
-                         tm_err *err) {
+/* The bytes inside, checked; they stay the reader's. *io_version: the last that is read, then that
+ * of the block. */
+static tm_status block_read(tm_reader *in, uint32_t magic, uint32_t *io_version, tm_reader *out,
+                            tm_err *err) {
     const size_t start = in->pos;
     const uint32_t found = tm__reader_u32(in);
     const uint32_t version = tm__reader_u32(in);
@@ -117,7 +119,7 @@ static bool is_empty(const tm_sketch_values *v) {
 
 void tm__sketch_write(const tm_sketch *s, tm_buf *out) {
     size_t start = 0;
-    tm__block_open(out, SKETCH_MAGIC, SKETCH_VERSION, &start);
+    block_open(out, SKETCH_MAGIC, SKETCH_VERSION, &start);
     (void)tm__buf_u64(out, s->n_rows);
     (void)tm__buf_u64(out, s->n_missing);
     (void)tm__buf_u64(out, s->n_marks);
@@ -134,7 +136,7 @@ void tm__sketch_write(const tm_sketch *s, tm_buf *out) {
         }
     }
     texts_write(&s->texts, out);
-    tm__block_close(out, start);
+    block_close(out, start);
 }
 
 static bool sketch_read(tm_sketch *s, tm_reader *in, uint32_t version, bool *out_memory) {
@@ -168,7 +170,7 @@ tm_status tm__sketch_read(tm_reader *in, tm_sketch **out, tm_err *err) {
     tm_reader inside;
     bool has_memory = true;
     uint32_t version = SKETCH_VERSION;
-    TM_TRY(tm__block_read(in, SKETCH_MAGIC, &version, &inside, err));
+    TM_TRY(block_read(in, SKETCH_MAGIC, &version, &inside, err));
     tm_sketch *const s = tm__sketch_create();
     if (s != NULL && sketch_read(s, &inside, version, &has_memory)) {
         *out = s;

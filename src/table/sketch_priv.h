@@ -47,7 +47,6 @@ typedef struct tm_rank_item {
 } tm_rank_item;
 /** All values with their weights, rising; the caller ends the array. NULL when out of memory. */
 tm_rank_item *tm__ranks_items(const tm_ranks *ranks, uint32_t *out_n);
-uint64_t tm__ranks_bytes(const tm_ranks *ranks);
 void tm__ranks_write(const tm_ranks *ranks, tm_buf *out);
 bool tm__ranks_read(tm_ranks *ranks, tm_reader *in, bool *out_memory);
 void tm__ranks_done(tm_ranks *ranks);
@@ -64,7 +63,6 @@ bool tm__distinct_add(tm_distinct *distinct, uint64_t hash);
 bool tm__distinct_merge(tm_distinct *distinct, const tm_distinct *from);
 void tm__distinct_reset(tm_distinct *distinct);
 uint64_t tm__distinct_count(const tm_distinct *distinct, bool *out_exact);
-uint64_t tm__distinct_bytes(const tm_distinct *distinct);
 void tm__distinct_write(const tm_distinct *distinct, tm_buf *out);
 bool tm__distinct_read(tm_distinct *distinct, tm_reader *in, bool *out_memory);
 void tm__distinct_done(tm_distinct *distinct);
@@ -88,7 +86,6 @@ bool tm__tops_add(tm_tops *tops, uint64_t hash, tm_str text, uint64_t count);
 bool tm__tops_merge(tm_tops *tops, const tm_tops *from);
 void tm__tops_reset(tm_tops *tops);
 uint32_t tm__tops_list(const tm_tops *tops, tm_sketch_item *out, uint32_t n_max);
-uint64_t tm__tops_bytes(const tm_tops *tops);
 void tm__tops_write(const tm_tops *tops, tm_buf *out);
 bool tm__tops_read(tm_tops *tops, tm_reader *in, bool *out_memory);
 void tm__tops_done(tm_tops *tops);
@@ -124,13 +121,5 @@ struct tm_sketch {
 };
 
 tm_sketch_values *tm__sketch_values_create(void);
-
-/** A block of bytes with magic, version, length and CRC around what was written behind `start`. */
-void tm__block_open(tm_buf *out, uint32_t magic, uint32_t version, size_t *out_start);
-void tm__block_close(tm_buf *out, size_t start);
-/** The bytes inside, checked; they stay the reader's. *io_version: the last that is read, then that
- * of the block. */
-TM_NODISCARD tm_status tm__block_read(tm_reader *in, uint32_t magic, uint32_t *io_version,
-                                      tm_reader *out, tm_err *err);
 
 #endif

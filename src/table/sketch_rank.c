@@ -202,14 +202,6 @@ tm_rank_item *tm__ranks_items(const tm_ranks *ranks, uint32_t *out_n) {
     return items;
 }
 
-uint64_t tm__ranks_bytes(const tm_ranks *ranks) {
-    uint64_t bytes = 0;
-    for (uint32_t level = 0; level < TM_RANK_LEVELS; level++) {
-        bytes += ranks->levels[level].capacity * sizeof(double);
-    }
-    return bytes;
-}
-
 void tm__ranks_write(const tm_ranks *ranks, tm_buf *out) {
     (void)tm__buf_u64(out, ranks->n);
     (void)tm__buf_u64(out, ranks->n_halved);

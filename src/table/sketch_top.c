@@ -175,10 +175,6 @@ uint32_t tm__tops_list(const tm_tops *t, tm_sketch_item *out, uint32_t n_max) {
     return n;
 }
 
-uint64_t tm__tops_bytes(const tm_tops *t) {
-    return t->capacity * sizeof(*t->entries) + t->texts_capacity;
-}
-
 void tm__tops_write(const tm_tops *t, tm_buf *out) {
     tm_sketch_item items[ENTRIES_MAX];
     const uint32_t n = tm__tops_list(t, items, ENTRIES_MAX);

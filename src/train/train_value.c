@@ -53,8 +53,7 @@ typedef struct value_run {
     tm_train_data data;
     const tm_metric_ops *metric;
     tm_candidate learner;
-    double share; /* of the training rows in the largest fit */
-    uint64_t n_largest;
+    double share;    /* of the training rows in the largest fit */
     uint64_t *draws; /* [n_train] */
     uint8_t *parts;  /* [n_test] */
     uint32_t n_parts;
@@ -445,7 +444,6 @@ static tm_status choose_learner(value_run *v, tm_err *err) {
     }
     const uint64_t n = st == TM_OK ? take_block(v, 1, 0, rows) : 0;
     const uint32_t n_candidates = st == TM_OK ? search->n_candidates : 0;
-    v->n_largest = n;
     for (uint32_t i = 0; st == TM_OK && i < n_candidates; i++) {
         const tm_candidate *const candidate = &search->candidates[i];
         const value_fit fit = {.rows = rows, .n_rows = n, .seed = v->train.seed};

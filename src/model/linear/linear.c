@@ -53,6 +53,21 @@ static const tm_param_def params[] = {
     {.name = NULL},
 };
 
+static void linear_free(tm_model *model) {
+    if (model != NULL) {
+        tm_linear *self = (tm_linear *)model;
+        tm__mem_free(self->parts);
+        tm__mem_free(self->coefs);
+        tm__mem_free(self->bias);
+        tm__mem_free(self->term_mean);
+        tm__mem_free(self->shares);
+        tm__mem_free(self->active);
+        tm__mem_free(self->term_slot);
+        tm__mem_free(self->term_coefs);
+        tm__mem_free(self);
+    }
+}
+
 tm_linear *tm__linear_create(const tm_model *shape, uint32_t n_coef_rows, uint32_t n_active) {
     const size_t k = shape->n_outputs;
     tm_linear *self = tm__mem_zalloc(1, sizeof(*self));
@@ -74,26 +89,11 @@ tm_linear *tm__linear_create(const tm_model *shape, uint32_t n_coef_rows, uint32
     if (self->parts == NULL || self->coefs == NULL || self->bias == NULL ||
         self->term_mean == NULL || self->shares == NULL || self->active == NULL ||
         self->term_slot == NULL || self->term_coefs == NULL) {
-        tm__linear_free(&self->base);
+        linear_free(&self->base);
         return NULL;
     }
     memset(self->term_slot, 0xFF, shape->n_terms * sizeof(uint32_t));
     return self;
-}
-
-void tm__linear_free(tm_model *model) {
-    if (model != NULL) {
-        tm_linear *self = (tm_linear *)model;
-        tm__mem_free(self->parts);
-        tm__mem_free(self->coefs);
-        tm__mem_free(self->bias);
-        tm__mem_free(self->term_mean);
-        tm__mem_free(self->shares);
-        tm__mem_free(self->active);
-        tm__mem_free(self->term_slot);
-        tm__mem_free(self->term_coefs);
-        tm__mem_free(self);
-    }
 }
 
 /* ---- scores ---- */
@@ -390,7 +390,7 @@ static tm_status load(const void *data, size_t len, tm_model **out_model, tm_err
     self->strength = strength;
     self->is_moved = is_moved;
     if (!load_body(&in, self)) {
-        tm__linear_free(&self->base);
+        linear_free(&self->base);
         return TM_FAIL(err, TM_E_INTEGRITY, "linear model has wrong values");
     }
     *out_model = &self->base;
@@ -407,7 +407,7 @@ const tm_model_ops tm__linear_ops = {
     .predict = predict,
     .save = save,
     .load = load,
-    .free = tm__linear_free,
+    .free = linear_free,
     .predict_row = predict_row,
     .explain = explain,
     .importance = importance,

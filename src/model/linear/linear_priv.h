@@ -208,7 +208,6 @@ typedef struct tm_linear {
 } tm_linear;
 
 tm_linear *tm__linear_create(const tm_model *shape, uint32_t n_coef_rows, uint32_t n_active);
-void tm__linear_free(tm_model *model);
 
 /* What a fit found, to become a model. */
 typedef struct tm_linear_found {

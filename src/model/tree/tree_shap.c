@@ -77,7 +77,6 @@ typedef struct shap_job {
     uint32_t m;
     uint32_t n_met;
     uint32_t depth; /* that there are levels for */
-    uint32_t m_max;
 } shap_job;
 
 static TM_ALWAYS_INLINE double *column_sums(shap_job *job, uint32_t column) {
@@ -267,7 +266,6 @@ static bool job_init(shap_job *job, const tm_forest *forest) {
     }
     const uint32_t slots = inner_max < forest->n_cols ? inner_max : forest->n_cols;
     job->forest = forest;
-    job->m_max = m;
     job->levels = tm__mem_zalloc(depth + (size_t)1, sizeof(shap_level));
     job->last = tm__mem_zalloc(forest->n_cols, sizeof(uint32_t));
     job->slot_of = tm__mem_alloc(forest->n_cols, sizeof(uint32_t));

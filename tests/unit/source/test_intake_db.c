@@ -214,12 +214,10 @@ static void keys_load_from_batches_and_runs(void **state) {
         assert_int_equal(tm__intake_db_add_keys_locked(db, id, &(tm_keys_put){keys, 50, 1}, NULL),
                          TM_OK);
         assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
-        assert_int_equal(tm__key_set_count(set), n);
         assert_int_equal(tm__key_set_recent(set), 50);
         assert_true(tm__key_set_freeze(set));
         assert_int_equal(tm__key_set_save(set, &run, NULL), TM_OK);
-        tm_run_put put = {.info = tm__key_run_info(run)};
-        assert_int_equal(tm__intake_db_last_key(db, id, &put.last_key, NULL), TM_OK);
+        const tm_run_put put = {.info = tm__key_run_info(run), .last_key = INT64_MAX};
         assert_int_equal(tm__intake_db_add_run_locked(db, id, &put, NULL), TM_OK);
         tm__key_run_close(run);
         tm__key_set_free(set);
@@ -237,7 +235,6 @@ static void keys_load_from_batches_and_runs(void **state) {
     tm__key_set_free(set);
     set = tm__key_set_create(dir, 0);
     assert_int_equal(tm__intake_db_load_keys(db, id, dir, set, NULL), TM_OK);
-    assert_int_equal(tm__key_set_count(set), n);
     for (uint64_t i = 0; i < n; i++) {
         assert_true(tm__key_set_has(set, tm__row_key(&i, sizeof(i))));
     }

@@ -42,7 +42,6 @@ static void a_key_is_new_once_in_memory_and_in_runs(void **state) {
     assert_false(tm__key_set_is_full(set));
     add_all(set, 0, 5000, false);
     add_all(set, 5000, 7000, true);
-    assert_int_equal(tm__key_set_count(set), 7000);
     assert_int_equal(tm__key_set_recent(set), 2000);
     tm__key_set_free(set);
 }
@@ -62,10 +61,8 @@ static void keys_that_were_set_aside_are_known(void **state) {
     assert_int_equal(tm__key_run_info(run).n, 3000);
     add_all(set, 4000, 4500, true);
     assert_int_equal(tm__key_set_recent(set), 1500);
-    assert_int_equal(tm__key_set_count(set), 4500);
     tm__key_set_forget(set);
     assert_int_equal(tm__key_set_give(set, run, NULL), TM_OK);
-    assert_int_equal(tm__key_set_count(set), 4500);
     add_all(set, 0, 4500, false);
     tm__key_set_free(set);
 }
@@ -103,7 +100,6 @@ static void eight_runs_become_one_that_holds_all(void **state) {
     assert_int_equal(tm__key_run_info(run).level, 1);
     assert_int_equal(tm__key_set_replace(set, &merge, run, NULL), TM_OK);
     assert_false(tm__key_set_merge_due(set, &merge));
-    assert_int_equal(tm__key_set_count(set), TM_KEY_FAN * 3000);
     add_all(set, 0, TM_KEY_FAN * 3000, false);
     add_all(set, TM_KEY_FAN * 3000, TM_KEY_FAN * 3000 + 5000, true);
     tm__key_set_free(set);
@@ -174,8 +170,7 @@ static bool save_and_merge(void *arg) {
     }
     ok = ok && set != NULL && tm__key_set_merge_due(set, &merge) &&
          tm__key_merge_run(&merge, &run, NULL) == TM_OK &&
-         tm__key_set_replace(set, &merge, run, NULL) == TM_OK &&
-         tm__key_set_count(set) == TM_KEY_FAN * 700;
+         tm__key_set_replace(set, &merge, run, NULL) == TM_OK;
     tm__key_set_free(set);
     return ok;
 }
