@@ -23,12 +23,12 @@ static void it_is_complete_when_nothing_stays_and_nothing_was_unasked(void **sta
     facts.registry = registry;
     assert_int_equal(tm__dict_add(ids, tm__str("somebody")), 0);
     assert_int_equal(tm__subject_group_init(&group, registry, &erasure, NULL), TM_OK);
-    assert_false(tm__certificate_keeps_any(&facts));
+    assert_false(tm__certificate_keeps_any(facts.erasure, facts.refused, facts.now));
     assert_int_equal(tm__certificate_make(&facts, &body, NULL), TM_OK);
     assert_true(tm__json_bool(body, "complete", false) && tm__json_bool(body, "scanned", false));
     json_decref(body);
     erasure.models = TM_SUBJECT_LIST;
-    assert_true(tm__certificate_keeps_any(&facts));
+    assert_true(tm__certificate_keeps_any(facts.erasure, facts.refused, facts.now));
     assert_int_equal(tm__certificate_make(&facts, &body, NULL), TM_OK);
     assert_false(tm__json_bool(body, "complete", true) || tm__json_bool(body, "scanned", true));
     assert_string_equal(tm__json_text(body, "policy", ""), "list");
