@@ -54,7 +54,8 @@ static tm_status check_options(const tm_cli *cli, tm_err *err) {
         const bool is_plain = tm__is_alnum(c) || c == '_' || c == '-';
         if (!is_plain || len > TM_MAX_NAME) {
             const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%.140s' is no name for a model", name);
-            tm_err_hint(err, "Use letters, digits, '_' and '-', %u at most.", TM_MAX_NAME);
+            tm_err_hint(err, "Use letters from a to z, digits, '_' and '-', %u at most.",
+                        TM_MAX_NAME);
             return st;
         }
     }

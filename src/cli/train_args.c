@@ -23,7 +23,7 @@ tm_status tm__train_args_name(tm_cli *cli, char out[TM_MAX_NAME + 1], tm_err *er
         }
         if (given != NULL && !is_plain) {
             const tm_status st = TM_FAIL(err, TM_E_USAGE, "'%s' is no name for a model", given);
-            tm_err_hint(err, "Use letters, digits, '_' and '-'.");
+            tm_err_hint(err, "Use letters from a to z, digits, '_' and '-'.");
             return st;
         }
         if (is_plain) {

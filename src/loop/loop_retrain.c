@@ -33,7 +33,9 @@ static tm_status retrain_open(tm_retraining *r, tm_err *err) {
     const tm_monitor_options reading = {.can_write = false};
     TM_TRY(tm__registry_open(r->home, &r->registry, err));
     if (strchr(r->options->model, '@') != NULL) {
-        return TM_FAIL(err, TM_E_USAGE, "a retraining is of a model, not of a version");
+        (void)TM_FAIL(err, TM_E_USAGE, "a retraining is of a model, not of a version");
+        tm_err_hint(err, "Name the model alone: it is learned again beside its champion.");
+        return TM_E_USAGE;
     }
     TM_TRY(tm__registry_find(r->registry, r->options->model, &r->champion, err));
     TM_TRY(tm__registry_bundle(r->registry, &r->champion, &r->champion_bundle, err));

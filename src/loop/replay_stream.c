@@ -245,6 +245,13 @@ static tm_status take_roles(tm_replay_stream *stream, const tm_replay_options *o
         stream->schema.cols[i].is_nullable = true; /* of a later row, nobody knows it before */
     }
     for (uint32_t i = 0; i < options->n_drop; i++) {
+        if (strcmp(options->drop[i], options->target) == 0) {
+            (void)TM_FAIL(err, TM_E_USAGE, "column '%s' is the target and dropped",
+                          options->target);
+            tm_err_hint(err, "The target is no feature anyway: take it out of --drop, or name "
+                             "another --target.");
+            return TM_E_USAGE;
+        }
         TM_TRY(set_role(stream, options->drop[i], TM_ROLE_DROPPED, err));
     }
     if (options->time != NULL) {

@@ -100,26 +100,75 @@ static tm_status keep_how_to_learn(const json_t *before, json_t *after, tm_err *
     return TM_OK;
 }
 
-/* A refused or rolled-back version must not decide what the next retraining reads. */
-static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t number,
-                                     tm_err *err) {
+/* The newest recipe that somebody declared since a version was made; NULL: none. A version of a
+ * turn was made by the recipe that stood when the turn began. */
+static tm_status declared_since(tm_registry *registry, const tm_version *version, json_t **out,
+                                tm_err *err) {
+    tm_stmt *stmt = NULL;
+    bool has_row = false;
+    *out = NULL;
+    TM_TRY(tm__stmt_init(
+        registry->db,
+        "SELECT d.details FROM history d WHERE d.model = ?1 AND d.event = 'recipe.set' AND d.seq >"
+        " (SELECT coalesce((SELECT max(s.seq) FROM history s WHERE s.model = ?1 AND s.event ="
+        " 'retrain.started' AND s.seq < r.seq AND EXISTS (SELECT 1 FROM history t WHERE t.model ="
+        " ?1 AND t.event = 'retrain.trained' AND t.version = ?2)), r.seq) FROM history r WHERE"
+        " r.model = ?1 AND r.event = 'registered' AND r.version = ?2)"
+        " ORDER BY d.seq DESC LIMIT 1",
+        &stmt, err));
+    tm__stmt_bind_text(stmt, 1, version->model);
+    tm__stmt_bind_i64(stmt, 2, version->number);
+    tm_status st = tm__stmt_step(stmt, &has_row, err);
+    if (st == TM_OK && has_row) {
+        st = tm__registry_json(tm__stmt_text(stmt, 0), out, err);
+    }
+    tm__stmt_done(stmt);
+    return st;
+}
+
+/* One that learned by the very recipe of the champion before it, fitted anew without a person say,
+ * has nothing to say about the recipe. from 0: there was none. */
+static tm_status is_made_alike(tm_registry *registry, int64_t model_id, uint32_t from,
+                               const tm_version *version, bool *out, tm_err *err) {
+    tm_version champion = {0};
+    *out = false;
+    if (from == 0) {
+        return TM_OK;
+    }
+    TM_TRY(tm__registry_load(registry, model_id, from, &champion, err));
+    *out = json_equal(json_object_get(champion.info, "recipe"),
+                      json_object_get(version->info, "recipe")) != 0;
+    tm__version_done(&champion);
+    return TM_OK;
+}
+
+/* A refused or rolled-back version must not decide what the next retraining reads; what a person
+ * declared since the version was made, its threshold say, is newer than the version. */
+static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, uint32_t from,
+                                     uint32_t to, tm_err *err) {
     static const char *const kept[] = {"retrain", "online",  "owner",    "dir",
                                        "labels",  "monitor", "webhooks", "log",
                                        "warm_up", "rollout", "columns",  "explore"};
     tm_version version = {0};
-    json_t *before = NULL, *after = NULL;
-    TM_TRY(tm__registry_load(registry, model_id, number, &version, err));
-    bool foreign = false;
+    json_t *before = NULL, *after = NULL, *declared = NULL;
+    TM_TRY(tm__registry_load(registry, model_id, to, &version, err));
+    bool foreign = false, is_declared = false, is_alike = false;
     tm_status st = is_foreign(registry, &version, &foreign, err);
     const json_t *recipe = json_object_get(version.info, "recipe");
-    if (st != TM_OK || foreign || !json_is_object(recipe)) {
+    st = st == TM_OK ? is_made_alike(registry, model_id, from, &version, &is_alike, err) : st;
+    if (st != TM_OK || foreign || is_alike || !json_is_object(recipe)) {
         goto out;
     }
     st = recipe_load(registry, model_id, &before, err);
     if (st != TM_OK) {
         goto out;
     }
-    after = json_copy((json_t *)(uintptr_t)recipe);
+    st = declared_since(registry, &version, &declared, err);
+    if (st != TM_OK) {
+        goto out;
+    }
+    is_declared = json_is_object(declared);
+    after = json_copy((json_t *)(uintptr_t)(is_declared ? declared : recipe));
     if (after == NULL) {
         st = no_memory(err);
         goto out;
@@ -133,13 +182,15 @@ static tm_status adopt_recipe_locked(tm_registry *registry, int64_t model_id, ui
             goto out;
         }
     }
-    if (json_object_get(version.info, "continues") != NULL && json_is_object(before)) {
+    if (!is_declared && json_object_get(version.info, "continues") != NULL &&
+        json_is_object(before)) {
         st = keep_how_to_learn(before, after, err);
     }
     st = st == TM_OK ? recipe_save_locked(registry, model_id, after, err) : st;
 out:
     json_decref(before);
     json_decref(after);
+    json_decref(declared);
     tm__version_done(&version);
     return st;
 }
@@ -248,7 +299,7 @@ static tm_status promote_locked(tm_registry *registry, void *arg, tm_err *err) {
         st = tm__registry_move_locked(registry, model_id, move->to, err);
     }
     if (st == TM_OK) {
-        st = adopt_recipe_locked(registry, model_id, move->to, err);
+        st = adopt_recipe_locked(registry, model_id, move->from, move->to, err);
     }
     if (st == TM_OK && why.len > 0) {
         details = json_pack("{s:b, s:s}", "forced", 1, "overridden", (const char *)why.data);
@@ -363,7 +414,7 @@ static tm_status rollback_locked(tm_registry *registry, void *arg, tm_err *err) 
         return TM_FAIL(err, TM_E_CONFLICT, "the champion of '%s' has just been moved", move->model);
     }
     TM_TRY(tm__registry_move_locked(registry, model_id, to, err));
-    TM_TRY(adopt_recipe_locked(registry, model_id, to, err));
+    TM_TRY(adopt_recipe_locked(registry, model_id, move->from, to, err));
     const tm_event event = {.model = move->model,
                             .event = "rolled_back",
                             .version = to,

@@ -55,5 +55,7 @@ def test_what_cannot_be_replayed(tm):
     assert tm("replay", "s.csv", "--target", "y", "--delay", "1d").code == 2
     assert tm("replay", "s.csv", "--target", "y", "--delay", "4000").code == 7
     assert tm("replay", "m", "s.csv", "--target", "y").code == 2
+    result = tm("replay", "s.csv", "--target", "y", "--drop", "x,y")
+    assert result.code == 2 and "'y' is the target and dropped" in result.err and "hint: " in result.err, result.err
     write(tm, name="none.csv", labels=False)
     assert tm("replay", "none.csv", "--target", "y").code == 7

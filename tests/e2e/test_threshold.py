@@ -94,3 +94,28 @@ def test_a_cost_or_capacity_that_changed_acts_on_the_route_at_once_and_back(tm, 
     events = [e["event"] for e in tm.ok("model", "history", "m", "--json").json["history"]]
     assert events.count("recipe.set") == 6  # the first file says what the home does
     assert server.stop() == 0
+
+
+def test_a_cost_that_was_declared_stays_when_a_version_goes_back(tm, serve):
+    """The version is older than the cost; `check` finds nothing to do, and the route calls by it."""
+    draw = random.Random(5)
+    tm.write("rows.csv", "a,y\n" + "".join(f"{i % 97},{int(draw.random() < (i % 97) / 150)}\n" for i in range(1500)))
+    for seed in (1, 2):
+        tm.ok("train", "rows.csv", "--target", "y", "--name", "m", "--learner", "linear", "--threshold", "0.5", "--seed", seed)
+    tm.ok("model", "promote", "m@2")
+    tm.write("tidemill.yaml", "models:\n  m: {from: rows.csv, target: y, learner: gbdt, threshold: cost:1:9}\n")
+    tm.ok("apply")
+    server = serve()
+
+    def calls():
+        told = server.request("POST", "/v1/routes/m/predict", {"rows": [{"a": a} for a in range(97)]})[2]
+        assert all((p["prediction"] == 1) == (p["probability"] >= 0.1) for p in told["predictions"])
+        return told["version"]
+
+    assert calls() == 2
+    tm.ok("model", "rollback", "m")
+    wait_until(lambda: calls() == 1)
+    tm.ok("check")
+    tm.ok("train", "rows.csv", "--target", "y", "--name", "m", "--learner", "linear", "--threshold", "0.5", "--seed", "3")
+    tm.ok("model", "promote", "m@3")  # trained since, and promoted by somebody: it is followed, and that is told
+    assert "m: recipe differs" in tm("check").out

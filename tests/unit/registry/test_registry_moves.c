@@ -188,28 +188,59 @@ static void gates_and_recipes_come_back_as_set(void **state) {
     tm__registry_close(registry);
 }
 
+static void check_source(tm_registry *registry, const char *want) {
+    json_t *recipe = NULL;
+    assert_int_equal(tm__registry_recipe(registry, "late", &recipe, NULL), TM_OK);
+    assert_string_equal(tm__json_text(recipe, "source", ""), want);
+    assert_int_equal(tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0), 60);
+    json_decref(recipe);
+}
+
 static void the_recipe_follows_the_champion(void **state) {
     tm_registry *registry = open_registry(*state);
-    json_t *recipe = NULL,
-           *policy = json_pack("{s:s, s:{s:i}}", "source", "file", "retrain", "every_s", 60);
+    json_t *policy = json_pack("{s:s, s:{s:i}}", "source", "file", "retrain", "every_s", 60);
     uint32_t from = 0, to = 0;
+    add(registry, *state, &(tm_tiny_bundle){.auc = 0.6});
+    assert_int_equal(tm__registry_set_recipe(registry, "late", policy, &actor, NULL), TM_OK);
+    check_source(registry, "file");
     add(registry, *state, &(tm_tiny_bundle){.auc = 0.7, .recipe = "{\"source\": \"good\"}"});
     add(registry, *state, &(tm_tiny_bundle){.auc = 0.8, .recipe = "{\"source\": \"poison\"}"});
-    assert_int_equal(tm__registry_set_recipe(registry, "late", policy, &actor, NULL), TM_OK);
-    static const char *const want[] = {"file", "poison", "good"};
-    for (size_t i = 0; i < 3; i++) {
-        if (i == 1) {
-            assert_int_equal(promote(registry, 2, true, NULL), TM_OK);
-        } else if (i == 2) {
-            assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL),
-                             TM_OK);
-        }
-        assert_int_equal(tm__registry_recipe(registry, "late", &recipe, NULL), TM_OK);
-        assert_string_equal(tm__json_text(recipe, "source", ""), want[i]);
-        assert_int_equal(tm__json_i64(json_object_get(recipe, "retrain"), "every_s", 0), 60);
-        json_decref(recipe);
-    }
+    assert_int_equal(promote(registry, 2, true, NULL), TM_OK);
+    check_source(registry, "good");
+    assert_int_equal(promote(registry, 3, true, NULL), TM_OK);
+    check_source(registry, "poison");
+    assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL), TM_OK);
+    check_source(registry, "good");
     json_decref(policy);
+    tm__registry_close(registry);
+}
+
+/* A cost that was declared since a version learned is not undone by the version. */
+static void what_was_declared_since_a_version_was_made_stays(void **state) {
+    tm_registry *registry = open_registry(*state);
+    json_t *declared = json_pack("{s:s, s:{s:i}}", "source", "file", "retrain", "every_s", 60);
+    json_t *none = json_object();
+    uint32_t from = 0, to = 0;
+    add(registry, *state, &(tm_tiny_bundle){.auc = 0.6, .recipe = "{\"source\": \"good\"}"});
+    assert_int_equal(tm__registry_note(registry, "late", "retrain.started", 0, &actor, none, NULL),
+                     TM_OK);
+    assert_int_equal(tm__registry_set_recipe(registry, "late", declared, &actor, NULL), TM_OK);
+    add(registry, *state, &(tm_tiny_bundle){.auc = 0.7, .recipe = "{\"source\": \"turn\"}"});
+    assert_int_equal(tm__registry_note(registry, "late", "retrain.trained", 2, &actor, none, NULL),
+                     TM_OK);
+    assert_int_equal(promote(registry, 2, true, NULL), TM_OK); /* a turn that began before */
+    check_source(registry, "file");
+    assert_int_equal(tm__registry_rollback(registry, "late", &actor, &from, &to, NULL), TM_OK);
+    check_source(registry, "file");
+    add(registry, *state, &(tm_tiny_bundle){.auc = 0.8, .recipe = "{\"source\": \"hand\"}"});
+    assert_int_equal(promote(registry, 3, true, NULL), TM_OK); /* one that was trained since */
+    check_source(registry, "hand");
+    assert_int_equal(tm__registry_set_recipe(registry, "late", declared, &actor, NULL), TM_OK);
+    add(registry, *state, &(tm_tiny_bundle){.auc = 0.9, .recipe = "{\"source\": \"hand\"}"});
+    assert_int_equal(promote(registry, 4, true, NULL), TM_OK); /* the champion, fitted anew */
+    check_source(registry, "file");
+    json_decref(none);
+    json_decref(declared);
     tm__registry_close(registry);
 }
 
@@ -219,12 +250,12 @@ static void a_version_that_goes_on_leaves_how_to_learn(void **state) {
     json_t *recipe = NULL, *said = json_pack("{s:s, s:s, s:[], s:i}", "source", "old", "learners",
                                              "gbdt,linear", "params", "work", 500);
     add(registry, *state, &(tm_tiny_bundle){.auc = 0.7});
+    assert_int_equal(tm__registry_set_recipe(registry, "late", said, &actor, NULL), TM_OK);
     add(registry, *state,
         &(tm_tiny_bundle){.auc = 0.8,
                           .continues = true,
                           .recipe = "{\"source\": \"new\", \"learners\": \"gbdt\","
                                     " \"params\": [\"gbdt.l2=1\"], \"budget_ms\": 7}"});
-    assert_int_equal(tm__registry_set_recipe(registry, "late", said, &actor, NULL), TM_OK);
     assert_int_equal(promote(registry, 2, true, NULL), TM_OK);
     assert_int_equal(tm__registry_recipe(registry, "late", &recipe, NULL), TM_OK);
     json_object_set_new(said, "source", json_string("new"));
@@ -347,6 +378,7 @@ int main(void) {
         TEST(each_rollback_undoes_one_promotion),
         TEST(gates_and_recipes_come_back_as_set),
         TEST(the_recipe_follows_the_champion),
+        TEST(what_was_declared_since_a_version_was_made_stays),
         TEST(a_version_that_goes_on_leaves_how_to_learn),
         TEST(a_failed_write_leaves_no_half_promotion),
         TEST(a_move_leaks_nothing_when_memory_runs_out),
