@@ -232,3 +232,11 @@ uint64_t tm__mem_heap_bytes(void) {
     const struct mallinfo2 info = mallinfo2();
     return (uint64_t)info.uordblks + (uint64_t)info.hblkhd;
 }
+
+void tm__mem_share(uint32_t n_heaps) {
+    (void)mallopt(M_ARENA_MAX, (int)n_heaps);
+}
+
+void tm__mem_trim(void) {
+    (void)malloc_trim(0);
+}

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/kept_secret.h"
+#include "base/mem.h"
+#include "base/pool.h"
 #include "base/proc.h"
 #include "base/sandbox.h"
 #include "base/system.h"
@@ -120,6 +122,8 @@ static uint32_t beat(void *arg) {
     return ms;
 }
 
+#define CPUS_A_HEAP 4u /* docs/decisions/0189-heaps-of-a-server.md */
+
 /* Before the first thread: commands that say keys are run, and what starts programs from then on is
  * the supervisor, which is another process; this one starts none and keeps its secrets out of core
  * dumps. */
@@ -131,6 +135,7 @@ static tm_status begin(const tm_cli *cli, tm_supervisor **out, tm_err *err) {
     TM_TRY(st);
     TM_TRY(tm__supervisor_open(out, err));
     tm__kept_renew_by(*out);
+    tm__mem_share(1 + tm__cpu_count() / CPUS_A_HEAP);
     tm__process_hide();
     return tm__sandbox_enter(TM_SANDBOX_NO_EXEC, err);
 }

@@ -149,11 +149,16 @@ static tm_current *take_past(tm_server *server) {
     return past;
 }
 
+/* A model is the largest of what comes and goes here, and after it lies what came meanwhile. */
 void tm__server_free_retired(tm_server *server) {
-    for (tm_current *old = take_past(server), *next = NULL; old != NULL; old = next) {
+    tm_current *const past = take_past(server);
+    for (tm_current *old = past, *next = NULL; old != NULL; old = next) {
         next = old->next_retired;
         tm__watching_end(server->watching, old, tm__now_us());
         tm__current_unref(old);
+    }
+    if (past != NULL) {
+        tm__mem_trim();
     }
 }
 

@@ -48,7 +48,7 @@ class Loops:
     def __init__(self, tm, seed=1, clients=2, pause=0.02):
         self.tm, self.rng, self.pause = tm, random.Random(seed), pause
         self.town, self.share, self.first, self.stopping = 0, 0.9, time.monotonic(), threading.Event()
-        self.n_answers, self.n_regrets, self.faults, self.samples = 0, 0, [], []
+        self.n_answers, self.n_refused, self.n_regrets, self.faults, self.samples = 0, 0, 0, [], []
         self.lock = threading.Lock()
         rows = [row for town, share in ((-2, 0.1), (-1, 0.9)) for row in rows_of(town, share, 200, self.rng)]
         tm.write("data.csv", "town,x,y\n" + "".join(f"{r['town']},{r['x']},{r['y']}\n" for r in rows))
@@ -65,8 +65,15 @@ class Loops:
     # ---- answers ----
 
     def predict(self, rows, route="wheel"):
-        """Answers in order, each checked."""
-        status, headers, body = self.server.request("POST", f"/v1/routes/{route}/predict", {"rows": [asked(r) for r in rows]}, self.headers)
+        """Answers in order, each checked. Where a machine that does other work has no time for it, it is counted and asked again."""
+        status = 503
+        for _ in range(PATIENCE_S):
+            status, headers, body = self.server.request("POST", f"/v1/routes/{route}/predict", {"rows": [asked(r) for r in rows]}, self.headers)
+            if status != 503 or body["type"] != "urn:tidemill:problem:overloaded":
+                break
+            with self.lock:
+                self.n_refused += 1
+            time.sleep(1)
         assert status == 200, (status, body)
         ids = [p["id"] for p in body["predictions"]]
         assert len(set(ids)) == len(rows) and all(ids) and int(headers["X-Tidemill-Version"]) >= 1
@@ -195,5 +202,6 @@ class Loops:
         seconds = [s["seconds"] for s in self.samples]
         first, last = self.samples[0], self.samples[-1]
         held = ", ".join(f"{name} {first[name]:.0f} to {last[name]:.0f}" for name in ("memory_mib", "descriptors", "files", "threads"))
-        return (f"{len(self.samples)} loops, {self.n_answers} answers, {len(self.faults)} failed or unnamed, {self.n_regrets} gone back, "
+        return (f"{len(self.samples)} loops, {self.n_answers} answers, {len(self.faults)} failed or unnamed, {self.n_refused} refused for want of time, "
+                f"{self.n_regrets} gone back, "
                 f"{time.monotonic() - self.first:.0f} s; from drift to promotion {statistics.median(seconds):.1f} s, at most {max(seconds):.1f} s; {held}")

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/pool.h"
 
 static void blocks_are_aligned_and_counted(void **state) {
     (void)state;
@@ -155,6 +160,65 @@ static void a_limit_refuses_large_blocks_over_it(void **state) {
     assert_int_equal(tm__mem_bytes(), held);
 }
 
+static uint64_t resident_bytes(void) {
+    char text[64] = {0};
+    FILE *const file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_int_equal(fclose(file), 0);
+    return strtoull(strchr(text, ' '), NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+enum { N_BLOCKS = 400, BLOCK_BYTES = 60000 };
+
+static void fill_blocks(void *arg) {
+    uint8_t **const blocks = arg;
+    for (int i = 0; i < N_BLOCKS; i++) {
+        blocks[i] = tm__mem_small(BLOCK_BYTES);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, BLOCK_BYTES);
+    }
+}
+
+/* By malloc_info(); the allocator of a sanitizer has none. */
+static unsigned count_heaps(void) {
+    char *text = NULL;
+    size_t len = 0;
+    unsigned n = 0;
+    FILE *const file = open_memstream(&text, &len);
+    assert_non_null(file);
+    const int st = malloc_info(0, file);
+    assert_int_equal(fclose(file), 0);
+    for (const char *at = text; st == 0 && (at = strstr(at, "<heap nr=")) != NULL; at++) {
+        n++;
+    }
+    free(text);
+    return n;
+}
+
+/* The last test, for other threads have their blocks counted. */
+static void threads_share_heaps_and_free_pages_go_back(void **state) {
+    (void)state;
+    uint8_t *blocks[N_BLOCKS];
+    tm__mem_share(1);
+    tm_thread *const thread = tm__thread_create(fill_blocks, blocks, "fills");
+    assert_non_null(thread);
+    tm__thread_join(thread);
+    assert_true(count_heaps() <= 1);
+    for (int i = 0; i < N_BLOCKS; i++) {
+        if (i % 20 != 19) {
+            tm__mem_free(blocks[i]);
+        }
+    }
+    const uint64_t before = resident_bytes();
+    tm__mem_trim();
+    const uint64_t least = count_heaps() == 0 ? 0 : (uint64_t)N_BLOCKS * BLOCK_BYTES / 2;
+    assert_true(resident_bytes() + least <= before);
+    for (int i = 19; i < N_BLOCKS; i += 20) {
+        tm__mem_free(blocks[i]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_and_counted),
@@ -165,6 +229,7 @@ int main(void) {
         cmocka_unit_test(the_nth_allocation_fails_once_or_for_ever),
         cmocka_unit_test(a_limit_refuses_large_blocks_over_it),
         cmocka_unit_test(large_blocks_are_counted_in_bytes),
+        cmocka_unit_test(threads_share_heaps_and_free_pages_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
