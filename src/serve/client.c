@@ -109,7 +109,12 @@ static tm_status read_reply(tm_client *client, tm_err *err) {
             break;
         }
         const llhttp_errno_t code = llhttp_execute(&client->parser, bytes, (size_t)n);
-        if (code != HPE_OK && !(code == HPE_PAUSED && client->is_done)) {
+        st = tm__buf_status(client->reply);
+        if (st != TM_OK) {
+            st = TM_FAIL(err, st,
+                         st == TM_E_NOMEM ? "out of memory for a reply"
+                                          : "the server's reply is too large");
+        } else if (code != HPE_OK && !(code == HPE_PAUSED && client->is_done)) {
             st = TM_FAIL(err, TM_E_UNAVAILABLE, "the server at %s gave no HTTP reply",
                          client->address);
         }
@@ -129,10 +134,12 @@ static tm_status problem(const tm_client *client, unsigned code, tm_err *err) {
     } else if (code >= 400 && code < 500) {
         st = TM_E_DATA;
     }
-    if (tm__json_parse(client->reply->data, client->reply->len, TM_MAX_JSON_DEPTH, &document,
-                       NULL) != TM_OK) {
-        document = NULL;
+    const tm_status parsed =
+        tm__json_parse(client->reply->data, client->reply->len, TM_MAX_JSON_DEPTH, &document, NULL);
+    if (parsed == TM_E_NOMEM) {
+        return TM_FAIL(err, parsed, "out of memory for the server's answer %u", code);
     }
+    document = parsed == TM_OK ? document : NULL;
     const char *detail = tm__json_text(document, "detail", tm__json_text(document, "title", ""));
     st = TM_FAIL(err, st, "the server answered %u: %s", code, detail);
     json_decref(document);

@@ -66,6 +66,22 @@ static void a_key_is_sent(void **state) {
     serve_case_close(&c);
 }
 
+static void a_reply_without_room_is_told(void **state) {
+    serve_case c;
+    serve_case_open(&c, *state, NULL);
+    tm_client *client = NULL;
+    tm_err err = {0};
+    tm_buf reply;
+    tm__buf_init(&reply, 4);
+    const tm_client_options options = {.address = tm__server_address(c.server)};
+    assert_int_equal(tm__client_open(&options, &client, &err), TM_OK);
+    assert_int_equal(tm__client_call(client, "/livez", NULL, &reply, &err), TM_E_LIMIT);
+    assert_non_null(strstr(err.message, "too large"));
+    tm__client_close(client);
+    tm__buf_done(&reply);
+    serve_case_close(&c);
+}
+
 static void no_server_is_an_error_with_a_hint(void **state) {
     (void)state;
     tm_client *client = NULL;
@@ -87,6 +103,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_HOME(calls_share_a_connection_and_tell_problems),
         IN_HOME(a_key_is_sent),
+        IN_HOME(a_reply_without_room_is_told),
         cmocka_unit_test(no_server_is_an_error_with_a_hint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
