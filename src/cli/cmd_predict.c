@@ -54,7 +54,9 @@ static tm_status make_head(prediction *p, const tm_source_part *part, tm_err *er
         tm__answers_clash(&p->answers, part, p->is_parquet || p->answers.has_ids);
     if (clash != NULL) {
         (void)TM_FAIL(err, TM_E_DATA, "column '%s' has the name of an answer", clash);
-        tm_err_hint(err, "Rename it, or take it out.");
+        tm_err_hint(err, tm__str_is_nocase(tm__str(clash), "prediction_id")
+                             ? "Rename it, or leave out --log."
+                             : "Rename it, or take it out.");
         return TM_E_DATA;
     }
     tm__mutex_lock(p->head_lock);
