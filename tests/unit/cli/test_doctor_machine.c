@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-#include <string.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "check_case.h"
 #include "cli/doctor.h"
-
-static const tm_check *find(const tm_checks *checks, const char *name) {
-    for (uint32_t i = 0; i < checks->n; i++) {
-        if (strcmp(checks->list[i].name, name) == 0) {
-            return &checks->list[i];
-        }
-    }
-    fail_msg("no check '%s'", name);
-    return NULL;
-}
 
 static void bytes_have_the_unit_that_people_say(void **state) {
     (void)state;
@@ -52,8 +42,8 @@ static void a_low_limit_is_a_warning(void **state) {
     assert_int_equal(setrlimit(RLIMIT_NPROC, &low), 0);
     tm__check_machine(&checks);
     assert_int_equal(setrlimit(RLIMIT_NPROC, &before), 0);
-    assert_int_equal(find(&checks, "processes")->state, TM_CHECK_WARN);
-    assert_string_equal(find(&checks, "processes")->found, "63");
+    assert_int_equal(check_case_find(&checks, "processes")->state, TM_CHECK_WARN);
+    assert_string_equal(check_case_find(&checks, "processes")->found, "63");
 }
 
 static void a_clock_of_another_age_is_bad(void **state) {
@@ -62,8 +52,8 @@ static void a_clock_of_another_age_is_bad(void **state) {
     tm__clock_fix(0);
     tm__check_machine(&checks);
     tm__clock_fix(INT64_MIN);
-    assert_int_equal(find(&checks, "clock")->state, TM_CHECK_BAD);
-    assert_string_equal(find(&checks, "clock")->found, "1970-01-01 00:00 UTC");
+    assert_int_equal(check_case_find(&checks, "clock")->state, TM_CHECK_BAD);
+    assert_string_equal(check_case_find(&checks, "clock")->found, "1970-01-01 00:00 UTC");
 }
 
 static void too_many_lines_are_left_out(void **state) {

@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-#include <string.h>
 #include <sys/stat.h>
 
+#include "check_case.h"
 #include "cli/doctor.h"
 #include "temp_home.h"
-
-static const tm_check *find(const tm_checks *checks, const char *name) {
-    for (uint32_t i = 0; i < checks->n; i++) {
-        if (strcmp(checks->list[i].name, name) == 0) {
-            return &checks->list[i];
-        }
-    }
-    fail_msg("no check '%s'", name);
-    return NULL;
-}
 
 static void open_doors_are_a_warning(void **state) {
     const char *const path = tm__home_path(*state);
     tm_checks checks = {.n = 0};
     tm__check_place(&checks, path);
-    assert_int_equal(find(&checks, "home")->state, TM_CHECK_OK);
-    assert_int_equal(find(&checks, "mode")->state, TM_CHECK_OK);
+    assert_int_equal(check_case_find(&checks, "home")->state, TM_CHECK_OK);
+    assert_int_equal(check_case_find(&checks, "mode")->state, TM_CHECK_OK);
     assert_int_equal(chmod(path, 0755), 0);
     checks.n = 0;
     tm__check_place(&checks, path);
-    assert_int_equal(find(&checks, "mode")->state, TM_CHECK_WARN);
-    assert_string_equal(find(&checks, "mode")->found, "0755");
+    assert_int_equal(check_case_find(&checks, "mode")->state, TM_CHECK_WARN);
+    assert_string_equal(check_case_find(&checks, "mode")->found, "0755");
 }
 
 int main(void) {
